@@ -28,14 +28,6 @@ def test_label_ids_map_to_train_ids():
     # road 7, person 24, train 31; licence plate and unlabelled are ignored
     ids = LABEL_ID_TO_TRAIN_ID[[7, 24, 31, 33, 0, 34, 255]]
     assert ids.tolist() == [0, 11, 16, 18, 255, 255, 255]
-        0,
-        11,
-        16,
-        18,
-        255,
-        255,
-        255,
-    ]
 
 
 def test_colours_are_rgb_and_ignored_is_black():
