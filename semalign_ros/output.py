@@ -1,0 +1,64 @@
+"""Outputs that appear whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+from semalign_ros.errors import OutputError
+
+
+@contextlib.contextmanager
+def atomic_path(path: Path | str, *, overwrite: bool = False) -> Iterator[Path]:
+    """Yield a temporary sibling of `path` that gets the final name on success.
+
+    The caller creates the file or folder at the yielded path. On any error it is
+    removed, and what stood at `path` before is untouched.
+
+    Raises:
+        OutputError: `path` exists and `overwrite` is false, or cannot be written.
+    """
+    path = Path(path)
+    if (path.exists() or path.is_symlink()) and not overwrite:
+        raise OutputError(f"{path}: exists already; choose another name or give --overwrite")
+    # The suffix stays last: writers choose the format by it.
+    partial = path.with_name(f".{path.stem}.{uuid.uuid4().hex[:8]}.partial{path.suffix}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written ({error.strerror})") from error
+    try:
+        yield partial
+        _replace(partial, path)
+    except OSError as error:
+        if error.filename is None or not str(error.filename).startswith(str(path.parent)):
+            raise
+        raise OutputError(f"{path}: cannot be written ({error.strerror})") from error
+    finally:
+        _remove(partial)
+
+
+def _replace(partial: Path, path: Path) -> None:
+    """Move `partial` over `path`; a folder there is kept until the move has worked."""
+    if path.is_dir() and not path.is_symlink():
+        old = partial.with_name(partial.name + ".old")
+        path.rename(old)
+        try:
+            partial.rename(path)
+        except OSError:
+            old.rename(path)
+            raise
+        _remove(old)
+    else:
+        os.replace(partial, path)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
