@@ -30,25 +30,40 @@ from semalign_ros.types import (
     Labels,
     SceneReference,
     Segmentation,
+    SegmentationQuality,
     VlmAnswer,
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Observation:
-    """What the models made of one image.
+class Perception:
+    """What the camera and the segmenter made of one frame.
 
     Args:
-        frame: The frame as the models saw it.
+        frame: The frame as the models see it.
         segmentation: Of our segmenter on it, or None if there is no segmenter.
-        perceived: u8[H, W], the label map that the VLM was given, or None.
-        answer: What the VLM said.
-        stage_s: Seconds per stage: ``degrade``, ``segment``, ``degrade_labels``, ``vlm``.
+        labels: u8[H, W], the label map that the VLM may be shown: of the segmenter, else
+            the frame's own, degraded by the label-map corruptions; None if there is none.
+        stage_s: Seconds per stage: ``degrade``, ``segment``, ``degrade_labels``.
     """
 
     frame: Frame
     segmentation: Segmentation | None
-    perceived: Labels | None
+    labels: Labels | None
+    stage_s: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """A perception and what the VLM said of it.
+
+    Args:
+        perception: What the VLM was shown comes from here.
+        answer: What it said.
+        stage_s: Seconds per stage, those of the perception and ``vlm``.
+    """
+
+    perception: Perception
     answer: VlmAnswer
     stage_s: Mapping[str, float]
 
@@ -71,6 +86,105 @@ class Judged:
     degraded: Observation
     reference_labels: Labels
     confusion: NDArray[np.int64] | None
+
+
+def perceive(
+    frame: Frame, segmenter: Segmenter | None, condition: Condition = CLEAN, seed: int = 0
+) -> Perception:
+    """Degrade a frame and segment it.
+
+    Args:
+        frame: The frame as it came.
+        segmenter: None where the frame brings its own label map.
+        condition: What to do to it.
+        seed: Of every random draw.
+
+    Raises:
+        ImageError: The label map has another size than the image.
+        InferenceError: The segmenter failed.
+    """
+    _check_sizes(frame)
+    stages: dict[str, float] = {}
+    with _stage(stages, "degrade"):
+        shown = condition.degrade_image(frame, seed)
+    segmentation, labels = None, frame.labels
+    if segmenter is not None:
+        with _stage(stages, "segment"):
+            segmentation = segmenter.segment(shown.image)
+        labels = segmentation.labels
+    if labels is not None and condition.changes_labels:
+        with _stage(stages, "degrade_labels"):
+            labels = condition.degrade_labels(replace(shown, labels=labels), seed).labels
+    return Perception(shown, segmentation, labels, stages)
+
+
+def ask(
+    perception: Perception, vlm: Vlm, vlm_input: str = "image", condition: Condition = CLEAN
+) -> Observation:
+    """Show a VLM what was perceived.
+
+    Raises:
+        ConfigError: `vlm_input` needs a label map and there is none.
+        InferenceError: The model failed.
+    """
+    stages = dict(perception.stage_s)
+    with _stage(stages, "vlm"):
+        query = compose_query(
+            perception.frame, perception.labels, vlm_input, condition.name, condition.severity
+        )
+        answer = vlm.answer(query)
+    return Observation(perception, answer, stages)
+
+
+def compare(
+    frame: Frame,
+    condition: Condition,
+    clean: Observation,
+    degraded: Observation,
+    *,
+    rule: ReferenceRule | None = None,
+    seed: int = 0,
+    safety: Judgment | None = None,
+) -> Judged:
+    """Set the answers on a frame against its reference.
+
+    Args:
+        frame: The frame as it came; its labels, if any, are the reference.
+        condition: What was done to it for `degraded`.
+        clean: Observation without a condition.
+        degraded: Observation under `condition`; `clean` itself for the clean condition.
+        rule: How the reference is derived from a label map; None for the defaults.
+        seed: The one that `degraded` was made with.
+        safety: External safety label that replaces the rule's judgment.
+
+    Raises:
+        ConfigError: There is neither a label map nor a segmentation to refer to.
+    """
+    rule = rule or ReferenceRule()
+    labels = reference_labels(frame, clean.perception)
+    reference = _reference(labels, rule, safety)
+    hidden = condition.hidden(frame, seed)
+    visible = reference
+    if hidden is not None:
+        visible = _reference(np.where(hidden, np.uint8(IGNORE), labels), rule, safety)
+    confusion = _confusion(degraded.perception.labels, labels)
+    # Without labels of its own the clean segmentation is the reference, not measured by it.
+    measured = frame.labels is not None and clean.perception.segmentation is not None
+    clean_confusion = _confusion(clean.perception.labels, labels) if measured else None
+    verdict = make_verdict(
+        frame=frame,
+        condition=condition.name,
+        severity=condition.severity,
+        reference=reference,
+        visible=visible,
+        clean=clean.answer,
+        degraded=degraded.answer,
+        quality_clean=_quality(clean_confusion, rule),
+        quality_degraded=_quality(confusion, rule),
+        stage_s=_sum_stages(clean, degraded),
+        notes=condition.notes(frame),
+    )
+    return Judged(verdict, clean, degraded, labels, confusion)
 
 
 @dataclass(frozen=True)
@@ -102,105 +216,22 @@ class Monitor:
             )
 
     def observe(self, frame: Frame, condition: Condition = CLEAN) -> Observation:
-        """Degrade a frame and run the models on it.
-
-        Args:
-            frame: The frame as it came.
-            condition: What to do to it.
-
-        Raises:
-            ConfigError: `vlm_input` needs a label map and there is none.
-            ImageError: The label map has another size than the image.
-            InferenceError: A model failed.
-        """
-        _check_sizes(frame)
-        stages: dict[str, float] = {}
-        with _stage(stages, "degrade"):
-            shown = condition.degrade_image(frame, self.seed)
-        segmentation = None
-        if self.segmenter is not None:
-            with _stage(stages, "segment"):
-                segmentation = self.segmenter.segment(shown.image)
-        perceived = frame.labels if segmentation is None else segmentation.labels
-        if perceived is not None and condition.changes_labels:
-            with _stage(stages, "degrade_labels"):
-                perceived = condition.degrade_labels(
-                    replace(shown, labels=perceived), self.seed
-                ).labels
-        with _stage(stages, "vlm"):
-            answer = self.vlm.answer(
-                compose_query(
-                    shown, perceived, self.vlm_input, condition.name, condition.severity
-                )
-            )
-        return Observation(shown, segmentation, perceived, answer, stages)
+        """Degrade a frame and run the models on it; see :func:`perceive` and :func:`ask`."""
+        perception = perceive(frame, self.segmenter, condition, self.seed)
+        return ask(perception, self.vlm, self.vlm_input, condition)
 
     def judge(
-        self,
-        frame: Frame,
-        condition: Condition = CLEAN,
-        *,
-        clean: Observation | None = None,
-        safety: Judgment | None = None,
+        self, frame: Frame, condition: Condition = CLEAN, *, safety: Judgment | None = None
     ) -> Judged:
-        """Judge one frame under one condition.
-
-        Args:
-            frame: The frame as it came; its labels, if any, are the reference.
-            condition: What to do to it.
-            clean: Observation of the same frame without a condition, to save its cost.
-            safety: External safety label that replaces the rule's judgment.
-
-        Raises:
-            ConfigError: There is neither a label map nor a segmenter to refer to.
-            ImageError: The label map has another size than the image.
-            InferenceError: A model failed.
-        """
-        clean = clean or self.observe(frame)
+        """Judge one frame under one condition; see :func:`compare`."""
+        clean = self.observe(frame)
         degraded = clean if condition.is_clean else self.observe(frame, condition)
-        labels = reference_labels(frame, clean)
-        reference = self._reference(labels, safety)
-        hidden = condition.hidden(frame, self.seed)
-        visible = reference
-        if hidden is not None:
-            visible = self._reference(np.where(hidden, np.uint8(IGNORE), labels), safety)
-        confusion = None
-        if degraded.perceived is not None:
-            confusion = confusion_matrix(degraded.perceived, labels)
-        quality_clean = None
-        if frame.labels is not None and clean.segmentation is not None:
-            quality_clean = (
-                confusion
-                if degraded is clean
-                else confusion_matrix(clean.segmentation.labels, labels)
-            )
-        verdict = make_verdict(
-            frame=frame,
-            condition=condition.name,
-            severity=condition.severity,
-            reference=reference,
-            visible=visible,
-            clean=clean.answer,
-            degraded=degraded.answer,
-            quality_clean=None
-            if quality_clean is None
-            else quality_from_confusion(quality_clean, self.rule.critical),
-            quality_degraded=None
-            if confusion is None
-            else quality_from_confusion(confusion, self.rule.critical),
-            stage_s=_sum_stages(clean, degraded),
-            notes=condition.notes(frame),
+        return compare(
+            frame, condition, clean, degraded, rule=self.rule, seed=self.seed, safety=safety
         )
-        return Judged(verdict, clean, degraded, labels, confusion)
-
-    def _reference(self, labels: Labels, safety: Judgment | None) -> SceneReference:
-        reference = reference_from_labels(labels, self.rule)
-        if safety is None:
-            return reference
-        return replace(reference, judgment=safety, rule="external")
 
 
-def reference_labels(frame: Frame, clean: Observation) -> Labels:
+def reference_labels(frame: Frame, clean: Perception) -> Labels:
     """Label map that the reference comes from: the frame's own, else the clean segmentation.
 
     Returns:
@@ -217,6 +248,21 @@ def reference_labels(frame: Frame, clean: Observation) -> Labels:
         f"frame {frame.index}: no reference; it has no label map and no segmenter is configured. "
         "Give a segmenter bundle, or a bag or topic with label maps"
     )
+
+
+def _reference(labels: Labels, rule: ReferenceRule, safety: Judgment | None) -> SceneReference:
+    reference = reference_from_labels(labels, rule)
+    return reference if safety is None else replace(reference, judgment=safety, rule="external")
+
+
+def _confusion(labels: Labels | None, reference: Labels) -> NDArray[np.int64] | None:
+    return None if labels is None else confusion_matrix(labels, reference)
+
+
+def _quality(
+    confusion: NDArray[np.int64] | None, rule: ReferenceRule
+) -> SegmentationQuality | None:
+    return None if confusion is None else quality_from_confusion(confusion, rule.critical)
 
 
 def _check_sizes(frame: Frame) -> None:
