@@ -28,7 +28,6 @@ Size: TypeAlias = tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]
 """Height and width, pixels."""
 
 _Positive: TypeAlias = Annotated[float, Field(gt=0)]
-_PLACEHOLDER = "{class}"
 
 
 class _Model(BaseModel):
@@ -230,9 +229,9 @@ class SegmenterManifest(ManifestBase):
 
 
 class TextPair(_Model):
-    """Statements that a yes means, against those that a no means.
+    """Texts of an image for which the answer is yes, against those of a no.
 
-    Several statements of a side are averaged.
+    The texts of a side are averaged.
     """
 
     positive: tuple[str, ...] = Field(min_length=1)
@@ -261,9 +260,7 @@ class ContrastiveManifest(_VlmManifest):
         context_length: Most tokens of a text, special tokens included.
         pad_to_context: Texts are padded to the full length (SigLIP), not to the longest.
         pad_token_id: Token that pads.
-        presence: Statement pair with ``{class}`` in it, or None for the default.
-        class_phrases: What stands for ``{class}``, such as "a person"; by class name.
-        safety: Statement pair by safety prompt id; None for the defaults.
+        prompts: Text pair by question id (``presence/car``), in place of the prompt set's.
         top_k: Classes taken as present in the paper's Top-K mode.
     """
 
@@ -272,18 +269,8 @@ class ContrastiveManifest(_VlmManifest):
     context_length: int = Field(default=77, ge=2)
     pad_to_context: bool = False
     pad_token_id: int = Field(default=0, ge=0)
-    presence: TextPair | None = None
-    class_phrases: dict[str, str] = Field(default_factory=dict)
-    safety: dict[str, TextPair] | None = None
+    prompts: dict[str, TextPair] = Field(default_factory=dict)
     top_k: int = Field(default=5, ge=1)
-
-    @field_validator("presence")
-    @classmethod
-    def _has_placeholder(cls, value: TextPair | None) -> TextPair | None:
-        for text in () if value is None else (*value.positive, *value.negative):
-            if _PLACEHOLDER not in text:
-                raise ValueError(f"expected {_PLACEHOLDER} in every statement, found {text!r}")
-        return value
 
 
 class GenerativeGraphs(_Model):
