@@ -1,0 +1,1 @@
+"""Training of the small bundled models on any data in the Cityscapes layout."""

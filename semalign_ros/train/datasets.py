@@ -1,0 +1,232 @@
+"""Data sets in the Cityscapes layout, decoded once and kept in memory.
+
+Layout: ``leftImg8bit/SPLIT/CITY/NAME_leftImg8bit.{png,jpg}`` beside
+``gtFine/SPLIT/CITY/NAME_gtFine_{labelTrainIds,labelIds}.png``
+(https://github.com/mcordts/cityscapesScripts#dataset-structure).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from semalign_ros.errors import DatasetError
+from semalign_ros.scene.taxonomy import IGNORE, LABEL_ID_TO_TRAIN_ID, NUM_CLASSES
+from semalign_ros.types import Image, Labels
+
+_IMAGES, _LABELS = "leftImg8bit", "gtFine"
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One labelled frame on disk.
+
+    Args:
+        name: CITY_SEQUENCE_FRAME.
+        image: The picture.
+        labels: Its label map.
+        is_train_ids: Whether that holds train ids; else Cityscapes label ids.
+    """
+
+    name: str
+    image: Path
+    labels: Path
+    is_train_ids: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FrameSet:
+    """Decoded frames of one size.
+
+    Args:
+        names: One a frame.
+        images: u8[N, S, S, 3], RGB.
+        labels: u8[N, S, S], train ids, 255 ignored.
+        weight: How often each frame is drawn, relative to 1.
+    """
+
+    names: tuple[str, ...]
+    images: NDArray[np.uint8]
+    labels: NDArray[np.uint8]
+    weight: float = 1.0
+
+    def __len__(self) -> int:
+        """Return the number of frames."""
+        return len(self.names)
+
+
+def find_samples(root: Path, split: str) -> tuple[Sample, ...]:
+    """List the labelled frames of a split, sorted by name.
+
+    Raises:
+        DatasetError: The layout is another one, or a picture has no labels.
+    """
+    folder = root / _IMAGES / split
+    if not folder.is_dir():
+        raise DatasetError(
+            f"{root}: no folder {_IMAGES}/{split}; expected the Cityscapes layout, "
+            f"{_IMAGES}/{split}/CITY/*_{_IMAGES}.png (or .jpg) beside {_LABELS}/{split}/CITY"
+        )
+    images = sorted(p for p in folder.glob(f"*/*_{_IMAGES}.*") if p.suffix in {".png", ".jpg"})
+    if not images:
+        raise DatasetError(f"{folder}: no CITY/*_{_IMAGES}.png or .jpg in it")
+    samples: list[Sample] = []
+    missing: list[str] = []
+    for image in images:
+        name = image.stem.removesuffix(f"_{_IMAGES}")
+        city = root / _LABELS / split / image.parent.name
+        train_ids = city / f"{name}_gtFine_labelTrainIds.png"
+        label_ids = city / f"{name}_gtFine_labelIds.png"
+        if train_ids.exists():
+            samples.append(Sample(name, image, train_ids, is_train_ids=True))
+        elif label_ids.exists():
+            samples.append(Sample(name, image, label_ids, is_train_ids=False))
+        else:
+            missing.append(str(label_ids.relative_to(root)))
+    if missing:
+        raise DatasetError(
+            f"{root}: {len(missing)} of {len(images)} frames of {split} have no label map, "
+            f"first {missing[0]} (or ..._labelTrainIds.png)"
+        )
+    return tuple(samples)
+
+
+def read_labels(sample: Sample) -> Labels:
+    """Read a label map as train ids.
+
+    Raises:
+        DatasetError: The file is no 8-bit label map.
+    """
+    raw = cv2.imread(str(sample.labels), cv2.IMREAD_UNCHANGED)
+    if raw is None or raw.dtype != np.uint8 or raw.ndim != 2:
+        found = "no readable picture" if raw is None else f"{raw.dtype}{list(raw.shape)}"
+        raise DatasetError(f"{sample.labels}: found {found}, expected an 8-bit grey label map")
+    labels = np.asarray(raw, np.uint8)
+    if not sample.is_train_ids:
+        return np.asarray(cv2.LUT(labels, LABEL_ID_TO_TRAIN_ID), np.uint8)
+    known = (labels < NUM_CLASSES) | (labels == IGNORE)
+    if not known.all():
+        raise DatasetError(
+            f"{sample.labels}: holds id {int(labels[~known][0])}, "
+            f"expected train ids 0..{NUM_CLASSES - 1} or {IGNORE}"
+        )
+    return labels
+
+
+def read_image(path: Path) -> Image:
+    """Read a picture as u8[H, W, 3] RGB.
+
+    Raises:
+        DatasetError: The file cannot be decoded.
+    """
+    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    if image is None:
+        raise DatasetError(f"{path}: cannot be decoded as a picture")
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
+
+
+def load_frames(
+    root: Path,
+    split: str,
+    size: int,
+    *,
+    weight: float = 1.0,
+    limit: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> FrameSet:
+    """Decode a split, every frame squashed to `size` x `size`.
+
+    Args:
+        root: Folder of the data set.
+        split: ``train`` or ``val``.
+        size: Pixels.
+        weight: See :class:`FrameSet`.
+        limit: Use that many frames, evenly spread, at most.
+        progress: Called with frames done and frames in all.
+
+    Raises:
+        DatasetError: See :func:`find_samples`, :func:`read_labels`, :func:`read_image`.
+    """
+    samples = find_samples(root, split)
+    if limit is not None and limit < len(samples):
+        samples = tuple(samples[i * len(samples) // limit] for i in range(limit))
+    images = np.empty((len(samples), size, size, 3), np.uint8)
+    labels = np.empty((len(samples), size, size), np.uint8)
+
+    def load(i: int) -> None:
+        image, target = read_image(samples[i].image), read_labels(samples[i])
+        if image.shape[:2] != target.shape:
+            raise DatasetError(
+                f"{samples[i].labels}: {target.shape[1]}x{target.shape[0]} pixels, "
+                f"its picture has {image.shape[1]}x{image.shape[0]}"
+            )
+        images[i] = cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA)
+        labels[i] = cv2.resize(target, (size, size), interpolation=cv2.INTER_NEAREST)
+
+    with ThreadPoolExecutor(2) as pool:
+        for done, _ in enumerate(pool.map(load, range(len(samples))), 1):
+            if progress is not None:
+                progress(done, len(samples))
+    return FrameSet(tuple(s.name for s in samples), images, labels, weight)
+
+
+def drop_unsupported(labels: Labels, min_support: int) -> Labels:
+    """Ignore pixels whose label too few of their 3x3 neighbourhood share.
+
+    Args:
+        labels: u8[H, W], train ids.
+        min_support: Pixels of the 3x3 neighbourhood, itself included, 1..9. With 9
+            every pixel next to another class goes, with 4 specks and thin edges.
+
+    Returns:
+        u8[H, W], a new array.
+    """
+    padded = cv2.copyMakeBorder(labels, 1, 1, 1, 1, cv2.BORDER_REPLICATE)
+    height, width = labels.shape
+    support = np.zeros(labels.shape, np.uint8)
+    for dy in range(3):
+        for dx in range(3):
+            support += padded[dy : dy + height, dx : dx + width] == labels
+    return np.where(support >= min_support, labels, np.uint8(IGNORE))
+
+
+def class_presence(labels: NDArray[np.uint8], min_fraction: float) -> NDArray[np.bool_]:
+    """Tell which classes cover at least `min_fraction` of each label map.
+
+    Args:
+        labels: u8[N, H, W], train ids.
+        min_fraction: Share of all pixels, ignored ones included.
+
+    Returns:
+        bool[N, 19].
+    """
+    counts = class_pixels(labels)
+    return (counts > 0) & (counts >= min_fraction * labels[0].size)
+
+
+def class_pixels(labels: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """Count the pixels of each class in each label map: i64[N, 19]."""
+    return np.stack([np.bincount(m.ravel(), minlength=256)[:NUM_CLASSES] for m in labels])
+
+
+def repeats(sets: Sequence[FrameSet], min_fraction: float, target: float) -> NDArray[np.float64]:
+    """How often each frame is drawn in one pass, so that rare classes are seen.
+
+    The repeat factor of Gupta et al., "LVIS" (CVPR 2019), section 4: the largest
+    over its classes of sqrt(target / share of frames showing the class), at least
+    1, times the weight of the frame's data set.
+
+    Returns:
+        f64[N] over the sets one after the other.
+    """
+    presence = np.concatenate([class_presence(s.labels, min_fraction) for s in sets])
+    share = np.maximum(presence.mean(axis=0), 1e-9)
+    factor = np.maximum(1.0, np.sqrt(target / share))
+    rare = np.where(presence, factor, 1.0).max(axis=1)
+    return np.asarray(rare * np.concatenate([np.full(len(s), s.weight) for s in sets]))

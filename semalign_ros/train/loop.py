@@ -1,0 +1,167 @@
+"""The optimisation loop that all stages share: schedule, averaging, checkpoints."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from semalign_ros.errors import ConfigError
+from semalign_ros.train.settings import StageSettings
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What a run reports after a step.
+
+    Args:
+        stage: Its name.
+        step: Steps done.
+        steps: Steps in all.
+        loss: Running mean of the loss.
+        scores: Figures of the last evaluation, empty before the first.
+    """
+
+    stage: str
+    step: int
+    steps: int
+    loss: float
+    scores: Mapping[str, float]
+
+
+Report = Callable[[Progress], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Task(Generic[T]):
+    """What a stage trains.
+
+    Args:
+        name: Name of the stage and of its checkpoint.
+        model: Its trainable parameters are trained.
+        loss: Loss of one batch, a scalar.
+        batches: Opens the stream of batches for steps [start, stop).
+        evaluate: Figures of a model.
+    """
+
+    name: str
+    model: nn.Module
+    loss: Callable[[nn.Module, T], Tensor]
+    batches: Callable[[int, int], Iterable[T]]
+    evaluate: Callable[[nn.Module], Mapping[str, float]]
+
+
+def rate_at(step: int, stage: StageSettings) -> float:
+    """Learning rate of a step: linear warm-up, plateau, decay to zero as 1 - sqrt.
+
+    Source: Hägele et al., "Scaling Laws and Compute-Optimal Training Beyond Fixed
+    Training Durations" (2024), section 3.
+    """
+    decay_from = stage.steps * (1 - stage.decay_share)
+    factor = min(1.0, (step + 1) / max(stage.warmup, 1))
+    if step > decay_from:
+        factor *= 1 - math.sqrt((step - decay_from) / max(stage.steps - decay_from, 1.0))
+    return stage.learning_rate * factor
+
+
+def fit(task: Task[T], stage: StageSettings, checkpoint: Path, report: Report) -> nn.Module:
+    """Train, going on from `checkpoint` where that exists.
+
+    Args:
+        task: What to train.
+        stage: The schedule.
+        checkpoint: File that holds the state; written at every evaluation.
+        report: Called after every step.
+
+    Returns:
+        The averaged weights, in evaluation mode.
+
+    Raises:
+        ConfigError: The checkpoint is of another model.
+    """
+    model = task.model
+    average = copy.deepcopy(model).requires_grad_(False).eval()
+    optimiser = torch.optim.AdamW(_groups(model, stage.weight_decay), lr=stage.learning_rate)
+    start, loss, scores = 0, float("nan"), dict[str, float]()
+    if checkpoint.exists():
+        start, loss, scores = _restore(checkpoint, model, average, optimiser)
+    for step, batch in enumerate(task.batches(start, stage.steps), start):
+        for group in optimiser.param_groups:
+            group["lr"] = rate_at(step, stage)
+        model.train()
+        value = task.loss(model, batch)
+        optimiser.zero_grad(set_to_none=True)
+        value.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(model.parameters(), stage.clip)
+        optimiser.step()
+        _average(average, model, min(stage.ema, (1 + step) / (10 + step)))
+        now = float(value.detach())
+        loss = now if math.isnan(loss) else 0.98 * loss + 0.02 * now
+        done = step + 1
+        if done % stage.evaluate_every == 0 or done == stage.steps:
+            scores = dict(task.evaluate(average))
+            _save(checkpoint, model, average, optimiser, (done, loss, scores))
+        report(Progress(task.name, done, stage.steps, loss, scores))
+    return average
+
+
+def _groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    trained = [p for p in model.parameters() if p.requires_grad]
+    return [
+        {"params": [p for p in trained if p.ndim > 1], "weight_decay": weight_decay},
+        {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+
+
+@torch.no_grad()
+def _average(average: nn.Module, model: nn.Module, decay: float) -> None:
+    for mean, value in zip(average.state_dict().values(), model.state_dict().values(), strict=True):
+        if mean.is_floating_point():
+            mean.lerp_(value, 1 - decay)
+        else:
+            mean.copy_(value)
+
+
+def _save(
+    path: Path,
+    model: nn.Module,
+    average: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    progress: tuple[int, float, Mapping[str, float]],
+) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    state = {
+        "model": model.state_dict(),
+        "average": average.state_dict(),
+        "optimiser": optimiser.state_dict(),
+        "step": progress[0],
+        "loss": progress[1],
+        "scores": dict(progress[2]),
+    }
+    torch.save(state, partial)
+    partial.replace(path)
+
+
+def _restore(
+    path: Path, model: nn.Module, average: nn.Module, optimiser: torch.optim.Optimizer
+) -> tuple[int, float, dict[str, float]]:
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        model.load_state_dict(state["model"])
+        average.load_state_dict(state["average"])
+        optimiser.load_state_dict(state["optimiser"])
+        return int(state["step"]), float(state["loss"]), dict(state["scores"])
+    except Exception as error:
+        raise ConfigError(
+            f"checkpoint {path} does not belong to this model or is damaged "
+            f"({type(error).__name__}); train into another work folder, or remove it"
+        ) from error

@@ -1,0 +1,220 @@
+"""First stage: a Hugging Face segmentation model, from random weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from transformers import ResNetConfig, UperNetConfig, UperNetForSemanticSegmentation
+
+from semalign_ros.alignment.metrics import confusion_matrix, iou_per_class, mean_iou
+from semalign_ros.scene.reference import ReferenceRule
+from semalign_ros.scene.taxonomy import CLASSES, IGNORE, NUM_CLASSES, TRAIN_ID
+from semalign_ros.train.augment import augment
+from semalign_ros.train.batches import Prefetch, generator, index_batches
+from semalign_ros.train.datasets import FrameSet, class_pixels, drop_unsupported, repeats
+from semalign_ros.train.loop import Report, Task, fit
+from semalign_ros.train.settings import SegmenterSettings
+
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+"""RGB normalisation that the vision models on the Hugging Face hub share."""
+
+Batch = tuple[Tensor, Tensor]
+
+
+def build_segmenter(settings: SegmenterSettings, seed: int) -> UperNetForSemanticSegmentation:
+    """Build the network with random weights."""
+    torch.manual_seed(seed)
+    backbone = ResNetConfig(
+        num_channels=3,
+        embedding_size=settings.embedding,
+        hidden_sizes=list(settings.hidden),
+        depths=list(settings.depths),
+        layer_type="basic",
+        out_features=["stage1", "stage2", "stage3", "stage4"],
+    )
+    config = UperNetConfig(
+        backbone_config=backbone,
+        hidden_size=settings.decoder,
+        # The coarsest map of a 256 px frame is 8 x 8; these divide it evenly.
+        pool_scales=[1, 2, 4],
+        use_auxiliary_head=False,
+        id2label=dict(enumerate(CLASSES)),
+        label2id=dict(TRAIN_ID),
+    )
+    return UperNetForSemanticSegmentation(config)
+
+
+def to_pixel_values(images: NDArray[np.uint8]) -> Tensor:
+    """Normalise frames, u8[N, H, W, 3] RGB -> f32[N, 3, H, W] in channels-last memory."""
+    x = torch.from_numpy(images).permute(0, 3, 1, 2).float()
+    x = x.contiguous(memory_format=torch.channels_last)
+    scale = torch.tensor(STD).view(1, 3, 1, 1) * 255
+    return (x - torch.tensor(MEAN).view(1, 3, 1, 1) * 255) / scale
+
+
+def coarse_logits(model: nn.Module, pixel_values: Tensor) -> Tensor:
+    """Logits at a quarter of the net size, f32[N, 19, S/4, S/4]."""
+    maps = model.backbone.forward_with_filtered_kwargs(pixel_values).feature_maps  # type: ignore
+    out: Tensor = model.decode_head(maps)  # type: ignore[operator]
+    return out
+
+
+def predict(model: nn.Module, images: NDArray[np.uint8], batch: int = 16) -> NDArray[np.uint8]:
+    """Label frames of the net size: u8[N, S, S, 3] -> u8[N, S, S]."""
+    out = np.empty(images.shape[:3], np.uint8)
+    with torch.inference_mode():
+        for i in range(0, len(images), batch):
+            part = images[i : i + batch]
+            logits = coarse_logits(model, to_pixel_values(part))
+            logits = nn.functional.interpolate(logits, part.shape[1:3], mode="bilinear")
+            out[i : i + batch] = logits.argmax(1).to(torch.uint8).numpy()
+    return out
+
+
+def segmentation_scores(
+    predictions: NDArray[np.uint8], labels: NDArray[np.uint8]
+) -> dict[str, float]:
+    """mIoU, pixel accuracy and IoU per class (where it is defined), all frames pooled.
+
+    Args:
+        predictions: u8[N, H, W], train ids.
+        labels: u8[N, H, W], train ids, 255 ignored.
+    """
+    confusion = confusion_matrix(predictions, labels)
+    iou = iou_per_class(confusion)
+    total = max(int(confusion.sum()), 1)
+    scores = {
+        "mean_iou": float(mean_iou(confusion)),
+        "pixel_accuracy": float(np.trace(confusion)) / total,
+    }
+    scores |= {
+        f"iou/{name}": float(v) for name, v in zip(CLASSES, iou, strict=True) if v == v
+    }
+    return scores
+
+
+def clean_for_scoring(labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Ignore every pixel that disagrees with its 3x3 neighbourhood (recovered labels)."""
+    return np.stack([drop_unsupported(m, 9) for m in labels])
+
+
+def class_weights(pixels: NDArray[np.int64]) -> Tensor:
+    """Weights of the cross entropy, f32[19], mean over all pixels 1.
+
+    Inverse log frequency as in Paszke et al., "ENet" (2016), section 5.2, with a
+    milder constant.
+
+    Args:
+        pixels: i64[19], pixels of each class.
+    """
+    share = pixels / max(int(pixels.sum()), 1)
+    weight = 1 / np.log(1.05 + share)
+    return torch.tensor(weight / (weight * share).sum(), dtype=torch.float32)
+
+
+def segmentation_loss(
+    logits: Tensor, target: Tensor, weight: Tensor, jaccard_weight: float
+) -> Tensor:
+    """Weighted cross entropy plus soft Jaccard over the classes of the batch.
+
+    Args:
+        logits: f32[N, 19, H, W].
+        target: i64[N, H, W], 255 ignored.
+        weight: f32[19].
+        jaccard_weight: Weight of the second term.
+    """
+    valid = target != IGNORE
+    log_p = nn.functional.log_softmax(logits, 1)
+    entropy = nn.functional.nll_loss(log_p, target, weight, ignore_index=IGNORE)
+    if not jaccard_weight:
+        return entropy
+    p = (log_p.exp() * valid.unsqueeze(1)).permute(1, 0, 2, 3).flatten(1)
+    safe = torch.where(valid, target, 0)
+    hit = log_p.gather(1, safe.unsqueeze(1)).squeeze(1).exp() * valid
+    classes = safe.flatten()
+    area = torch.zeros(NUM_CLASSES).index_add_(0, classes, valid.flatten().float())
+    overlap = torch.zeros(NUM_CLASSES).index_add_(0, classes, hit.flatten())
+    union = p.sum(1) + area - overlap
+    shown = area > 0
+    return entropy + jaccard_weight * (1 - (overlap[shown] / union[shown])).mean()
+
+
+def train_segmenter(
+    sets: Sequence[FrameSet],
+    held_out: Mapping[str, FrameSet],
+    settings: SegmenterSettings,
+    seed: int,
+    checkpoint: Path,
+    report: Report,
+) -> UperNetForSemanticSegmentation:
+    """Train the segmenter; see :func:`semalign_ros.train.loop.fit`.
+
+    Args:
+        sets: Training frames at the net size.
+        held_out: Frames that are only evaluated, by name; labels cleaned for scoring.
+        settings: Model and schedule.
+        seed: Keys weights, order and augmentation.
+        checkpoint: State file, resumed where it exists.
+        report: Called after every step.
+    """
+    model = build_segmenter(settings, seed).to(memory_format=torch.channels_last)
+    rule = ReferenceRule()
+    weights = class_weights(sum(class_pixels(s.labels).sum(axis=0) for s in sets))  # type: ignore
+    often = repeats(sets, rule.min_fraction, settings.rare_class_target)
+
+    def loss(net: nn.Module, batch: Batch) -> Tensor:
+        logits = coarse_logits(net, batch[0])
+        logits = nn.functional.interpolate(logits, batch[1].shape[1:], mode="bilinear")
+        return segmentation_loss(logits, batch[1], weights, settings.jaccard_weight)
+
+    def evaluate(net: nn.Module) -> dict[str, float]:
+        scores: dict[str, float] = {}
+        for name, frames in held_out.items():
+            found = segmentation_scores(predict(net, frames.images), frames.labels)
+            scores |= {f"{name}/{key}": value for key, value in found.items()}
+        return scores
+
+    task = Task("segmenter", model, loss, _batches(sets, often, settings, seed), evaluate)
+    trained = fit(task, settings.stage, checkpoint, report)
+    assert isinstance(trained, UperNetForSemanticSegmentation)
+    return trained
+
+
+def _batches(
+    sets: Sequence[FrameSet],
+    often: NDArray[np.float64],
+    settings: SegmenterSettings,
+    seed: int,
+) -> Callable[[int, int], Iterable[Batch]]:
+    cv2.setNumThreads(1)
+    where = [(s, i) for s in sets for i in range(len(s))]
+
+    def sample(index: int, key: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        frames, i = where[index]
+        rng = generator(seed, 2, key)
+        labels = drop_unsupported(frames.labels[i], settings.min_label_support)
+        image, labels = augment(frames.images[i], labels, settings.augment, rng)
+        # The loss looks at every second pixel, at another phase each time: a quarter of the work.
+        dy, dx = rng.integers(0, 2, 2)
+        return image, labels[dy::2, dx::2]
+
+    def open_stream(start: int, stop: int) -> Iterable[Batch]:
+        batch = settings.stage.batch
+        order = index_batches(often, batch, seed, start)
+
+        def make(step: int) -> Batch:
+            drawn = next(order)
+            parts = [sample(int(j), step * batch + k) for k, j in enumerate(drawn)]
+            labels = np.stack([p[1] for p in parts]).astype(np.int64)
+            return to_pixel_values(np.stack([p[0] for p in parts])), torch.from_numpy(labels)
+
+        with Prefetch(make, start, stop) as stream:
+            yield from stream
+
+    return open_stream

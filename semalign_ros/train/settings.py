@@ -1,0 +1,129 @@
+"""What a training run is made of, read from ``config/train/SIZE.yaml``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from semalign_ros.errors import ConfigError
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class StageSettings(_Settings):
+    """One stage of training.
+
+    The learning rate warms up, stays, and falls to zero over the last part of the
+    run: until then a run may be made longer without having been different.
+
+    Args:
+        steps: Optimiser steps in all.
+        batch: Samples a step.
+        learning_rate: Peak rate of AdamW.
+        weight_decay: Decoupled decay of matrices and kernels (not of biases and norms).
+        warmup: Steps of linear warm-up.
+        decay_share: Share of the steps over which the rate falls to zero, 0..1.
+        ema: Decay of the averaged weights that are shipped.
+        clip: Largest gradient norm.
+        evaluate_every: Steps between two evaluations and checkpoints.
+    """
+
+    steps: int = Field(ge=1)
+    batch: int = Field(ge=2)
+    learning_rate: float = Field(gt=0, le=1)
+    weight_decay: float = Field(default=0.01, ge=0, le=1)
+    warmup: int = Field(default=200, ge=0)
+    decay_share: float = Field(default=0.35, ge=0, le=1)
+    ema: float = Field(default=0.999, ge=0, lt=1)
+    clip: float = Field(default=5.0, gt=0)
+    evaluate_every: int = Field(default=500, ge=1)
+
+
+class AugmentSettings(_Settings):
+    """Ranges of the random changes to a training frame; 0 switches one off.
+
+    Args:
+        flip: Probability of mirroring.
+        zoom: Largest factor of zooming in; the smallest is `1 / zoom_out`.
+        zoom_out: Largest factor of zooming out.
+        whole: Probability of leaving the geometry as the camera saw it.
+        light: Largest change of brightness and contrast, and of log gamma.
+        color: Largest change of saturation, and of the colour channels' gains over 4.
+        degrade: Probability of each of: strong darkening, blur, noise.
+    """
+
+    flip: float = Field(default=0.5, ge=0, le=1)
+    zoom: float = Field(default=1.6, ge=1, le=4)
+    zoom_out: float = Field(default=1.25, ge=1, le=4)
+    whole: float = Field(default=0.25, ge=0, le=1)
+    light: float = Field(default=0.35, ge=0, lt=1)
+    color: float = Field(default=0.4, ge=0, lt=1)
+    degrade: float = Field(default=0.08, ge=0, le=1)
+
+
+class SegmenterSettings(_Settings):
+    """A UperNet with a residual backbone, trained from random weights.
+
+    Args:
+        net_size: Height and width that every frame is resized to.
+        embedding: Channels of the stem.
+        hidden: Channels of the four residual stages.
+        depths: Blocks of the four stages.
+        decoder: Channels of the UperNet decoder, also the width of its features.
+        rare_class_target: Frames showing a class rarer than this share are repeated.
+        jaccard_weight: Weight of the soft Jaccard loss next to the cross entropy.
+        min_label_support: Pixels whose label fewer than this many of their 3x3
+            neighbourhood share (themselves included) are ignored: recovered
+            labels have specks and blended edges.
+        stage: The schedule.
+        augment: The random changes.
+    """
+
+    net_size: int = Field(ge=64, le=2048, multiple_of=32)
+    embedding: int = Field(ge=8)
+    hidden: tuple[int, int, int, int]
+    depths: tuple[int, int, int, int]
+    decoder: int = Field(ge=8)
+    rare_class_target: float = Field(default=0.4, gt=0, le=1)
+    jaccard_weight: float = Field(default=0.5, ge=0)
+    min_label_support: int = Field(default=4, ge=1, le=9)
+    stage: StageSettings
+    augment: AugmentSettings = AugmentSettings()
+
+
+class TrainSettings(_Settings):
+    """The settings of all stages.
+
+    Args:
+        seed: Keys the weights and every random draw.
+        threads: Threads of torch.
+        segmenter: First stage.
+    """
+
+    seed: int = Field(default=0, ge=0)
+    threads: int = Field(default=2, ge=1)
+    segmenter: SegmenterSettings
+
+
+def load_settings(path: Path) -> TrainSettings:
+    """Read and check a settings file.
+
+    Raises:
+        ConfigError: It is missing, is no YAML, or has unknown or bad values.
+    """
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return TrainSettings.model_validate(values)
+    except OSError as error:
+        raise ConfigError(f"training settings: cannot read {path}: {error.strerror}") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"training settings: {path} is no YAML: {error}") from error
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{'.'.join(map(str, e['loc'])) or 'file'}: {e['msg']}" for e in error.errors()
+        )
+        raise ConfigError(f"training settings: {path}: {problems}") from error
