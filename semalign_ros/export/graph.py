@@ -1,0 +1,165 @@
+"""Writing a torch module as an ONNX graph, and storing its weights in half the space."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import itertools
+import logging
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from onnx import TensorProto, helper, numpy_helper
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from semalign_ros.errors import BundleError
+
+OPSET = 20
+# Below this a tensor is kept in float32: biases and norms weigh nothing and set the scale.
+_HALF_FROM = 1024
+
+
+def tool_versions() -> dict[str, str]:
+    """Versions of what makes the graphs, for the manifest."""
+    return {n: version(n) for n in ("torch", "transformers", "onnx", "onnxruntime", "onnxscript")}
+
+
+def export_graph(
+    module: nn.Module,
+    inputs: Mapping[str, Tensor],
+    outputs: Sequence[str],
+    dynamic: Mapping[str, Mapping[int, str]],
+    path: Path,
+) -> None:
+    """Export a module.
+
+    Args:
+        module: Takes the inputs in order; put into evaluation mode.
+        inputs: Example by name; a dimension in `dynamic` should be 2 or more.
+        outputs: Names of the outputs.
+        dynamic: Name of each free dimension, by input and axis. Dimensions of one name
+            are equal.
+        path: The ``.onnx`` file to write.
+
+    Raises:
+        BundleError: torch cannot express the module in ONNX.
+    """
+    named = {name for axes in dynamic.values() for name in axes.values()}
+    dims = {name: torch.export.Dim(name, min=1, max=1 << 16) for name in named}
+    shapes = tuple({a: dims[n] for a, n in dynamic.get(key, {}).items()} for key in inputs)
+    try:
+        with _quiet(), torch.no_grad():
+            program = torch.onnx.export(
+                module.eval(),
+                tuple(inputs.values()),
+                dynamo=True,
+                opset_version=OPSET,
+                input_names=list(inputs),
+                output_names=list(outputs),
+                dynamic_shapes=shapes,
+            )
+    except Exception as error:  # torch raises many types; all mean that the module has no graph
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        raise BundleError(
+            f"{type(module).__name__} cannot be exported to ONNX: {reason[0]}"
+        ) from error
+    assert program is not None
+    program.save(str(path))
+    _strip(path)
+
+
+def round_to_half(module: nn.Module) -> nn.Module:
+    """Round the large weights to what float16 holds, in place.
+
+    The torch model that parity is checked against then has exactly the weights that
+    the graph stores.
+    """
+    with torch.no_grad():
+        for weight in module.parameters():
+            if weight.numel() >= _HALF_FROM:
+                weight.copy_(weight.half().float())
+    return module
+
+
+def fold_batch_norms(module: nn.Module) -> nn.Module:
+    """Fold each batch norm into the convolution defined right before it, in place.
+
+    The exporter would do it too, but after :func:`round_to_half`, and undo the rounding.
+    Only direct neighbours of equal width inside one block are folded: there the
+    definition order is the order of use in every family that we export.
+    """
+    for block in [m for m in module.modules() if not isinstance(m, nn.Sequential)]:
+        children = list(block.named_children())
+        for (conv_name, conv), (norm_name, norm) in itertools.pairwise(children):
+            if (
+                isinstance(conv, nn.Conv2d)
+                and isinstance(norm, nn.BatchNorm2d)
+                and conv.out_channels == norm.num_features
+            ):
+                setattr(block, conv_name, fuse_conv_bn_eval(conv.eval(), norm.eval()))
+                setattr(block, norm_name, nn.Identity())
+    return module
+
+
+def store_half(path: Path) -> None:
+    """Store float32 weights that float16 holds exactly as float16 and a Cast.
+
+    ONNX Runtime folds the Cast when it loads the graph: same arithmetic, half the file.
+    """
+    model = onnx.load_model(path)
+    casts = []
+    for tensor in model.graph.initializer:
+        if tensor.data_type != TensorProto.FLOAT or np.prod(tensor.dims) < _HALF_FROM:
+            continue
+        values = numpy_helper.to_array(tensor)
+        with np.errstate(over="ignore"):
+            half = values.astype(np.float16)
+        if not np.array_equal(half.astype(np.float32), values):
+            continue
+        name = tensor.name
+        tensor.CopyFrom(numpy_helper.from_array(half, f"{name}.half"))
+        casts.append(helper.make_node("Cast", [f"{name}.half"], [name], to=TensorProto.FLOAT))
+    nodes = [*casts, *model.graph.node]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    onnx.checker.check_model(model)
+    onnx.save_model(model, path)
+
+
+def _strip(path: Path) -> None:
+    """Put the weights into the file, and drop the notes on source lines of this machine."""
+    model = onnx.load_model(path)
+    for node in model.graph.node:
+        del node.metadata_props[:]
+        node.doc_string = ""
+    for function in model.functions:
+        for node in function.node:
+            del node.metadata_props[:]
+    for value in (*model.graph.value_info, *model.graph.input, *model.graph.output):
+        del value.metadata_props[:]
+    for tensor in model.graph.initializer:
+        del tensor.metadata_props[:]
+    del model.graph.metadata_props[:]
+    del model.metadata_props[:]
+    onnx.save_model(model, path)
+    path.with_name(path.name + ".data").unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the exporter's progress and its warnings about its own internals from the user."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
