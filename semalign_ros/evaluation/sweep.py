@@ -1,0 +1,311 @@
+"""Run models over a bag under every condition of a profile.
+
+The bag is cut into blocks of consecutive frames. A block is judged by one worker and
+depends on nothing else, so any number of workers gives the same rows, and a run that
+was interrupted goes on with the blocks that are missing.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures as futures
+import itertools
+import multiprocessing
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from semalign_ros import __version__
+from semalign_ros.alignment.metrics import confusion_matrix, quality_from_confusion
+from semalign_ros.bags import BagTopics, read_frames
+from semalign_ros.corruption import CLEAN, Condition, load_profile
+from semalign_ros.errors import ConfigError, ImageError, InferenceError, SemalignError
+from semalign_ros.evaluation.store import ResultStore
+from semalign_ros.evaluation.tables import Row, failure_row, segmentation_row, verdict_row
+from semalign_ros.inference import Segmenter, Vlm, open_segmenter, open_vlm
+from semalign_ros.language import PromptSet
+from semalign_ros.monitor import Observation, Perception, ask, compare, perceive
+from semalign_ros.scene.reference import ReferenceRule
+from semalign_ros.types import Frame, Labels
+
+BLOCK_FRAMES = 8
+"""Frames a block: what an interruption can cost, and the grain of the work for workers."""
+
+Tables = dict[str, list[Row]]
+
+
+@dataclass(frozen=True, slots=True)
+class SweepSettings:
+    """Everything that decides the rows.
+
+    Args:
+        bag: Bag folder or file.
+        profile: Corruption profile, a name or a path.
+        segmenters: Bundles; the first one perceives for `vlm_input`, all are measured.
+        vlms: Bundles or recorded answers (.jsonl).
+        vlm_input: ``image``, ``overlay``, ``mask`` or ``scene_text``.
+        prompts: Prompt set, a name or a path.
+        device: ``cpu``, ``cuda``, ``tensorrt`` or ``auto``.
+        seed: Of every random draw.
+        limit: Only the first frames, None for all.
+        rule: How the reference is derived.
+        topics: Where the bag has what.
+    """
+
+    bag: str
+    profile: str = "paper"
+    segmenters: tuple[str, ...] = ()
+    vlms: tuple[str, ...] = ()
+    vlm_input: str = "image"
+    prompts: str = "default"
+    device: str = "auto"
+    seed: int = 0
+    limit: int | None = None
+    rule: ReferenceRule = ReferenceRule()
+    topics: BagTopics = BagTopics()
+
+    def resolved(self) -> dict[str, Any]:
+        """Settings as written beside the results, with what the names stood for."""
+        prompts = PromptSet.load(self.prompts)
+        return {
+            "semalign_ros": __version__,
+            "bag": str(Path(self.bag).resolve()),
+            "profile": load_profile(self.profile).describe(),
+            "segmenters": list(self.segmenters),
+            "vlms": list(self.vlms),
+            "vlm_input": self.vlm_input,
+            "prompts": {"name": prompts.name, "version": prompts.version, "hash": prompts.hash},
+            "device": self.device,
+            "seed": self.seed,
+            "limit": self.limit,
+            "rule": self.rule.describe(),
+            "critical": sorted(self.rule.critical),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Models:
+    """Models and conditions, opened once a worker."""
+
+    settings: SweepSettings
+    conditions: tuple[Condition, ...]
+    segmenters: Mapping[str, Segmenter]
+    vlms: Mapping[str, Vlm]
+
+
+def open_models(settings: SweepSettings, threads: int | None) -> Models:
+    """Open what the settings name.
+
+    Raises:
+        ConfigError: There is no model, or two have one name.
+        BundleError: A bundle cannot be used.
+        DeviceError: The device did not load.
+    """
+    if not settings.segmenters and not settings.vlms:
+        raise ConfigError("nothing to evaluate: give at least one --segmenter or --vlm")
+    prompts = PromptSet.load(settings.prompts)
+    segmenters = [open_segmenter(s, settings.device, threads=threads) for s in settings.segmenters]
+    vlms = [open_vlm(v, settings.device, prompts=prompts, threads=threads) for v in settings.vlms]
+    return Models(
+        settings,
+        (CLEAN, *(c for c in load_profile(settings.profile).conditions if not c.is_clean)),
+        _by_name(segmenters, settings.segmenters),
+        _by_name(vlms, settings.vlms),
+    )
+
+
+def _by_name(models: Sequence[Any], paths: Sequence[str]) -> dict[str, Any]:
+    named = {model.name: model for model in models}
+    if len(named) < len(models):
+        raise ConfigError(f"two models have one name: {', '.join(paths)}; rename one bundle")
+    return named
+
+
+def judge_block(models: Models, frames: Iterable[Frame]) -> Tables:
+    """Judge some frames under every condition.
+
+    A frame that a model fails on becomes a row of ``failures``; nothing is dropped.
+    """
+    tables: Tables = {"verdicts": [], "segmentation": [], "failures": []}
+    for frame in frames:
+        clean = _Clean()
+        for condition in models.conditions:
+            try:
+                perception = _perceive(models, frame, condition, clean, tables)
+            except (ImageError, InferenceError) as error:
+                tables["failures"].append(_failure(frame, condition, "perception", error))
+                continue
+            for name in models.vlms:
+                try:
+                    row = _judge(models, name, frame, condition, perception, clean)
+                    tables["verdicts"].append(row)
+                except InferenceError as error:
+                    tables["failures"].append(_failure(frame, condition, name, error))
+    return tables
+
+
+@dataclass(frozen=True, slots=True)
+class _Clean:
+    """What the models made of the clean frame, by the model's name."""
+
+    labels: dict[str, Labels] = field(default_factory=dict)
+    observations: dict[str, Observation] = field(default_factory=dict)
+
+
+def _perceive(
+    models: Models, frame: Frame, condition: Condition, clean: _Clean, tables: Tables
+) -> Perception:
+    """Degrade and segment once for all VLMs; measure every segmenter."""
+    first: Perception | None = None
+    for name, segmenter in models.segmenters.items():
+        if first is None:
+            perception = first = perceive(frame, segmenter, condition, models.settings.seed)
+        else:
+            # The image is degraded already; only the segmenter differs.
+            perception = perceive(first.frame, segmenter)
+        assert perception.labels is not None
+        if condition.is_clean:
+            # Without labels of its own, a frame is measured against its clean segmentation.
+            clean.labels[name] = perception.labels if frame.labels is None else frame.labels
+        if name not in clean.labels:
+            raise InferenceError("the clean frame could not be segmented, so nothing to compare")
+        confusion = confusion_matrix(perception.labels, clean.labels[name])
+        quality = quality_from_confusion(confusion, models.settings.rule.critical)
+        latency = perception.stage_s["segment"]
+        tables["segmentation"].append(
+            segmentation_row(frame, condition, name, confusion, quality, latency)
+        )
+    return first or perceive(frame, None, condition, models.settings.seed)
+
+
+def _judge(
+    models: Models,
+    name: str,
+    frame: Frame,
+    condition: Condition,
+    perception: Perception,
+    clean: _Clean,
+) -> Row:
+    settings = models.settings
+    seen = ask(perception, models.vlms[name], settings.vlm_input, condition)
+    if condition.is_clean:
+        clean.observations[name] = seen
+    if name not in clean.observations:
+        raise InferenceError("the clean frame could not be judged, so there is nothing to compare")
+    before = clean.observations[name]
+    judged = compare(frame, condition, before, seen, rule=settings.rule, seed=settings.seed)
+    return verdict_row(frame, condition, name, judged)
+
+
+def _failure(frame: Frame, condition: Condition, model: str, error: SemalignError) -> Row:
+    reason = error.reason if isinstance(error, ImageError) else "inference_error"
+    return failure_row(frame, condition, model, reason, str(error))
+
+
+def sweep(
+    settings: SweepSettings,
+    out: Path | str,
+    *,
+    workers: int = 1,
+    overwrite: bool = False,
+    progress: Callable[[int], None] = lambda frames: None,
+) -> ResultStore:
+    """Evaluate a bag, or go on with an evaluation that was interrupted.
+
+    Args:
+        settings: What to evaluate.
+        out: Result folder.
+        workers: Processes; 1 works in this one.
+        overwrite: Throw away results that stand in `out`.
+        progress: Called with the number of frames that a finished block has.
+
+    Raises:
+        ConfigError: A setting is bad.
+        BagError: The bag cannot be read; blocks before the fault are kept.
+        OutputError: `out` holds something else or cannot be written.
+    """
+    if workers < 1:
+        raise ConfigError(f"workers: found {workers}, expected 1 or more")
+    store = ResultStore(out, settings.resolved(), overwrite=overwrite)
+    blocks = (
+        (number, frames)
+        for number, frames in _blocks(read_frames(settings.bag, settings.topics), settings.limit)
+        if _skip_done(store, number, frames, progress)
+    )
+    run = _in_process if workers == 1 else _in_pool
+    for number, count, tables in run(settings, blocks, workers):
+        store.write(number, tables)
+        progress(count)
+    return store
+
+
+_Block = tuple[int, list[Frame]]
+
+
+def _blocks(frames: Iterator[Frame], limit: int | None) -> Iterator[_Block]:
+    limited = itertools.islice(frames, limit)
+    for number in itertools.count():
+        block = list(itertools.islice(limited, BLOCK_FRAMES))
+        if not block:
+            return
+        yield number, block
+
+
+def _skip_done(
+    store: ResultStore, number: int, frames: list[Frame], progress: Callable[[int], None]
+) -> bool:
+    if not store.has(number):
+        return True
+    progress(len(frames))
+    return False
+
+
+_Done = tuple[int, int, Tables]
+
+
+def _in_process(settings: SweepSettings, blocks: Iterable[_Block], workers: int) -> Iterator[_Done]:
+    models = open_models(settings, threads=None)
+    for number, frames in blocks:
+        yield number, len(frames), judge_block(models, frames)
+
+
+_worker_models: Models | None = None
+"""Opened once in each worker process by :func:`_start_worker`."""
+
+
+def _start_worker(settings: SweepSettings, threads: int) -> None:
+    global _worker_models
+    _worker_models = open_models(settings, threads)
+
+
+def _work(frames: list[Frame]) -> Tables:
+    assert _worker_models is not None
+    return judge_block(_worker_models, frames)
+
+
+def _in_pool(settings: SweepSettings, blocks: Iterable[_Block], workers: int) -> Iterator[_Done]:
+    """Judge blocks in processes, at most two a worker under way so that memory is bounded."""
+    # Opened here too, in vain: an error in a worker's start would only say "broken pool".
+    open_models(settings, threads=1)
+    threads = max(1, (os.cpu_count() or 1) // workers)
+    with futures.ProcessPoolExecutor(
+        workers,
+        mp_context=multiprocessing.get_context("spawn"),
+        initializer=_start_worker,
+        initargs=(settings, threads),
+    ) as pool:
+        pending: dict[futures.Future[Tables], tuple[int, int]] = {}
+        for number, frames in blocks:
+            pending[pool.submit(_work, frames)] = (number, len(frames))
+            if len(pending) >= 2 * workers:
+                yield from _finished(pending)
+        while pending:
+            yield from _finished(pending)
+
+
+def _finished(pending: dict[futures.Future[Tables], tuple[int, int]]) -> Iterator[_Done]:
+    done, _ = futures.wait(pending, return_when=futures.FIRST_COMPLETED)
+    for future in done:
+        number, count = pending.pop(future)
+        yield number, count, future.result()

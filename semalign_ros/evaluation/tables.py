@@ -1,0 +1,157 @@
+"""The tables that an evaluation writes: their columns, and a row from a verdict.
+
+Three tables share the keys frame, condition and severity: ``verdicts`` (one row per
+VLM), ``segmentation`` (one row per segmenter) and ``failures`` (what could not be judged).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from semalign_ros.corruption import Condition
+from semalign_ros.monitor import Judged
+from semalign_ros.scene.taxonomy import NUM_CLASSES
+from semalign_ros.types import Frame, Judgment, SegmentationQuality
+
+Row = dict[str, Any]
+
+_NAMES = pa.list_(pa.string())
+_KEYS = [
+    ("index", pa.int32()),
+    ("stamp_ns", pa.int64()),
+    ("condition", pa.string()),
+    ("severity", pa.float32()),
+]
+
+VERDICTS = pa.schema(
+    [
+        *_KEYS,
+        ("vlm", pa.string()),
+        ("present", _NAMES),
+        ("critical", _NAMES),
+        ("reference", pa.string()),
+        ("visible_present", _NAMES),
+        ("visible_critical", _NAMES),
+        ("claims", _NAMES),
+        ("clean_claims", _NAMES),
+        ("hallucinated", _NAMES),
+        ("omitted", _NAMES),
+        ("omitted_visible", _NAMES),
+        ("judgment", pa.string()),
+        ("clean_judgment", pa.string()),
+        ("judgments", pa.string()),
+        ("coverage", pa.float32()),
+        ("scores", pa.string()),
+        ("raw_text", pa.string()),
+        ("notes", _NAMES),
+        ("latency_s", pa.float32()),
+        ("stage_s", pa.string()),
+    ]
+)
+"""``judgments``, ``scores`` and ``stage_s`` are JSON objects; an unparsed judgment is null."""
+
+SEGMENTATION = pa.schema(
+    [
+        *_KEYS,
+        ("segmenter", pa.string()),
+        ("mean_iou", pa.float32()),
+        ("pixel_accuracy", pa.float32()),
+        ("critical_recall", pa.float32()),
+        ("confusion", pa.list_(pa.int32(), NUM_CLASSES**2)),
+        ("latency_s", pa.float32()),
+    ]
+)
+"""``confusion`` is row-major, rows the reference."""
+
+FAILURES = pa.schema(
+    [*_KEYS, ("model", pa.string()), ("reason", pa.string()), ("message", pa.string())]
+)
+
+TABLES: Mapping[str, pa.Schema] = {
+    "verdicts": VERDICTS,
+    "segmentation": SEGMENTATION,
+    "failures": FAILURES,
+}
+
+
+def _keys(frame: Frame, condition: Condition) -> Row:
+    return {
+        "index": frame.index,
+        "stamp_ns": frame.stamp_ns,
+        "condition": condition.name,
+        "severity": condition.severity,
+    }
+
+
+def _name(judgment: Judgment | None) -> str | None:
+    return None if judgment is None else judgment.value
+
+
+def verdict_row(frame: Frame, condition: Condition, vlm: str, judged: Judged) -> Row:
+    """Row of ``verdicts``; sets are sorted so that equal verdicts are equal rows."""
+    verdict = judged.verdict
+    answer = verdict.degraded
+    return {
+        **_keys(frame, condition),
+        "vlm": vlm,
+        "present": sorted(verdict.reference.entities),
+        "critical": sorted(verdict.reference.critical),
+        "reference": verdict.reference.judgment.value,
+        "visible_present": sorted(verdict.visible.entities),
+        "visible_critical": sorted(verdict.visible.critical),
+        "claims": sorted(answer.claims.present),
+        "clean_claims": sorted(verdict.clean.claims.present),
+        "hallucinated": sorted(verdict.hallucinated),
+        "omitted": sorted(verdict.omitted),
+        "omitted_visible": sorted(verdict.omitted_visible),
+        "judgment": _name(answer.claims.judgment),
+        "clean_judgment": _name(verdict.clean.claims.judgment),
+        "judgments": json.dumps({k: _name(v) for k, v in answer.judgments.items()}),
+        "coverage": answer.claims.coverage,
+        "scores": json.dumps({k: round(float(v), 6) for k, v in answer.scores.items()}),
+        "raw_text": answer.raw_text,
+        "notes": list(verdict.notes),
+        "latency_s": answer.latency_s,
+        "stage_s": json.dumps({k: round(v, 6) for k, v in judged.degraded.stage_s.items()}),
+    }
+
+
+def segmentation_row(
+    frame: Frame,
+    condition: Condition,
+    segmenter: str,
+    confusion: NDArray[np.int64],
+    quality: SegmentationQuality,
+    latency_s: float,
+) -> Row:
+    """Row of ``segmentation``."""
+    return {
+        **_keys(frame, condition),
+        "segmenter": segmenter,
+        "mean_iou": quality.mean_iou,
+        "pixel_accuracy": quality.pixel_accuracy,
+        "critical_recall": quality.critical_recall,
+        "confusion": confusion.ravel().tolist(),
+        "latency_s": latency_s,
+    }
+
+
+def failure_row(frame: Frame, condition: Condition, model: str, reason: str, message: str) -> Row:
+    """Row of ``failures``; `reason` is one of the counters of the live nodes."""
+    return {
+        **_keys(frame, condition),
+        "model": model,
+        "reason": reason,
+        "message": message,
+    }
+
+
+def to_table(name: str, rows: Sequence[Row]) -> pa.Table:
+    """Arrow table with the columns of table `name`."""
+    return pa.Table.from_pylist(list(rows), schema=TABLES[name])
