@@ -60,9 +60,9 @@ def confusion_matrix(
         _as_bytes(target, "target", num_classes, ignore, void),
         _as_bytes(prediction, "prediction", num_classes, ignore, void),
     )
-    for what, found in (("target", counts.any(axis=1)), ("prediction", counts.any(axis=0))):
-        found[void] = False
-        _check_known(what, np.flatnonzero(found[num_classes:]) + num_classes, num_classes, ignore)
+    for what, axis in (("target", 1), ("prediction", 0)):
+        ids = np.flatnonzero(counts.any(axis=axis))
+        _check_known(what, ids[(ids >= num_classes) & (ids != void)], num_classes, ignore)
     matrix = counts[:num_classes, [*range(num_classes), void]]
     if void_column:
         return matrix
