@@ -1,0 +1,264 @@
+"""Where a sentence names a class, and the noun phrase around it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from semalign_ros.language import words as w
+from semalign_ros.language.lexicon import Term, longest_match
+
+_WINDOW = 40
+_COLOURS = frozenset("green red yellow amber orange".split())
+_LIGHT_WORDS = frozenset("light lights signal signals arrow arrows".split())
+_LIGHT_PREDICATES = frozenset(
+    "turn turns turned turning change changes changed changing is are show shows showing permit "
+    "permits allow allows at ahead facing remains remain stays controlling regulating has".split()
+)
+_OWN_LIGHT_VERBS = frozenset("turn use using activate activating activated switch with".split())
+_RIDDEN = frozenset({"motorcycle", "bicycle"})
+_EGO_NAMES = frozenset({"car", "vehicle", "cars", "vehicles"})
+_RIDING = frozenset("riding on driving straddling mounted operating".split())
+# Between "the car" and these stands nothing that would tell another car from one's own.
+_OTHERS_PLACE = frozenset(
+    "ahead in to on at directly immediately that which behind beside next parked approaching "
+    "traveling travelling coming turning crossing stopped waiting facing further nearby across "
+    "visible from".split()
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Mention:
+    """A class named at one place of a sentence.
+
+    Args:
+        classes: What the words name.
+        start: Index of their first token.
+        end: Index after the last.
+        left: Index of the first token of the noun phrase, its determiner included.
+        determiners: Determiners and quantifiers of the phrase, those of a list that it
+            closes included ("no cars or trucks").
+        modifiers: The words between determiner and noun.
+        plural: Whether the noun is a plural.
+        governor: Index of the word before the phrase (or before its list), -1 at the start.
+        compound: Whether it only qualifies another noun ("vehicle headlights").
+        own: Whether it is the own vehicle.
+    """
+
+    classes: tuple[str, ...]
+    start: int
+    end: int
+    left: int
+    determiners: frozenset[str]
+    modifiers: frozenset[str]
+    plural: bool
+    governor: int
+    compound: bool
+    own: bool
+
+
+def find_mentions(tokens: Sequence[str]) -> list[Mention]:
+    """List every mention of a class, in order; words that hide a class give none."""
+    found: list[Mention] = []
+    i = 0
+    while i < len(tokens):
+        match = longest_match(tokens, i) or _light(tokens, i)
+        if match is None:
+            i += 1
+            continue
+        term, end = match
+        if term.classes and not _is_no_noun(tokens, i, end, term):
+            found.append(_mention(tokens, i, end, term))
+        i = end
+    return _join_riders(tokens, found)
+
+
+def _light(tokens: Sequence[str], i: int) -> tuple[Term, int] | None:
+    """Read bare "light", "signal" or "arrow" as a traffic light where colour or verb says so."""
+    token = tokens[i]
+    if token not in _LIGHT_WORDS:
+        return None
+    term = Term(("traffic light",), token.endswith("s"))
+    before = tokens[max(0, i - 3) : i]
+    after = tokens[i + 1 : i + 4]
+    colour = next((k for k, word in enumerate(before) if word in _COLOURS), None)
+    if colour is not None and not any(word in w.PREPOSITIONS for word in before[colour:]):
+        return None if _of_a_vehicle(tokens, i) else (term, i + 1)
+    if token in {"arrow", "arrows"}:
+        return None
+    definite = any(word in w.DEFINITE for word in before)
+    own = any(word in _OWN_LIGHT_VERBS for word in tokens[max(0, i - 4) : i])
+    if definite and not own and after and (after[0] in _LIGHT_PREDICATES) and not _of_a_vehicle(tokens, i):
+        return term, i + 1
+    if token.startswith("signal") and not own and before and before[-1] in {"and", "or", "the"} and (
+        after[:1] and after[0] in _LIGHT_PREDICATES
+    ):
+        return term, i + 1
+    return None
+
+
+def _of_a_vehicle(tokens: Sequence[str], i: int) -> bool:
+    """Whether lights belong to a vehicle: "red lights of the cars", "from the bus"."""
+    after = tokens[i + 1 : i + 5]
+    return bool(after) and after[0] in {"of", "from"} and any(
+        (match := longest_match(tokens, k)) is not None and {"car", "vehicle", "bus", "truck"} & set(match[0].classes)
+        for k in range(i + 2, min(i + 5, len(tokens)))
+    )
+
+
+def _is_no_noun(tokens: Sequence[str], start: int, end: int, term: Term) -> bool:
+    """Whether the words are a verb or an idiom here: "signs of", "shops online"."""
+    after = tokens[end] if end < len(tokens) else ""
+    word = tokens[end - 1]
+    if word in {"sign", "signs"} and end - start == 1:
+        return after == "of" and _sign_of_something(tokens, end) or (after == "that" and tokens[start - 1 : start] == ("a",))
+    return word in {"store", "shop", "train", "plant", "ford", "man", "field", "semi", "coach"} and (
+        start > 0 and tokens[start - 1] in {"to", "will", "can", "should"}
+    )
+
+
+def _sign_of_something(tokens: Sequence[str], end: int) -> bool:
+    """"signs of pedestrians" are no signs; "signs of various colours" are rare enough."""
+    return end + 1 < len(tokens)
+
+
+def _mention(tokens: Sequence[str], start: int, end: int, term: Term) -> Mention:
+    left, determiners, modifiers = noun_phrase(tokens, start)
+    governor = left - 1
+    list_left, listed, shared = _list_head(tokens, left, end)
+    if not determiners & (w.DEFINITE | w.INDEFINITE | w.QUANTIFIERS | w.EGO) and list_left < left:
+        determiners |= listed
+        modifiers |= shared
+        governor = list_left - 1
+    compound = _is_compound(tokens, start, end, term)
+    own = _is_own(tokens, start, end, term, determiners, modifiers)
+    return Mention(
+        term.classes, start, end, left, determiners, modifiers, term.plural, governor, compound, own
+    )
+
+
+def noun_phrase(tokens: Sequence[str], start: int) -> tuple[int, frozenset[str], frozenset[str]]:
+    """Walk left from a noun to its determiner.
+
+    Returns:
+        Index of the phrase's first token, its determiners and quantifiers, its modifiers.
+    """
+    determiners: set[str] = set()
+    modifiers: set[str] = set()
+    k = start - 1
+    limit = max(-1, start - 1 - _WINDOW)
+    all_determiners = w.DEFINITE | w.INDEFINITE | w.QUANTIFIERS | w.ANY | w.NEGATIVE | w.EGO
+    while k > limit:
+        token = tokens[k]
+        if token in all_determiners or token.isdigit():
+            determiners.add("two" if token.isdigit() else token)
+        elif token == "of" and k and tokens[k - 1] in w.QUANTIFIERS | {"any", "none", "all"}:
+            pass
+        elif token == "'s" and k:
+            # "the driver's car": the possessor determines, and is walked over.
+            determiners.add("its")
+            k -= 1
+        elif token == "," and modifiers and k and tokens[k - 1] in w.ADJECTIVES:
+            pass
+        elif token in w.NOT_IN_NOUN_PHRASE or not token[0].isalnum():
+            break
+        elif determiners & (w.DEFINITE | w.INDEFINITE | w.ANY | w.NEGATIVE | w.EGO):
+            break
+        else:
+            modifiers.add(token)
+        k -= 1
+    return k + 1, frozenset(determiners), frozenset(modifiers)
+
+
+def _list_head(
+    tokens: Sequence[str], left: int, end: int
+) -> tuple[int, frozenset[str], frozenset[str]]:
+    """For the last item of a list, find where the list begins and what governs it.
+
+    Returns:
+        Index of the list's first token (`left` if there is no list), the determiners
+        and modifiers of its first item that hold for all items.
+    """
+    first, determiners, modifiers = left, frozenset[str](), frozenset[str]()
+    limit = left - _WINDOW
+    closes_clause = end < len(tokens) and (
+        tokens[end] in w.AUXILIARIES or tokens[end] in w.FINITE_VERBS
+    )
+    k = left - 1
+    while k > max(0, limit):
+        if tokens[k] == "not" or tokens[k] not in {"and", "or", "nor", ",", "&", "/"}:
+            break
+        plain_or = False
+        while k > 0 and tokens[k] in {"and", "or", "nor", ",", "&", "/"}:
+            plain_or |= tokens[k] in {"or", "nor", "/"}
+            k -= 1
+        if closes_clause and not plain_or:
+            break
+        item_left, item_determiners, item_modifiers = noun_phrase(tokens, k + 1)
+        if item_left == k + 1:
+            break
+        before = tokens[item_left - 1] if item_left else ""
+        located = before in w.LOCATIVE and not _preposition_of_caution(tokens, item_left - 1)
+        keep = item_determiners & (w.NEGATIVE | w.ANY | (frozenset() if located else w.DEFINITE))
+        first, determiners, modifiers = item_left, keep, item_modifiers & (w.POSSIBLE | {"other"})
+        if item_determiners & (w.INDEFINITE | w.QUANTIFIERS):
+            determiners = keep & w.NEGATIVE
+        closes_clause = False
+        k = item_left - 1
+    return first, determiners, modifiers
+
+
+def _preposition_of_caution(tokens: Sequence[str], k: int) -> bool:
+    return k > 0 and tokens[k - 1] in w.CAUTION_HEADS
+
+
+def _is_compound(tokens: Sequence[str], start: int, end: int, term: Term) -> bool:
+    after = tokens[end] if end < len(tokens) else ""
+    if "road" in term.classes:
+        return after in w.ROAD_COMPOUND_HEADS and not term.plural
+    if {"traffic light", "traffic sign", "sky", "vegetation", "terrain", "building"} & set(term.classes):
+        return False
+    if after == "'s":
+        return not any(token in w.DEFINITE for token in tokens[max(0, start - 4) : start])
+    return after in w.COMPOUND_HEADS and not term.plural
+
+
+def _is_own(
+    tokens: Sequence[str],
+    start: int,
+    end: int,
+    term: Term,
+    determiners: frozenset[str],
+    modifiers: frozenset[str],
+) -> bool:
+    if not {"car", "vehicle", "truck", "bus"} & set(term.classes):
+        return False
+    if (determiners | modifiers) & w.EGO:
+        return True
+    if tokens[end - 1] not in _EGO_NAMES or end - start > 1:
+        return False
+    after = tokens[end] if end < len(tokens) else ""
+    before = tokens[start - 1] if start else ""
+    if before in w.INDEFINITE and start > 1 and tokens[start - 2] in {"inside", "within", "driving"}:
+        return True
+    if term.plural or modifiers:
+        return bool(modifiers & {"driving", "self", "driver", "camera", "recording"}) and not term.plural
+    return determiners in ({"the"}, {"this"}, {"its"}) and after not in _OTHERS_PLACE
+
+
+def _join_riders(tokens: Sequence[str], mentions: list[Mention]) -> list[Mention]:
+    """Make "a person riding a bicycle" a rider and "a motorcycle with a rider" both."""
+    joined: list[Mention] = []
+    for i, mention in enumerate(mentions):
+        following = mentions[i + 1] if i + 1 < len(mentions) else None
+        if (
+            mention.classes == ("person",)
+            and following is not None
+            and _RIDDEN & set(following.classes)
+            and following.start - mention.end <= 5
+            and any(token in _RIDING for token in tokens[mention.end : following.left])
+        ):
+            joined.append(replace(mention, classes=("rider",)))
+        else:
+            joined.append(mention)
+    return joined

@@ -1,0 +1,240 @@
+"""Whether a mention says that the class is there, that it is not, or only supposes it."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Sequence
+
+from semalign_ros.language import words as w
+from semalign_ros.language.clauses import Clause, Mood
+from semalign_ros.language.lexicon import longest_match
+from semalign_ros.language.mentions import Mention
+
+_REACH = 14
+_SUBJECT_REACH = 8
+
+
+class Status(enum.Enum):
+    """What a mention claims."""
+
+    PRESENT = "present"
+    DENIED = "denied"
+    HYPOTHETICAL = "hypothetical"
+    INCIDENTAL = "incidental"
+
+
+def status_of(
+    tokens: Sequence[str], mention: Mention, clauses: Sequence[Clause], signs_before: bool
+) -> Status:
+    """Decide what a mention claims.
+
+    Args:
+        tokens: The sentence.
+        mention: The mention.
+        clauses: Clauses of the sentence.
+        signs_before: Whether the sentence names a traffic sign before the mention.
+    """
+    clause = next(c for c in clauses if c.start <= mention.start < c.end)
+    irrealis = clause.mood is not Mood.ASSERTED and mention.start >= clause.cue
+    denial = _denial(tokens, mention, clause)
+    if denial is Status.DENIED and irrealis:
+        # "after making sure that there are no pedestrians"
+        return Status.HYPOTHETICAL
+    if denial is not None:
+        return denial
+    if _supposed(tokens, mention, clause, signs_before):
+        return Status.HYPOTHETICAL
+    return Status.INCIDENTAL if mention.compound else Status.PRESENT
+
+
+# --- negation -----------------------------------------------------------------------------------
+
+
+def _denial(tokens: Sequence[str], mention: Mention, clause: Clause) -> Status | None:
+    if mention.determiners & w.NEGATIVE:
+        if mention.modifiers & {"other", "further", "additional", "more"} or "more" in mention.determiners:
+            return Status.INCIDENTAL
+        return None if mention.compound else Status.DENIED
+    before = _word(tokens, mention.governor)
+    before2 = _word(tokens, mention.governor - 1)
+    definite = bool(mention.determiners & (w.DEFINITE | w.EGO))
+    if before in {"without", "nor", "neither"} and not definite:
+        return Status.DENIED
+    if before in {"of", "from"} and before2 in {"free", "devoid", "clear", "empty"} and not definite:
+        return Status.DENIED
+    if before in {"of", "from"} and before2 in w.SIGNS_OF and _negated_noun(tokens, mention.governor - 1):
+        return Status.DENIED
+    if before == "not" or (before in w.INDEFINITE and before2 == "not"):
+        there = _word(tokens, mention.governor - 2) == "there"
+        return Status.DENIED if there else Status.INCIDENTAL
+    if (before, before2) in {("than", "rather"), ("of", "instead")}:
+        return Status.INCIDENTAL
+    if _negated_perception(tokens, mention, clause):
+        return Status.DENIED
+    return _denied_by_predicate(tokens, mention, clause)
+
+
+def _negated_noun(tokens: Sequence[str], k: int) -> bool:
+    """Whether a noun such as "signs" in "no immediate signs of" is negated."""
+    if tokens[k] in {"lack", "absence", "shortage"}:
+        return True
+    return any(token in w.NEGATIVE or token == "not" for token in tokens[max(0, k - 3) : k])
+
+
+def _negated_perception(tokens: Sequence[str], mention: Mention, clause: Clause) -> bool:
+    """"I do not see a car", "the image does not show any cars"."""
+    start = max(clause.start, mention.governor - 7)
+    span = tokens[start : mention.governor + 1]
+    negations = [k for k, token in enumerate(span) if token in {"not", "never", "unable", "cannot"}]
+    if not negations:
+        return False
+    rest = span[negations[-1] + 1 :]
+    if "but" in rest or "because" in rest:
+        return False
+    verb = next((k for k, token in enumerate(rest) if token in w.PERCEIVING), None)
+    if verb is None:
+        return False
+    between = [token for token in rest[verb + 1 :] if token not in w.ADVERBS and token not in {"out", "any"}]
+    return not between
+
+
+def _denied_by_predicate(tokens: Sequence[str], mention: Mention, clause: Clause) -> Status | None:
+    """"The traffic light is not visible": the mention is the subject, or its part."""
+    end = min(mention.end + _REACH, _sentence_end(tokens, mention.end))
+    verb = next((k for k in range(mention.end, end) if tokens[k] in w.AUXILIARIES), None)
+    if verb is None or any(token in w.CONDITIONS or token in {";", ":"} for token in tokens[mention.end : verb]):
+        return None
+    # Another noun phrase between would be the verb's own subject, unless it belongs to ours.
+    if any(token in {",", "but", "which", "that", "who"} for token in tokens[mention.end : verb]):
+        return None
+    negated = absent = percept = False
+    for k in range(verb, min(verb + 6, end)):
+        token = tokens[k]
+        negated |= token in {"not", "no", "never"}
+        if token in w.ABSENT:
+            absent = True
+            break
+        if token in w.PERCEIVABLE and k > verb:
+            percept = True
+            break
+        if token in {"but", ","} or (token not in w.AUXILIARIES | w.ADVERBS and not negated):
+            break
+    if not (absent and not negated) and not (percept and negated):
+        return None
+    if _is_attribute(tokens, mention):
+        return Status.HYPOTHETICAL
+    if _word(tokens, mention.governor) in w.PREPOSITIONS:
+        # "The colour of the car is not visible" is about something else.
+        return None
+    return Status.DENIED
+
+
+def _is_attribute(tokens: Sequence[str], mention: Mention) -> bool:
+    return _word(tokens, mention.governor) == "of" and _word(tokens, mention.governor - 1) in w.ATTRIBUTES
+
+
+# --- supposition --------------------------------------------------------------------------------
+
+
+def _supposed(
+    tokens: Sequence[str], mention: Mention, clause: Clause, signs_before: bool
+) -> bool:
+    if mention.determiners & w.ANY or mention.modifiers & w.POSSIBLE:
+        return True
+    if _word(tokens, mention.end) in {"if", ","} and tuple(tokens[mention.end : mention.end + 4])[-3:-1] == ("if", "present"):
+        return True
+    if _followed_by_if_present(tokens, mention):
+        return True
+    definite = bool(mention.determiners & (w.DEFINITE | w.EGO))
+    if definite:
+        return False
+    if _possibly(tokens, mention, clause) or _possible_subject(tokens, mention):
+        return True
+    if _compared(tokens, mention):
+        return True
+    if signs_before and _content_of_sign(tokens, mention):
+        return True
+    counted = bool(mention.determiners & w.QUANTIFIERS)
+    if clause.mood is Mood.CONDITION:
+        return not counted
+    bare = not counted and not mention.determiners & w.INDEFINITE
+    if _cautioned(tokens, mention, clause):
+        return bare
+    if clause.mood is Mood.ADVICE and mention.start > clause.cue:
+        return bare and not _reason(tokens, mention)
+    return False
+
+
+def _followed_by_if_present(tokens: Sequence[str], mention: Mention) -> bool:
+    after = [token for token in tokens[mention.end : mention.end + 5] if token != ","]
+    return after[:2] in (["if", "present"], ["if", "any"], ["if", "visible"]) or after[:3] == ["if", "there", "are"]
+
+
+def _possibly(tokens: Sequence[str], mention: Mention, clause: Clause) -> bool:
+    """"possibly a bus", "there may be a signal", "could be fields"."""
+    start = max(clause.start, mention.left - _SUBJECT_REACH)
+    span = tokens[start : mention.left]
+    for k in range(len(span) - 1, -1, -1):
+        token = span[k]
+        if token in {"possibly", "perhaps", "maybe", "potentially", "possibility", "potential", "possible", "chance", "risk"}:
+            return True
+        if token in {"may", "might", "could"} and any(
+            word in {"be", "include", "represent", "have", "contain", "indicate", "suggest"} for word in span[k + 1 :]
+        ):
+            return True
+        if token in {",", ";", ":", "but"}:
+            # "There may be pedestrians, cyclists": a list goes on over its commas.
+            return False
+    return False
+
+
+def _possible_subject(tokens: Sequence[str], mention: Mention) -> bool:
+    """"pedestrians may cross", "vehicles that might turn", "motorcycles can stop": general."""
+    if mention.determiners & w.QUANTIFIERS:
+        return False
+    end = min(mention.end + _SUBJECT_REACH, _sentence_end(tokens, mention.end))
+    for k in range(mention.end, end):
+        token = tokens[k]
+        if token in {"may", "might", "could", "can"}:
+            return not any(word in w.PERCEIVABLE for word in tokens[k + 1 : k + 5])
+        if token in w.AUXILIARIES or token in w.FINITE_VERBS or token in {";", ":", "if", "but", "as"}:
+            return False
+        if token == "," and not longest_match(tokens, min(k + 1, len(tokens) - 1)):
+            return False
+    return False
+
+
+def _compared(tokens: Sequence[str], mention: Mention) -> bool:
+    return _word(tokens, mention.governor) == "than" and not mention.determiners & w.QUANTIFIERS
+
+
+def _content_of_sign(tokens: Sequence[str], mention: Mention) -> bool:
+    """What a sign shows or rules is not in the street."""
+    span = tokens[max(0, mention.left - 12) : mention.left]
+    for k in range(len(span) - 1, -1, -1):
+        token = span[k]
+        if token in w.SIGN_VERBS:
+            return True
+        if token in {"and", "but", ";", "while", "there", "with"} and k < len(span) - 3:
+            return False
+    return False
+
+
+def _cautioned(tokens: Sequence[str], mention: Mention, clause: Clause) -> bool:
+    start = max(clause.start, mention.governor - 5)
+    return any(token in w.CAUTION_HEADS for token in tokens[start : mention.governor + 1])
+
+
+def _reason(tokens: Sequence[str], mention: Mention) -> bool:
+    """"should slow down due to pedestrians ahead" asserts them."""
+    before = _word(tokens, mention.governor)
+    before2 = _word(tokens, mention.governor - 1)
+    return (before2, before) in {("due", "to"), ("because", "of")} or before in {"given", "considering"}
+
+
+def _word(tokens: Sequence[str], k: int) -> str:
+    return tokens[k] if 0 <= k < len(tokens) else ""
+
+
+def _sentence_end(tokens: Sequence[str], start: int) -> int:
+    return len(tokens)

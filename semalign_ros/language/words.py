@@ -1,0 +1,209 @@
+"""Closed classes of English words that the parsing rules lean on: data, no logic but inflection."""
+
+from __future__ import annotations
+
+
+def _set(words: str) -> frozenset[str]:
+    return frozenset(words.split())
+
+
+# --- noun phrases -------------------------------------------------------------------------------
+DEFINITE = _set("the this that these those its their his her each every both all")
+EGO = _set("my our your ego autonomous self")
+INDEFINITE = _set("a an")
+QUANTIFIERS = _set(
+    "some several many multiple various numerous few couple two three four five six seven eight "
+    "nine ten dozen another one more most lots number variety majority plenty pair group line row "
+    "lot series stream"
+)
+ANY = _set("any either")
+NEGATIVE = _set("no zero")
+POSSIBLE = _set("potential possible hypothetical potentially possibly unexpected hidden unseen sudden")
+
+ADJECTIVES = _set(
+    "large small big tall white black red blue green yellow silver gray grey dark bright long wide "
+    "narrow old modern orange brown wet empty busy heavy light clear visible distinct tiny huge"
+)
+
+PREPOSITIONS = _set(
+    "of in on at by for with from to into onto over under above below behind beside between among "
+    "near along across through around toward towards against about after before during within "
+    "without except beyond past off up down out due like than via per upon amid alongside "
+    "underneath beneath opposite inside outside including regarding concerning despite"
+)
+LOCATIVE = _set("in on at near along across behind beside between around alongside within inside")
+CONJUNCTIONS = _set("and or nor but yet so , & /")
+PRONOUNS = _set(
+    "i we you he she it they us me them him there here who whom which what someone something "
+    "nothing everything anyone everyone"
+)
+SUBJECT_PRONOUNS = _set("i we you he she it they there")
+BE = _set("is are was were be been being am")
+HAVE = _set("has have had having")
+DO = _set("do does did")
+MODALS = _set("can could may might must shall should will would ought")
+AUXILIARIES = BE | HAVE | DO | MODALS
+ADVERBS = _set(
+    "not also currently clearly still only just even very quite too either already now immediately "
+    "directly really actually fully entirely completely definitely explicitly apparently seemingly "
+    "probably likely presumably then yet ever always never often usually generally typically "
+    "easily readily immediately particularly especially perhaps maybe slightly partially barely "
+    "necessarily obviously visibly truly safely carefully cautiously slowly smoothly gradually "
+    "simply specifically distinctly sufficiently legally first next therefore thus hence however"
+)
+
+# --- clauses ------------------------------------------------------------------------------------
+CONDITIONS = _set("if unless whether when whenever once until till before after lest wherever")
+ASSERTING = _set("while because since although though whereas as where which who whom that so whose")
+ENSURING = _set(
+    "ensure ensuring ensures make making sure verify verifying confirm confirming check checking "
+    "assume assuming see seeing provided important crucial essential necessary vital critical "
+    "imperative require requires required possibility chance unlikely case need allow allows"
+)
+EVALUATING = _set(
+    "important crucial essential necessary vital critical imperative advisable recommended "
+    "required requires require prudent wise necessitates necessitate needed caution careful "
+    "cautious importance necessity need needs responsibility"
+)
+PURPOSES = _set(
+    "avoid ensure prevent accommodate allow anticipate prepare protect comply yield respond react "
+    "minimize reduce prioritize"
+)
+
+# --- perception ---------------------------------------------------------------------------------
+PERCEIVING = _set(
+    "see seen sees saw seeing observe observed observes spot spotted detect detected detects "
+    "identify identified discern discerned notice noticed find found recognize recognise "
+    "recognized recognised distinguish distinguished make perceive perceived view viewed locate "
+    "located show shows shown showing contain contains include includes have has display displays "
+    "displayed feature features depict depicts depicted indicate reveal reveals exist exists "
+    "capture captures captured noted confirm verify"
+)
+PERCEIVABLE = _set(
+    "visible seen present apparent evident detected discernible observable identifiable noticeable "
+    "shown observed identified noticed there recognizable recognisable depicted displayed "
+    "captured spotted found distinguishable discerned perceptible in included existent"
+)
+ABSENT = _set("absent missing invisible nonexistent lacking")
+ATTRIBUTES = _set(
+    "status state color colour phase signal position condition status indication details detail "
+    "type kind number meaning content text specifics intent intention presence"
+)
+SIGNS_OF = _set(
+    "sign signs indication indications evidence trace traces presence view sight hint hints "
+    "shortage absence lack"
+)
+LOCATED = _set(
+    "ahead nearby visible parked present front behind left right beside adjacent currently "
+    "approaching there background distance foreground further directly in on"
+)
+
+# --- caution: who says "watch for cyclists" claims no cyclist -----------------------------------
+CAUTION_HEADS = _set(
+    "aware awareness alert attentive attention mindful vigilant vigilance cautious careful caution "
+    "beware wary watch watching watchful look looking lookout check checking scan scanning monitor "
+    "monitoring anticipate anticipating expect expecting avoid avoiding yield yielding prepare "
+    "prepared preparing ready distance gap space collision collisions accident accidents risk "
+    "risks danger hazard hazards conflict conflicts safety protect protecting accommodate "
+    "accommodating obstruct obstructing obstruction endanger endangering interfere interfering "
+    "respect eye account accounting react reacting respond responding response interact hit "
+    "hitting way communicate communicating predict predicting consider considering ensure "
+    "ensuring avoidance disrupt disrupting impede impeding observe observing verify verifying "
+    "confirm confirming presence possibility potential chance likelihood case increase increased "
+    "higher frequent obey obeying follow following comply complying adhere adhering accordance "
+    "maneuver manoeuvre maneuvering react pass passing overtake overtaking"
+)
+
+# --- compounds: "vehicle headlights", "pedestrian traffic" --------------------------------------
+COMPOUND_HEADS = _set(
+    "headlight headlights taillight taillights light lights lamp lamps brake brakes traffic "
+    "activity activities movement movements dashboard camera cameras window windows windshield "
+    "door doors mirror mirrors hood roof trunk engine wheel wheels tire tires speed speeds "
+    "safety access crossing crossings crosswalk crosswalks lane lanes zone zones area areas path "
+    "paths stop stops station stations park parks parking driver drivers passenger passengers "
+    "occupant occupants horn horns number type types make model brand volume flow density "
+    "behavior behaviour control controls operation operations dynamics bridge bridges overpass "
+    "underpass tunnel plaza precinct helmet helmets shelter shelters depot route routes service "
+    "services system systems interior exterior owner owners dealership manufacturer license "
+    "plate plates registration symbol symbols icon icons pictogram marking markings signal "
+    "signals trail trails rack racks infrastructure presence hazard hazards turn turns "
+    "perspective viewpoint view congestion collision collisions accident accidents height "
+    "heights weight width length cab bed line lines exhaust noise distance positioning position "
+    "positions maneuver maneuvers manoeuvre sensors sensor detection recognition classification "
+    "counts count registration's insurance rental usage use transport transportation crowd"
+)
+ROAD_COMPOUND_HEADS = _set(
+    "condition conditions user users safety rule rules rage trip trips law laws network closure "
+    "discipline change changes regulations regulation test work works travel signs sign"
+)
+
+# --- motion of the own vehicle ------------------------------------------------------------------
+_VERBS = """
+    see show indicate suggest depict display feature contain include have appear seem look observe
+    notice spot detect identify capture reveal imply represent mean follow avoid hit pass
+    overtake approach keep maintain leave give yield let allow enable require ensure check watch
+    monitor scan anticipate expect consider prepare use take make get go come move drive proceed
+    continue stop wait slow accelerate turn merge enter exit cross wait stand sit walk ride park
+    travel head face block obstruct prevent cause affect impact help assist warn inform instruct
+    remind tell prohibit permit restrict control regulate guide direct surround flank occupy
+    cover illuminate reflect create add provide offer ask need want try start begin finish complete
+    reach meet join share put place position locate mark separate divide connect lead cut force
+    adjust change reduce increase match respond react interact comply adhere obey respect protect
+    endanger describe mention note confirm verify determine know think believe assume say read find
+    serve act work operate play run carry transport tow pull push hold remain stay become do
+    resemble accommodate interfere disrupt impede predict spotlight encounter navigate negotiate
+    steer brake honk exercise
+"""
+_DOUBLING = _set("stop get let cut put run sit hit spot plan step begin regulat tow")
+_PARTICIPLES = _set(
+    "approaching oncoming incoming crossing moving merging turning passing parked stopped waiting "
+    "standing walking slowing overtaking surrounding flashing leading trailing existing stationary "
+    "illuminated lit visible parking preceding neighboring neighbouring located positioned "
+    "dedicated marked driving directed towing painted paved parked"
+)
+IRREGULAR_FORMS = _set(
+    "saw seen given gave went gone came drove driven took taken made got kept left led let met "
+    "found known knew thought said ran held stood sat ridden rode began begun cut put hit told "
+    "became"
+)
+
+
+def inflect(verb: str) -> tuple[str, str, str]:
+    """Derive the -s, -ed and -ing forms of a regular verb.
+
+    Example:
+        >>> inflect("stop"), inflect("merge")
+        (('stops', 'stopped', 'stopping'), ('merges', 'merged', 'merging'))
+    """
+    third = f"{verb}es" if verb.endswith(("s", "sh", "ch", "x", "o")) else f"{verb}s"
+    if verb.endswith("y") and verb[-2] not in "aeiou":
+        return f"{verb[:-1]}ies", f"{verb[:-1]}ied", f"{verb}ing"
+    if verb.endswith("e") and not verb.endswith("ee"):
+        return third, f"{verb}d", f"{verb[:-1]}ing"
+    stem = verb + verb[-1] if verb in _DOUBLING else verb
+    return third, f"{stem}ed", f"{stem}ing"
+
+
+def _forms(verbs: str) -> frozenset[str]:
+    return frozenset(form for verb in verbs.split() for form in (verb, *inflect(verb)))
+
+
+BASE_VERBS = frozenset(_VERBS.split())
+FINITE_VERBS = frozenset(
+    form for verb in BASE_VERBS for form in inflect(verb)[:2]
+) | IRREGULAR_FORMS
+"""Third-person and past forms; a past participle counts too where nothing tells it apart."""
+VERBS = (_forms(_VERBS) | IRREGULAR_FORMS) - _PARTICIPLES - {"left", "lead", "line", "head", "face"}
+"""Forms of verbs that end a noun phrase on its left."""
+PARTICIPLES = _PARTICIPLES
+"""Participles that stand before a noun more often than they govern it."""
+
+NOT_IN_NOUN_PHRASE = (
+    PREPOSITIONS | CONJUNCTIONS | PRONOUNS | AUXILIARIES | CONDITIONS | ASSERTING | VERBS
+) | _set("not never neither nor 's - ; : ( ) \" ' . ! ? [ ]")
+SIGN_VERBS = _set(
+    "indicates indicating indicate means warns warning instructs instructing prohibits prohibiting "
+    "reminds reminding tells telling showing depicting displaying featuring shows displays depicts "
+    "symbol icon pictogram picture image silhouette figure for advises alerting alerts requiring "
+    "restricts allows directs directing informs informing"
+)
