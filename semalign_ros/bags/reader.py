@@ -1,0 +1,195 @@
+"""Streams a bag as frames, one at a time: memory does not grow with the bag."""
+
+from __future__ import annotations
+
+import logging
+import math
+from bisect import bisect_right
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from semalign_ros.bags.messages import deserialize, motion_of, stamp_ns
+from semalign_ros.bags.pairing import Instant, Pairer
+from semalign_ros.bags.storage import BagInfo, OpenBag, RawMessage, bag_info, open_bag, read_raw
+from semalign_ros.bags.topics import BagTopics, TopicInfo, resolve_topics
+from semalign_ros.errors import BagError, ConfigError, ImageError
+from semalign_ros.image_codec import decode_depth, decode_image, decode_labels
+from semalign_ros.scene.reference import check_labels
+from semalign_ros.types import Frame
+
+__all__ = ["BagInfo", "RawMessage", "bag_info", "count_frames", "read_frames", "read_raw"]
+
+TWIST_MAX_AGE_NS = 1_000_000_000
+"""An older twist says nothing of a frame any more."""
+
+_LOG = logging.getLogger(__name__)
+
+
+def read_frames(
+    path: Path | str,
+    topics: BagTopics | None = None,
+    *,
+    start: int = 0,
+    limit: int | None = None,
+    require: tuple[str, ...] = ("image",),
+) -> Iterator[Frame]:
+    """Stream the frames of a bag in the order of its images.
+
+    Label map and depth are those with exactly the image's stamp, None where there is
+    none. Speed and yaw rate are those of the last twist recorded before the frame that is
+    not later and not older than one second.
+
+    Args:
+        path: Folder of the bag, or a single ``.mcap`` or ``.db3`` file.
+        topics: Names of the topics; raw or compressed images are told apart by type.
+        start: Frames to skip; `Frame.index` counts from the bag's first frame, whatever
+            is skipped.
+        limit: At most so many frames, or None for all.
+        require: Fields of `topics` that the bag must have, such as
+            ``("image", "segmentation")``.
+
+    Yields:
+        Frames whose arrays are read-only views of the messages where possible.
+
+    Raises:
+        BagError: The bag is missing or damaged, a topic is missing or has the wrong type,
+            or a message is bad. All frames before that place have been yielded.
+        ConfigError: `start` or `limit` is negative.
+
+    Example:
+        >>> for frame in read_frames("rosbags/street_demo", limit=2): ...
+    """
+    if start < 0 or (limit is not None and limit < 0):
+        raise ConfigError(f"start {start} and limit {limit}: expected numbers from 0 on")
+    return _frames(Path(path).expanduser(), topics or BagTopics(), start, limit, require)
+
+
+def count_frames(path: Path | str, topics: BagTopics | None = None) -> int:
+    """Number of frames that :func:`read_frames` yields, from the bag's index.
+
+    Raises:
+        BagError: As :func:`read_frames`.
+    """
+    info = bag_info(path)
+    return resolve_topics(topics or BagTopics(), info.topics, where=str(path))["image"].count
+
+
+def _frames(
+    path: Path, wanted: BagTopics, start: int, limit: int | None, require: tuple[str, ...]
+) -> Iterator[Frame]:
+    with open_bag(path) as bag:
+        topics = resolve_topics(wanted, bag.info.topics, require=require, where=str(path))
+        motion = _Motion()
+        unpaired = dict.fromkeys(("segmentation", "depth"), 0)
+        end = math.inf if limit is None else start + limit
+        for instant in _instants(bag, topics, motion) if start < end else ():
+            if instant.index < start:
+                continue
+            for role in unpaired:
+                unpaired[role] += role in topics and role not in instant.partners
+            yield _frame(path, instant, topics, motion)
+            if instant.index + 1 >= end:
+                break
+        for role, count in unpaired.items():
+            if count:
+                _LOG.warning(
+                    "%s: %d frames have no message of their stamp on %s",
+                    path,
+                    count,
+                    topics[role].name,
+                )
+
+
+def _instants(bag: OpenBag, topics: dict[str, TopicInfo], motion: _Motion) -> Iterator[Instant]:
+    """Pair the messages of a bag; what came before a damage is released first."""
+    partners = tuple(role for role in ("segmentation", "depth") if role in topics)
+    roles = {topic.name: role for role, topic in topics.items()}
+    pairer = Pairer(partners)
+    damage = None
+    messages = bag.messages(set(roles))
+    while True:
+        try:
+            raw = next(messages, None)
+            if raw is None:
+                break
+            message = deserialize(raw.data, raw.msgtype)
+            stamp = stamp_ns(message)
+        except BagError as error:
+            damage = error
+            break
+        role = roles[raw.topic]
+        if role == "image":
+            yield from pairer.push_image(stamp, raw.log_time_ns, message)
+        elif role == "twist":
+            motion.add(stamp, *motion_of(message))
+        else:
+            yield from pairer.push_partner(role, stamp, raw.log_time_ns, message)
+    yield from pairer.flush()
+    if damage is not None:
+        raise damage
+
+
+class _Motion:
+    """The last twists: frames that wait for their label map look back over them."""
+
+    _LIMIT = 20_000  # 20 s of the fastest odometry; a frame waits for one second
+
+    def __init__(self) -> None:
+        self._stamps: list[int] = []
+        self._values: list[tuple[float, float]] = []
+
+    def add(self, stamp: int, speed: float, yaw_rate: float) -> None:
+        if self._stamps and stamp < self._stamps[-1]:
+            # Time jumped back (a recorded loop): what was known belongs to another run.
+            self._stamps.clear()
+            self._values.clear()
+        self._stamps.append(stamp)
+        self._values.append((speed, yaw_rate))
+        if len(self._stamps) > self._LIMIT:
+            half = self._LIMIT // 2
+            del self._stamps[:half], self._values[:half]
+
+    def at(self, stamp: int) -> tuple[float | None, float | None]:
+        position = bisect_right(self._stamps, stamp) - 1
+        if position < 0 or stamp - self._stamps[position] > TWIST_MAX_AGE_NS:
+            return None, None
+        return self._values[position]
+
+
+def _frame(path: Path, instant: Instant, topics: dict[str, TopicInfo], motion: _Motion) -> Frame:
+    labels = depth = None
+    role = "image"
+    try:
+        image = decode_image(instant.image)
+        if "segmentation" in instant.partners:
+            role = "segmentation"
+            labels = decode_labels(instant.partners[role])
+            check_labels(labels)
+            _check_size(labels, image)
+        if "depth" in instant.partners:
+            role = "depth"
+            depth = decode_depth(instant.partners[role])
+            _check_size(depth, image)
+    except (ImageError, ConfigError) as error:
+        raise BagError(
+            f"{path}: frame {instant.index} (stamp {instant.stamp_ns / 1e9:.6f} s), "
+            f"topic {topics[role].name}: {error}"
+        ) from error
+    speed, yaw_rate = motion.at(instant.stamp_ns)
+    return Frame(
+        stamp_ns=instant.stamp_ns,
+        frame_id=instant.image.header.frame_id,
+        index=instant.index,
+        image=image,
+        labels=labels,
+        depth=depth,
+        speed=speed,
+        yaw_rate=yaw_rate,
+    )
+
+
+def _check_size(array: Any, image: Any) -> None:
+    if array.shape != image.shape[:2]:
+        found, expected = (f"{a.shape[1]}x{a.shape[0]}" for a in (array, image))
+        raise ImageError("bad_size", f"found {found}, expected {expected}, the image's size")
