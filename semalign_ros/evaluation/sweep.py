@@ -14,7 +14,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from semalign_ros import __version__
 from semalign_ros.alignment.metrics import confusion_matrix, quality_from_confusion
@@ -62,8 +62,8 @@ class SweepSettings:
     device: str = "auto"
     seed: int = 0
     limit: int | None = None
-    rule: ReferenceRule = ReferenceRule()
-    topics: BagTopics = BagTopics()
+    rule: ReferenceRule = field(default_factory=ReferenceRule)
+    topics: BagTopics = field(default_factory=BagTopics)
 
     def resolved(self) -> dict[str, Any]:
         """Settings as written beside the results, with what the names stood for."""
@@ -75,7 +75,12 @@ class SweepSettings:
             "segmenters": list(self.segmenters),
             "vlms": list(self.vlms),
             "vlm_input": self.vlm_input,
-            "prompts": {"name": prompts.name, "version": prompts.version, "hash": prompts.hash},
+            "prompts": {
+                "name": prompts.name,
+                "version": prompts.version,
+                "sha256": prompts.sha256,
+                "safe_when_yes": {prompt.id: prompt.safe_when_yes for prompt in prompts.safety},
+            },
             "device": self.device,
             "seed": self.seed,
             "limit": self.limit,
@@ -115,10 +120,13 @@ def open_models(settings: SweepSettings, threads: int | None) -> Models:
     )
 
 
-def _by_name(models: Sequence[Any], paths: Sequence[str]) -> dict[str, Any]:
-    named = {model.name: model for model in models}
+Model = TypeVar("Model", Segmenter, Vlm)
+
+
+def _by_name(models: Sequence[Model], paths: Sequence[str]) -> dict[str, Model]:
+    named = {model.bundle_id: model for model in models}
     if len(named) < len(models):
-        raise ConfigError(f"two models have one name: {', '.join(paths)}; rename one bundle")
+        raise ConfigError(f"one model is given twice among {', '.join(paths)}")
     return named
 
 
@@ -203,13 +211,17 @@ def _failure(frame: Frame, condition: Condition, model: str, error: SemalignErro
     return failure_row(frame, condition, model, reason, str(error))
 
 
+def _silent(_frames: int) -> None:
+    """Show no progress."""
+
+
 def sweep(
     settings: SweepSettings,
     out: Path | str,
     *,
     workers: int = 1,
     overwrite: bool = False,
-    progress: Callable[[int], None] = lambda frames: None,
+    progress: Callable[[int], None] = _silent,
 ) -> ResultStore:
     """Evaluate a bag, or go on with an evaluation that was interrupted.
 
@@ -230,11 +242,13 @@ def sweep(
     store = ResultStore(out, settings.resolved(), overwrite=overwrite)
     blocks = (
         (number, frames)
-        for number, frames in _blocks(read_frames(settings.bag, settings.topics), settings.limit)
+        for number, frames in _blocks(
+            read_frames(settings.bag, settings.topics, limit=settings.limit)
+        )
         if _skip_done(store, number, frames, progress)
     )
-    run = _in_process if workers == 1 else _in_pool
-    for number, count, tables in run(settings, blocks, workers):
+    done = _in_process(settings, blocks) if workers == 1 else _in_pool(settings, blocks, workers)
+    for number, count, tables in done:
         store.write(number, tables)
         progress(count)
     return store
@@ -243,10 +257,9 @@ def sweep(
 _Block = tuple[int, list[Frame]]
 
 
-def _blocks(frames: Iterator[Frame], limit: int | None) -> Iterator[_Block]:
-    limited = itertools.islice(frames, limit)
+def _blocks(frames: Iterator[Frame]) -> Iterator[_Block]:
     for number in itertools.count():
-        block = list(itertools.islice(limited, BLOCK_FRAMES))
+        block = list(itertools.islice(frames, BLOCK_FRAMES))
         if not block:
             return
         yield number, block
@@ -264,7 +277,7 @@ def _skip_done(
 _Done = tuple[int, int, Tables]
 
 
-def _in_process(settings: SweepSettings, blocks: Iterable[_Block], workers: int) -> Iterator[_Done]:
+def _in_process(settings: SweepSettings, blocks: Iterable[_Block]) -> Iterator[_Done]:
     models = open_models(settings, threads=None)
     for number, frames in blocks:
         yield number, len(frames), judge_block(models, frames)

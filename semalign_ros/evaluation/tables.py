@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from semalign_ros.alignment.verdict import language_errors, resolve_generic
 from semalign_ros.corruption import Condition
 from semalign_ros.monitor import Judged
 from semalign_ros.scene.taxonomy import NUM_CLASSES
@@ -39,10 +40,12 @@ VERDICTS = pa.schema(
         ("visible_present", _NAMES),
         ("visible_critical", _NAMES),
         ("claims", _NAMES),
-        ("clean_claims", _NAMES),
         ("hallucinated", _NAMES),
         ("omitted", _NAMES),
         ("omitted_visible", _NAMES),
+        ("hallucination", pa.float32()),
+        ("omission", pa.float32()),
+        ("misinterpretation", pa.float32()),
         ("judgment", pa.string()),
         ("clean_judgment", pa.string()),
         ("judgments", pa.string()),
@@ -54,7 +57,8 @@ VERDICTS = pa.schema(
         ("stage_s", pa.string()),
     ]
 )
-"""``judgments``, ``scores`` and ``stage_s`` are JSON objects; an unparsed judgment is null."""
+"""Sets of class names; the frame's errors, each 0..1 (:func:`language_errors`); and
+``judgments``, ``scores`` and ``stage_s`` as JSON objects. An unparsed judgment is null."""
 
 SEGMENTATION = pa.schema(
     [
@@ -97,6 +101,8 @@ def verdict_row(frame: Frame, condition: Condition, vlm: str, judged: Judged) ->
     """Row of ``verdicts``; sets are sorted so that equal verdicts are equal rows."""
     verdict = judged.verdict
     answer = verdict.degraded
+    errors = language_errors(answer, verdict.reference)
+    claims = resolve_generic(answer.claims.present, verdict.reference.entities)
     return {
         **_keys(frame, condition),
         "vlm": vlm,
@@ -105,11 +111,13 @@ def verdict_row(frame: Frame, condition: Condition, vlm: str, judged: Judged) ->
         "reference": verdict.reference.judgment.value,
         "visible_present": sorted(verdict.visible.entities),
         "visible_critical": sorted(verdict.visible.critical),
-        "claims": sorted(answer.claims.present),
-        "clean_claims": sorted(verdict.clean.claims.present),
+        "claims": sorted(claims),
         "hallucinated": sorted(verdict.hallucinated),
         "omitted": sorted(verdict.omitted),
         "omitted_visible": sorted(verdict.omitted_visible),
+        "hallucination": errors.hallucination,
+        "omission": errors.omission,
+        "misinterpretation": errors.misinterpretation,
         "judgment": _name(answer.claims.judgment),
         "clean_judgment": _name(verdict.clean.claims.judgment),
         "judgments": json.dumps({k: _name(v) for k, v in answer.judgments.items()}),

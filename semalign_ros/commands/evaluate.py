@@ -1,0 +1,84 @@
+"""``semalign evaluate``: a profile over a bag, offline; every frame counts."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+HELP = "judge every frame of a bag under every condition of a profile, offline"
+EXAMPLE = (
+    "semalign evaluate rosbags/street_demo --profile paper --segmenter street_segmenter "
+    "--vlm street_contrastive --vlm street_generative --out out/paper"
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    parser.add_argument("bag", metavar="BAG", help="bag folder, or one .mcap or .db3 file")
+    parser.add_argument("--out", required=True, type=Path, help="result folder")
+    parser.add_argument("--profile", default="paper", help="corruption profile, name or path")
+    parser.add_argument(
+        "--segmenter",
+        action="append",
+        default=[],
+        metavar="BUNDLE",
+        help="segmenter bundle, name or path; may be given again, the first one perceives",
+    )
+    parser.add_argument(
+        "--vlm",
+        action="append",
+        default=[],
+        metavar="BUNDLE",
+        help="VLM bundle, name or path, or recorded answers (.jsonl); may be given again",
+    )
+    parser.add_argument(
+        "--vlm-input",
+        default="image",
+        help="what the VLM is shown: image, overlay, mask or scene_text (default: image)",
+    )
+    parser.add_argument("--prompts", default="default", help="prompt set, name or path")
+    parser.add_argument("--device", default="auto", help="cpu, cuda, tensorrt or auto")
+    parser.add_argument("--seed", type=int, default=0, help="of every random draw (default: 0)")
+    parser.add_argument("--limit", type=int, help="only the first frames")
+    parser.add_argument("--workers", type=int, default=1, help="processes (default: 1)")
+    parser.add_argument("--overwrite", action="store_true", help="throw away what OUT holds")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Evaluate, show the tables, write CSV."""
+    from rich.console import Console
+
+    from semalign_ros.bags import count_frames
+    from semalign_ros.evaluation.figures import language_table, segmentation_table
+    from semalign_ros.evaluation.report import write_tables
+    from semalign_ros.evaluation.summary import summarize
+    from semalign_ros.evaluation.sweep import SweepSettings, sweep
+    from semalign_ros.progress import frames_bar
+
+    settings = SweepSettings(
+        bag=args.bag,
+        profile=args.profile,
+        segmenters=tuple(args.segmenter),
+        vlms=tuple(args.vlm),
+        vlm_input=args.vlm_input,
+        prompts=args.prompts,
+        device=args.device,
+        seed=args.seed,
+        limit=args.limit,
+    )
+    total = count_frames(args.bag)
+    total = total if args.limit is None else min(total, args.limit)
+    with frames_bar("evaluating", total) as advance:
+        sweep(settings, args.out, workers=args.workers, overwrite=args.overwrite, progress=advance)
+    summary = summarize(args.out)
+    write_tables(summary, args.out)
+    console = Console()
+    if summary.segmentation:
+        console.print(segmentation_table(summary))
+    if summary.language:
+        console.print(language_table(summary))
+    judged = f"{summary.frames} frames"
+    failed = ", ".join(f"{count} {reason}" for reason, count in summary.failures.items())
+    console.print(f"{judged}; not judged: {failed or 'none'}", highlight=False)
+    console.print(f"results in {args.out}; next: semalign report {args.out}", highlight=False)
+    return 0

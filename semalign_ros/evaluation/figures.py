@@ -1,0 +1,128 @@
+"""How figures are written for people: in the terminal, in CSV and in the report."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from rich.table import Table
+
+from semalign_ros.alignment.bootstrap import Estimate
+from semalign_ros.evaluation.summary import LanguageSummary, SegmentationSummary, Summary
+from semalign_ros.output import atomic_path
+from semalign_ros.scene.taxonomy import CLASSES
+
+Cell = str | float | int
+
+
+def number(value: float, digits: int = 3) -> str:
+    """Write a rate as .123, and what is undefined as a dash."""
+    if not math.isfinite(value):
+        return "-"
+    text = f"{value:.{digits}f}"
+    return text.replace("0.", ".", 1) if abs(value) < 1 else text
+
+
+def with_interval(estimate: Estimate, digits: int = 2) -> str:
+    """Write an estimate as .52 [.45, .59]."""
+    if not math.isfinite(estimate.low):
+        return number(estimate.value, digits)
+    low, high = number(estimate.low, digits), number(estimate.high, digits)
+    return f"{number(estimate.value, digits)} [{low}, {high}]"
+
+
+def short_name(bundle_id: str) -> str:
+    """Name of a model without the digest that makes its id unique."""
+    return bundle_id.split("@", 1)[0]
+
+
+def condition_name(condition: str, severity: float) -> str:
+    """Condition and severity as in ``fog 3``; clean has no severity."""
+    return condition if severity == 0 else f"{condition} {severity:g}"
+
+
+def language_cells(row: LanguageSummary) -> dict[str, Cell]:
+    """Every figure of a row by its column name, intervals in columns of their own."""
+    cells: dict[str, Cell] = {}
+    for name in row.__dataclass_fields__:
+        value = getattr(row, name)
+        if isinstance(value, Estimate):
+            cells |= {name: value.value, f"{name}_low": value.low, f"{name}_high": value.high}
+        else:
+            cells[name] = value
+    return cells
+
+
+def segmentation_cells(row: SegmentationSummary) -> dict[str, Cell]:
+    """The same for a segmenter, with the IoU of each class."""
+    return {
+        "segmenter": row.segmenter,
+        "condition": row.condition,
+        "severity": row.severity,
+        "frames": row.frames,
+        "mean_iou": row.mean_iou.value,
+        "mean_iou_low": row.mean_iou.low,
+        "mean_iou_high": row.mean_iou.high,
+        "pixel_accuracy": row.pixel_accuracy,
+        "critical_recall": row.critical_recall,
+        "latency_p50_s": row.latency_p50_s,
+        **{f"iou_{name}": float(v) for name, v in zip(CLASSES, row.iou, strict=True)},
+    }
+
+
+def write_csv(path: Path, rows: Sequence[Mapping[str, Cell]], *, overwrite: bool = False) -> None:
+    """Write rows with a header line.
+
+    Raises:
+        OutputError: `path` exists and `overwrite` is false, or cannot be written.
+    """
+    with (
+        atomic_path(path, overwrite=overwrite) as partial,
+        partial.open("w", newline="", encoding="utf-8") as file,
+    ):
+        writer = csv.DictWriter(file, list(rows[0]) if rows else [])
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def language_table(summary: Summary) -> Table:
+    """Terminal table: what each VLM said under each condition."""
+    table = Table(title="what the models said (rates with 95 % intervals)")
+    for name in ("model", "condition", "n", "HR", "COR", "SMR", "coverage", "flips"):
+        table.add_column(name, justify="left" if name in ("model", "condition") else "right")
+    for row in summary.language:
+        table.add_row(
+            short_name(row.vlm),
+            condition_name(row.condition, row.severity),
+            str(row.frames),
+            with_interval(row.hr),
+            with_interval(row.cor),
+            with_interval(row.smr),
+            number(row.coverage),
+            "" if row.severity == 0 else with_interval(row.flips),
+            end_section=_last_of(summary.language, row),
+        )
+    return table
+
+
+def segmentation_table(summary: Summary) -> Table:
+    """Terminal table: what each segmenter saw under each condition."""
+    table = Table(title="what the segmenters saw")
+    for name in ("model", "condition", "n", "mIoU", "pixel accuracy", "p50 ms"):
+        table.add_column(name, justify="left" if name in ("model", "condition") else "right")
+    for row in summary.segmentation:
+        table.add_row(
+            short_name(row.segmenter),
+            condition_name(row.condition, row.severity),
+            str(row.frames),
+            with_interval(row.mean_iou, 3),
+            number(row.pixel_accuracy),
+            f"{1e3 * row.latency_p50_s:.0f}",
+        )
+    return table
+
+
+def _last_of(rows: Sequence[LanguageSummary], row: LanguageSummary) -> bool:
+    return [r for r in rows if r.vlm == row.vlm][-1] is row

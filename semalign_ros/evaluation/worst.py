@@ -1,0 +1,100 @@
+"""Pictures of the frames that went most wrong, drawn again from the bag."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+
+from semalign_ros.bags import read_frames
+from semalign_ros.corruption import CLEAN, parse_profile
+from semalign_ros.drawing import draw_overlay
+from semalign_ros.evaluation.store import read_settings, read_table
+from semalign_ros.evaluation.tables import Row
+from semalign_ros.image_codec import JPEG, encode_file
+from semalign_ros.inference import open_segmenter, open_vlm
+from semalign_ros.language import PromptSet
+from semalign_ros.monitor import Monitor
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One judged frame.
+
+    Args:
+        title: Model, condition and frame.
+        jpeg: The overlay, encoded.
+    """
+
+    title: str
+    jpeg: bytes
+
+
+def worst_rows(rows: list[Row], count: int) -> list[Row]:
+    """The rows with the largest sum of errors, each frame and each model at most half the time.
+
+    Rows that are as bad on the clean frame say nothing of the corruption, so the
+    errors gained count.
+    """
+    clean = {(r["vlm"], r["index"]): r for r in rows if r["condition"] == CLEAN.name}
+
+    def gained(row: Row) -> float:
+        before = clean.get((row["vlm"], row["index"]))
+        return _errors(row) - (0.0 if before is None else _errors(before))
+
+    chosen: list[Row] = []
+    for row in sorted(
+        (r for r in rows if r["condition"] != CLEAN.name),
+        key=lambda r: (-gained(r), r["index"], r["vlm"], r["condition"], r["severity"]),
+    ):
+        same_frame = sum(r["index"] == row["index"] for r in chosen)
+        same_model = sum(r["vlm"] == row["vlm"] for r in chosen)
+        if same_frame == 0 and same_model < (count + 1) // 2 and gained(row) > 0:
+            chosen.append(row)
+        if len(chosen) == count:
+            break
+    return chosen
+
+
+def _errors(row: Row) -> float:
+    omission = row["omission"]
+    return float(
+        row["hallucination"]
+        + (0 if omission is None or omission != omission else omission)
+        + row["misinterpretation"]
+    )
+
+
+def worst_pictures(folder: Path | str, count: int = 6) -> list[Picture]:
+    """Judge the worst frames again and draw them.
+
+    Args:
+        folder: Result folder; its bag and models must still be where they were.
+        count: How many.
+
+    Raises:
+        SemalignError: The bag or a model is gone.
+    """
+    settings = read_settings(folder)
+    rows = worst_rows(read_table(folder, "verdicts").to_pylist(), count)
+    if not rows:
+        return []
+    prompts = PromptSet.load(settings["prompts"]["name"])
+    conditions = {(c.name, c.severity): c for c in parse_profile(settings["profile"]).conditions}
+    segmenter = open_segmenter(settings["segmenters"][0]) if settings["segmenters"] else None
+    vlms = {vlm.bundle_id: vlm for vlm in (open_vlm(v, prompts=prompts) for v in settings["vlms"])}
+    wanted: dict[int, list[Row]] = defaultdict(list)
+    for row in rows:
+        wanted[row["index"]].append(row)
+    pictures: dict[int, Picture] = {}
+    for frame in read_frames(settings["bag"], limit=max(wanted) + 1):
+        for row in wanted.get(frame.index, ()):
+            monitor = Monitor(
+                vlms[row["vlm"]], segmenter, settings["vlm_input"], seed=settings["seed"]
+            )
+            judged = monitor.judge(frame, conditions[row["condition"], row["severity"]])
+            name = row["vlm"].split("@", 1)[0]
+            title = f"{name}, {row['condition']} {row['severity']:g}, frame {frame.index}"
+            picture = draw_overlay(judged, rule=monitor.rule, title=name, max_width=1200)
+            pictures[rows.index(row)] = Picture(title, encode_file(picture, JPEG, 82))
+    return [pictures[i] for i in sorted(pictures)]
