@@ -251,7 +251,7 @@ def _unsafe_name(name: str) -> str | None:
     """Say why a path of the manifest is refused, or None."""
     path = PurePosixPath(name)
     if (
-        not name
+        not path.parts
         or path.is_absolute()
         or ".." in path.parts
         or any(c in name for c in "\\:\0")

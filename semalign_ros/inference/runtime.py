@@ -14,6 +14,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from semalign_ros.errors import BundleError, ConfigError, DeviceError, InferenceError, unknown_name
 from semalign_ros.inference.manifest import TensorSpec
+from semalign_ros.types import Image
 
 Array: TypeAlias = NDArray[Any]
 
@@ -32,7 +33,7 @@ _WAY_OUT = {
     "tensorrt": "install `pip install onnxruntime-gpu[cuda,cudnn] tensorrt` in place of "
     "onnxruntime, with an NVIDIA driver of the same CUDA version; or choose device: cuda or auto",
 }
-_NUMPY = {
+_NUMPY: dict[str, Any] = {
     "float": np.float32,
     "float16": np.float16,
     "double": np.float64,
@@ -126,6 +127,67 @@ class OnnxSession:
             raise InferenceError(f"{self.path.name}: the run failed: {_brief(error)}") from error
         return found
 
+    def run_resident(
+        self,
+        feeds: Mapping[str, Array | ort.OrtValue],
+        fetch: Sequence[str],
+        keep: Sequence[str],
+    ) -> tuple[list[Array], dict[str, ort.OrtValue]]:
+        """Run the graph and leave some outputs where they are, for the next run.
+
+        A KV cache need not cross to the host and back for every token.
+
+        Args:
+            feeds: By input name an array, or what an earlier run kept.
+            fetch: Outputs to return as arrays.
+            keep: Outputs to leave on the device.
+
+        Raises:
+            InferenceError: As for :meth:`run`.
+        """
+        try:
+            binding = self._session.io_binding()
+            for name, value in feeds.items():
+                if isinstance(value, ort.OrtValue):
+                    binding.bind_ortvalue_input(name, value)
+                else:
+                    _check_feed(self.path.name, name, value, self.inputs.get(name))
+                    binding.bind_cpu_input(name, value)
+            for name in fetch:
+                binding.bind_output(name, "cpu")
+            for name in keep:
+                binding.bind_output(name, "cpu" if self.device == "cpu" else "cuda")
+            self._session.run_with_iobinding(binding)
+            values = binding.get_outputs()
+        except InferenceError:
+            raise
+        except Exception as error:  # ONNX Runtime's errors share no base class
+            raise InferenceError(f"{self.path.name}: the run failed: {_brief(error)}") from error
+        arrays = [value.numpy() for value in values[: len(fetch)]]
+        return arrays, dict(zip(keep, values[len(fetch) :], strict=True))
+
+
+def numpy_dtype(name: str) -> np.dtype[Any]:
+    """NumPy dtype of an ONNX Runtime element type.
+
+    Raises:
+        BundleError: NumPy has none (bfloat16).
+    """
+    if name not in _NUMPY:
+        raise BundleError(f"element type {name} cannot be fed; valid: {', '.join(_NUMPY)}")
+    dtype: np.dtype[Any] = np.dtype(_NUMPY[name])
+    return dtype
+
+
+def check_image(image: Image) -> None:
+    """Check that an array is an image.
+
+    Raises:
+        InferenceError: It is not u8[H, W, 3].
+    """
+    if image.dtype != "uint8" or image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
+        raise InferenceError(f"image is {image.dtype}{list(image.shape)}, expected u8[H, W, 3]")
+
 
 def usable_devices() -> dict[str, str | None]:
     """Devices that a session really loads on here, each with the reason where it does not.
@@ -171,7 +233,8 @@ def _open(model: str | bytes, device: str, threads: int | None, name: str) -> or
             f"and no {wanted}; {_WAY_OUT[device]}"
         )
     if device != "cpu":
-        ort.preload_dlls()  # CUDA and cuDNN from wheels, which no loader path names
+        # CUDA and cuDNN from wheels, which no loader path names; older releases cannot.
+        getattr(ort, "preload_dlls", lambda: None)()
     options = ort.SessionOptions()
     options.log_severity_level = 4  # every failure reaches the caller as an exception
     # A thread that spins between frames takes a core from the other models of the vehicle.
@@ -222,7 +285,7 @@ def _check_feed(graph: str, name: str, array: Array, spec: TensorSpec | None) ->
         isinstance(want, int) and want != found
         for found, want in zip(array.shape, spec.shape, strict=True)
     )
-    if array.dtype != _NUMPY.get(spec.dtype) or wrong_shape:
+    if wrong_shape or array.dtype != _NUMPY.get(spec.dtype):
         raise InferenceError(
             f"{graph}: input {name!r} is {array.dtype}{list(array.shape)}, expected "
             f"{spec.dtype}[{', '.join(map(str, spec.shape))}]"
@@ -230,9 +293,9 @@ def _check_feed(graph: str, name: str, array: Array, spec: TensorSpec | None) ->
 
 
 def _brief(error: Exception) -> str:
-    """First line of an error, without the C++ source position that ONNX Runtime puts first."""
+    """First line of an error; ONNX Runtime puts a C++ stack below it."""
     text = str(error).strip() or type(error).__name__
     return text.splitlines()[0][:400]
 
 
-__all__ = ["DEVICES", "OnnxSession", "usable_devices"]
+__all__ = ["DEVICES", "Array", "OnnxSession", "check_image", "numpy_dtype", "usable_devices"]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from semalign_ros.errors import BundleError, InferenceError
 from semalign_ros.inference.bundle import Bundle, load_bundle
 from semalign_ros.inference.manifest import IGNORED, Normalisation, SegmenterManifest
-from semalign_ros.inference.runtime import Array, OnnxSession
+from semalign_ros.inference.runtime import Array, OnnxSession, check_image
 from semalign_ros.scene.taxonomy import IGNORE, TRAIN_ID
 from semalign_ros.types import Image, Labels, Segmentation
 
@@ -75,10 +75,7 @@ class Segmenter:
         Raises:
             InferenceError: The image or an output has the wrong shape, or the run failed.
         """
-        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
-            raise InferenceError(
-                f"segmenter: image is {image.dtype}{list(image.shape)}, expected u8[H, W, 3]"
-            )
+        check_image(image)
         feed = preprocess(image, self.manifest)
         found = self._session.run({self.manifest.input.name: feed}, self._outputs)
         size = image.shape[:2]
@@ -167,11 +164,8 @@ def map_channels(channels: Array, table: Labels) -> Labels:
         full = np.full(256, IGNORE, np.uint8)
         full[: min(last, 256)] = table[: min(last, 256)]
         return np.asarray(cv2.LUT(np.ascontiguousarray(channels), full), np.uint8)
-    numbers: Array = channels
-    if not np.issubdtype(numbers.dtype, np.integer):
-        numbers = np.nan_to_num(np.rint(numbers.astype(np.float64)), nan=-1.0).astype(np.int64)
-    inside = (numbers >= 0) & (numbers < last)
-    return np.take(table, np.where(inside, numbers, last))
+    inside = (channels >= 0) & (channels < last)
+    return np.take(table, np.rint(np.where(inside, channels, last)).astype(np.intp))
 
 
 def preprocess(image: Image, manifest: SegmenterManifest) -> Array:
