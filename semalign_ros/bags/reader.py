@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 import math
-from bisect import bisect_right
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from semalign_ros.bags.messages import deserialize, motion_of, stamp_ns
+from semalign_ros.bags.motion import Motion
 from semalign_ros.bags.pairing import Instant, Pairer
 from semalign_ros.bags.storage import BagInfo, OpenBag, RawMessage, bag_info, open_bag, read_raw
 from semalign_ros.bags.topics import BagTopics, TopicInfo, resolve_topics
@@ -19,9 +19,6 @@ from semalign_ros.scene.reference import check_labels
 from semalign_ros.types import Frame
 
 __all__ = ["BagInfo", "RawMessage", "bag_info", "count_frames", "read_frames", "read_raw"]
-
-TWIST_MAX_AGE_NS = 1_000_000_000
-"""An older twist says nothing of a frame any more."""
 
 _LOG = logging.getLogger(__name__)
 
@@ -80,7 +77,7 @@ def _frames(
 ) -> Iterator[Frame]:
     with open_bag(path) as bag:
         topics = resolve_topics(wanted, bag.info.topics, require=require, where=str(path))
-        motion = _Motion()
+        motion = Motion()
         unpaired = dict.fromkeys(("segmentation", "depth"), 0)
         end = math.inf if limit is None else start + limit
         for instant in _instants(bag, topics, motion) if start < end else ():
@@ -101,7 +98,7 @@ def _frames(
                 )
 
 
-def _instants(bag: OpenBag, topics: dict[str, TopicInfo], motion: _Motion) -> Iterator[Instant]:
+def _instants(bag: OpenBag, topics: dict[str, TopicInfo], motion: Motion) -> Iterator[Instant]:
     """Pair the messages of a bag; what came before a damage is released first."""
     partners = tuple(role for role in ("segmentation", "depth") if role in topics)
     roles = {topic.name: role for role, topic in topics.items()}
@@ -130,34 +127,7 @@ def _instants(bag: OpenBag, topics: dict[str, TopicInfo], motion: _Motion) -> It
         raise damage
 
 
-class _Motion:
-    """The last twists: frames that wait for their label map look back over them."""
-
-    _LIMIT = 20_000  # 20 s of the fastest odometry; a frame waits for one second
-
-    def __init__(self) -> None:
-        self._stamps: list[int] = []
-        self._values: list[tuple[float, float]] = []
-
-    def add(self, stamp: int, speed: float, yaw_rate: float) -> None:
-        if self._stamps and stamp < self._stamps[-1]:
-            # Time jumped back (a recorded loop): what was known belongs to another run.
-            self._stamps.clear()
-            self._values.clear()
-        self._stamps.append(stamp)
-        self._values.append((speed, yaw_rate))
-        if len(self._stamps) > self._LIMIT:
-            half = self._LIMIT // 2
-            del self._stamps[:half], self._values[:half]
-
-    def at(self, stamp: int) -> tuple[float | None, float | None]:
-        position = bisect_right(self._stamps, stamp) - 1
-        if position < 0 or stamp - self._stamps[position] > TWIST_MAX_AGE_NS:
-            return None, None
-        return self._values[position]
-
-
-def _frame(path: Path, instant: Instant, topics: dict[str, TopicInfo], motion: _Motion) -> Frame:
+def _frame(path: Path, instant: Instant, topics: dict[str, TopicInfo], motion: Motion) -> Frame:
     labels = depth = None
     role = "image"
     try:
