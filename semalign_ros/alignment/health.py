@@ -23,6 +23,7 @@ from semalign_ros.errors import ConfigError, unknown_name
 from semalign_ros.types import FrameVerdict
 
 DROP_REASONS: Mapping[str, bool] = {
+    "lost": True,
     "superseded": False,
     "stale": True,
     "bad_encoding": True,

@@ -153,6 +153,7 @@ def frame_metrics(verdict: FrameVerdict) -> dict[str, float]:
     clean = language_errors(verdict.clean, verdict.reference)
     degraded = language_errors(verdict.degraded, verdict.reference)
     said_clean, said = verdict.clean.claims.judgment, verdict.degraded.claims.judgment
+    parsed = said is not None and said_clean is not None
     quality = verdict.quality_degraded
     return {
         "severity": float(verdict.severity),
@@ -171,7 +172,7 @@ def frame_metrics(verdict: FrameVerdict) -> dict[str, float]:
         "judgment_reference": _number(verdict.reference.judgment),
         "judgment_clean": _number(said_clean),
         "judgment_degraded": _number(said),
-        "judgment_flipped": NAN if said is None or said_clean is None else said is not said_clean,
+        "judgment_flipped": float(said is not said_clean) if parsed else NAN,
         "coverage": verdict.degraded.claims.coverage,
         "mean_iou": NAN if quality is None else quality.mean_iou,
         "mean_iou_drop": quality_drop(verdict),
