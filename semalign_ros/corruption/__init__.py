@@ -1,0 +1,21 @@
+"""Perception-realistic corruptions of images and label maps.
+
+Importing the package puts every corruption into the table.
+"""
+
+from semalign_ros.corruption import blur, cover, label_maps, light  # noqa: F401 -- they register
+from semalign_ros.corruption.condition import CLEAN, Condition, Step
+from semalign_ros.corruption.profile import Profile, load_profile, parse_profile
+from semalign_ros.corruption.registry import Corruption, get_corruption, list_corruptions
+
+__all__ = [
+    "CLEAN",
+    "Condition",
+    "Corruption",
+    "Profile",
+    "Step",
+    "get_corruption",
+    "list_corruptions",
+    "load_profile",
+    "parse_profile",
+]

@@ -1,0 +1,264 @@
+"""Parameter schemas: name, unit, range and what each severity makes of it.
+
+A corruption declares its parameters here once; checking, defaults, the severity
+ladder and the documentation all come from that declaration.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from numbers import Real
+from typing import Protocol
+
+import numpy as np
+
+from semalign_ros.errors import ConfigError, unknown_name
+from semalign_ros.scene.taxonomy import CLASSES, check_classes
+
+MAX_SEVERITY = 5
+"""Severities are 0 (nothing happens) to 5, and everything between."""
+
+Value = float | bool | tuple[str, ...]
+"""What a parameter may hold; all of it can be written to YAML and JSON."""
+
+
+def as_number(value: object) -> float | None:
+    """Return a finite number as a float, and None for anything else, bools included."""
+    if isinstance(value, bool | np.bool_) or not isinstance(value, Real):
+        return None
+    return float(value) if math.isfinite(value) else None
+
+
+class Parameter(Protocol):
+    """One parameter of a corruption."""
+
+    @property
+    def name(self) -> str:
+        """Name as users type it; ends in the unit where there is one."""
+
+    @property
+    def doc(self) -> str:
+        """One sentence."""
+
+    def at(self, severity: float) -> Value:
+        """Value that a severity in 0..5 stands for."""
+
+    def check(self, value: object) -> Value:
+        """Return `value` in its canonical type.
+
+        Raises:
+            ConfigError: It is of the wrong type, unit or size; names what was expected.
+        """
+
+    def expected(self) -> str:
+        """What values are valid, for error messages and the documentation."""
+
+    def ladder_text(self) -> str:
+        """Values at the severities 1..5, or the default where all are equal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A number with a unit and a range.
+
+    Args:
+        name: Name as users type it.
+        unit: Unit in words or symbols, empty for a plain number.
+        low: Lowest valid value.
+        high: Highest valid value.
+        doc: One sentence.
+        ladder: Values at the severities 1..5; those between are interpolated.
+        neutral: Value at severity 0, with which the corruption does nothing.
+        default: Value at every severity, where there is no ladder.
+
+    Raises:
+        TypeError: The declaration contradicts itself (a fault of the program).
+    """
+
+    name: str
+    unit: str
+    low: float
+    high: float
+    doc: str
+    ladder: tuple[float, ...] = ()
+    neutral: float | None = None
+    default: float | None = None
+
+    def __post_init__(self) -> None:
+        """Check the declaration."""
+        if self.ladder and (self.neutral is None or len(self.ladder) != MAX_SEVERITY):
+            raise TypeError(f"{self.name}: a ladder has {MAX_SEVERITY} steps and a neutral value")
+        if bool(self.ladder) == (self.default is not None):
+            raise TypeError(f"{self.name}: either a ladder or a default")
+        if any(not self.low <= value <= self.high for value in self._points()):
+            raise TypeError(f"{self.name}: {self._points()} leave {self.expected()}")
+
+    def _points(self) -> tuple[float, ...]:
+        points = (self.neutral, *self.ladder) if self.ladder else (self.default,)
+        return tuple(float(value) for value in points if value is not None)
+
+    def at(self, severity: float) -> float:
+        """Value that a severity stands for, piecewise linear between the steps."""
+        points = self._points()
+        if len(points) == 1:
+            return points[0]
+        return float(np.interp(severity, range(MAX_SEVERITY + 1), points))
+
+    def check(self, value: object) -> float:
+        """Return `value` as a float; ``"15 px"`` is taken if the unit is this one.
+
+        Raises:
+            ConfigError: No number, another unit, or out of range.
+        """
+        number = self._number(value)
+        if number is None or not self.low <= number <= self.high:
+            raise ConfigError(f"{self.name} = {value!r}, expected {self.expected()}")
+        return number
+
+    def _number(self, value: object) -> float | None:
+        if isinstance(value, str):
+            words = value.split(maxsplit=1)
+            if len(words) == 2 and words[1] != self.unit:
+                return None
+            try:
+                value = float(words[0])
+            except (ValueError, IndexError):
+                return None
+        return as_number(value)
+
+    def expected(self) -> str:
+        """Range and unit."""
+        return f"a number from {self.low:.10g} to {self.high:.10g} {self.unit}".rstrip()
+
+    def ladder_text(self) -> str:
+        """Values at the severities 1..5."""
+        return " / ".join(f"{value:g}" for value in (self.ladder or self._points()))
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """A switch, the same at every severity.
+
+    Args:
+        name: Name as users type it.
+        doc: One sentence that says what true means.
+        default: Value where none is given.
+    """
+
+    name: str
+    doc: str
+    default: bool
+
+    def at(self, severity: float) -> bool:  # noqa: ARG002 -- part of the protocol
+        """Return the default."""
+        return self.default
+
+    def check(self, value: object) -> bool:
+        """Return `value` as a bool.
+
+        Raises:
+            ConfigError: It is something else.
+        """
+        if not isinstance(value, bool | np.bool_):
+            raise ConfigError(f"{self.name} = {value!r}, expected {self.expected()}")
+        return bool(value)
+
+    def expected(self) -> str:
+        """The two values."""
+        return "true or false"
+
+    def ladder_text(self) -> str:
+        """The default."""
+        return str(self.default).lower()
+
+
+@dataclass(frozen=True, slots=True)
+class ClassNames:
+    """A set of Cityscapes classes, the same at every severity.
+
+    Args:
+        name: Name as users type it.
+        doc: One sentence.
+        default: Classes where none are given.
+    """
+
+    name: str
+    doc: str
+    default: tuple[str, ...]
+
+    def at(self, severity: float) -> tuple[str, ...]:  # noqa: ARG002 -- part of the protocol
+        """Return the default."""
+        return self.default
+
+    def check(self, value: object) -> tuple[str, ...]:
+        """Return the classes in the order of their train ids.
+
+        Raises:
+            ConfigError: No list of names, empty, or one is no class.
+        """
+        if (
+            isinstance(value, str)
+            or not isinstance(value, Iterable)
+            or not (names := list(value))
+            or not all(isinstance(name, str) for name in names)
+        ):
+            raise ConfigError(f"{self.name} = {value!r}, expected {self.expected()}")
+        chosen = check_classes(names, f"class in {self.name}")
+        return tuple(name for name in CLASSES if name in chosen)
+
+    def expected(self) -> str:
+        """What the list may hold."""
+        return "a non-empty list of class names"
+
+    def ladder_text(self) -> str:
+        """The default."""
+        return ", ".join(self.default)
+
+
+def check_severity(severity: object) -> float:
+    """Return a severity as a float.
+
+    Raises:
+        ConfigError: No number in 0..5.
+    """
+    number = as_number(severity)
+    if number is None or not 0 <= number <= MAX_SEVERITY:
+        raise ConfigError(
+            f"severity = {severity!r}, expected a number from 0 to {MAX_SEVERITY} "
+            "(0 changes nothing; values between the steps are interpolated)"
+        )
+    return number
+
+
+def resolve(
+    owner: str, parameters: Iterable[Parameter], severity: float, given: Mapping[str, object]
+) -> dict[str, Value]:
+    """Give every parameter its value: the given one, else what the severity stands for.
+
+    Args:
+        owner: Name of the corruption, for messages.
+        parameters: Its schema.
+        severity: 0..5.
+        given: Values that replace the ladder's.
+
+    Returns:
+        All parameters by name, in the order of the schema.
+
+    Raises:
+        ConfigError: Lists every unknown name and every bad value.
+    """
+    schema = {parameter.name: parameter for parameter in parameters}
+    problems = [
+        unknown_name(f"parameter of {owner}", name, schema) for name in given if name not in schema
+    ]
+    values: dict[str, Value] = {}
+    for name, parameter in schema.items():
+        try:
+            values[name] = parameter.check(given[name]) if name in given else parameter.at(severity)
+        except ConfigError as error:
+            problems.append(f"{owner}: {error}")
+    if problems:
+        raise ConfigError("; ".join(problems))
+    return values
