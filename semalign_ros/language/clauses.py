@@ -91,8 +91,8 @@ def _comma_opens(tokens: Sequence[str], i: int, start: int) -> bool:
         return after in w.SUBJECT_PRONOUNS or finite_ahead(tokens, i + 1)
     if token.endswith("ing") and (token not in w.PARTICIPLES or after in _PARTICIPIAL_FOLLOWERS):
         return token in w.VERBS or after in _PARTICIPIAL_FOLLOWERS
-    fronted = tokens[start] in w.CONDITIONS or tokens[start] in w.ASSERTING
-    if fronted and token in w.BASE_VERBS:
+    fronted = any(tokens[k] in w.CONDITIONS or tokens[k] in w.ASSERTING for k in (0, start))
+    if fronted and is_imperative(tokens, i, len(tokens)):
         return True
     return finite_ahead(tokens, i)
 
@@ -105,7 +105,11 @@ def finite_ahead(tokens: Sequence[str], i: int) -> bool:
             return k > i
         if token in w.FINITE_VERBS:
             return k > i and tokens[k - 1] not in w.PREPOSITIONS | w.DEFINITE | w.INDEFINITE
-        if token in w.CONDITIONS or token in w.CONJUNCTIONS or not (token[0].isalnum() or token == "'s"):
+        if (
+            token in w.CONDITIONS
+            or token in w.CONJUNCTIONS
+            or not (token[0].isalnum() or token == "'s")
+        ):
             return False
         if token in w.ASSERTING and token not in {"that"}:
             return False
@@ -116,11 +120,18 @@ def _mood(
     tokens: Sequence[str], start: int, end: int, parent: Clause | None, heading: str
 ) -> tuple[Mood, int]:
     first = start
-    while first < end and (tokens[first] in _COORDINATORS or tokens[first] in w.ADVERBS or tokens[first] == ","):
+    while first < end and (
+        tokens[first] in _COORDINATORS or tokens[first] in w.ADVERBS or tokens[first] == ","
+    ):
         first += 1
     opener = tokens[first] if first < end else ""
     after = tokens[first + 1] if first + 1 < end else ""
-    if opener in w.CONDITIONS or (opener, after) in {("in", "case"), ("as", "soon"), ("as", "long"), ("assuming", "that")}:
+    if opener in w.CONDITIONS or (opener, after) in {
+        ("in", "case"),
+        ("as", "soon"),
+        ("as", "long"),
+        ("assuming", "that"),
+    }:
         return Mood.CONDITION, start
     if parent is not None and parent.mood is not Mood.ASSERTED:
         joined = tokens[start] in {"and", "or"} and tokens[start - 1] != ","
@@ -143,18 +154,13 @@ def advice_cue(tokens: Sequence[str], start: int, end: int, heading: str = "") -
     if start >= end:
         return None
     opener = tokens[start]
-    after = tokens[start + 1] if start + 1 < end else ""
-    if opener in w.BASE_VERBS and (
-        after in w.DEFINITE
-        or after in w.INDEFINITE
-        or after in w.EGO
-        or after in w.PREPOSITIONS
-        or after in w.ADVERBS
-        or after in w.ANY
-        or after in {"safe", "", ".", "and"}
-    ):
+    if is_imperative(tokens, start, end):
         return start
-    if opener.endswith("ing") and opener in w.VERBS and ("action" in heading or _has_predicate(tokens, start, end)):
+    if (
+        opener.endswith("ing")
+        and opener in w.VERBS
+        and ("action" in heading or _has_predicate(tokens, start, end))
+    ):
         return start
     for i in range(start, end):
         token = tokens[i]
@@ -170,8 +176,19 @@ def advice_cue(tokens: Sequence[str], start: int, end: int, heading: str = "") -
     return None
 
 
+def is_imperative(tokens: Sequence[str], start: int, end: int) -> bool:
+    """Whether a clause that begins at `start` is an order: "Keep your distance", not "Cross traffic"."""
+    after = tokens[start + 1] if start + 1 < end else "."
+    return tokens[start] in w.BASE_VERBS and (
+        after in w.AFTER_IMPERATIVE or after.endswith("ing") or not after[0].isalnum()
+    )
+
+
 def _has_predicate(tokens: Sequence[str], start: int, end: int) -> bool:
-    return any(
-        tokens[i] in w.FINITE_VERBS or tokens[i] in {"is", "are", "can", "helps"}
-        for i in range(start + 1, end)
-    ) and tokens[end - 1] != ","
+    return (
+        any(
+            tokens[i] in w.FINITE_VERBS or tokens[i] in {"is", "are", "can", "helps"}
+            for i in range(start + 1, end)
+        )
+        and tokens[end - 1] != ","
+    )

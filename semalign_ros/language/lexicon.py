@@ -16,7 +16,7 @@ _TERMS: dict[tuple[str, ...], str] = {
         alleyway, intersection, junction, crossroad, roundabout, carriageway, roadway, crosswalk,
         zebra crossing, pedestrian crossing, pedestrian crossing area, pedestrian crossing zone,
         pedestrian crosswalk, zebra crosswalk, pedestrian lane, asphalt, tarmac, lane marking,
-        lane line, road marking, road surface, stop line, driveway, thoroughfare, rd, blvd, ave,
+        lane line, road marking, marking, box marking, road surface, stop line, driveway, thoroughfare, rd, blvd, ave,
         bike lane, bicycle lane, cycle lane, bus lane, turn lane, lane divider, lane arrow,
         street scene, traffic lane, road lane, t junction, side street,
         bicycle crossing, railway crossing, level crossing, school crossing, asphalt surface""",
@@ -88,7 +88,7 @@ _TERMS: dict[tuple[str, ...], str] = {
         building sign, commercial sign, shop signage, store signage, commercial signage,
         storefront sign, license plate, number plate, billboard sign, vehicle sign,
         traffic cone, traffic jam, traffic flow, traffic congestion, road user, roadside, roadwork,
-        rule of the road, road rage, road trip, road safety, road condition, on board, sign of life,
+        rules of the road, road rage, road trip, road safety, road condition, on board, sign of life,
         bus stop, bus station, bus shelter, train station, train track, train line, tram track,
         tram line, railway track, car park, parking lot, parking garage, bicycle rack, bike rack,
         bicycle symbol, bike symbol, pedestrian symbol, bike path, bicycle path, cycle path,
@@ -112,7 +112,9 @@ _IRREGULAR = {
     "sky": ("skies",),
     "grass": ("grasses",),
 }
-_MASS = frozenset("vegetation greenery foliage signage terrain grass asphalt tarmac sky police".split())
+_MASS = frozenset(
+    "vegetation greenery foliage signage terrain grass asphalt tarmac sky police".split()
+)
 _LONGEST = 5
 
 

@@ -88,10 +88,21 @@ def _light(tokens: Sequence[str], i: int) -> tuple[Term, int] | None:
         return None
     definite = any(word in w.DEFINITE for word in before)
     own = any(word in _OWN_LIGHT_VERBS for word in tokens[max(0, i - 4) : i])
-    if definite and not own and after and (after[0] in _LIGHT_PREDICATES) and not _of_a_vehicle(tokens, i):
+    coloured = any(word in _COLOURS for word in tokens[i + 1 : i + 6])
+    if (
+        definite
+        and not own
+        and after
+        and (after[0] in _LIGHT_PREDICATES or coloured)
+        and not _of_a_vehicle(tokens, i)
+    ):
         return term, i + 1
-    if token.startswith("signal") and not own and before and before[-1] in {"and", "or", "the"} and (
-        after[:1] and after[0] in _LIGHT_PREDICATES
+    if (
+        token.startswith("signal")
+        and not own
+        and before
+        and before[-1] in {"and", "or", "the"}
+        and (after[:1] and after[0] in _LIGHT_PREDICATES)
     ):
         return term, i + 1
     return None
@@ -100,9 +111,14 @@ def _light(tokens: Sequence[str], i: int) -> tuple[Term, int] | None:
 def _of_a_vehicle(tokens: Sequence[str], i: int) -> bool:
     """Whether lights belong to a vehicle: "red lights of the cars", "from the bus"."""
     after = tokens[i + 1 : i + 5]
-    return bool(after) and after[0] in {"of", "from"} and any(
-        (match := longest_match(tokens, k)) is not None and {"car", "vehicle", "bus", "truck"} & set(match[0].classes)
-        for k in range(i + 2, min(i + 5, len(tokens)))
+    return (
+        bool(after)
+        and after[0] in {"of", "from"}
+        and any(
+            (match := longest_match(tokens, k)) is not None
+            and {"car", "vehicle", "bus", "truck"} & set(match[0].classes)
+            for k in range(i + 2, min(i + 5, len(tokens)))
+        )
     )
 
 
@@ -110,20 +126,35 @@ def _is_no_noun(tokens: Sequence[str], start: int, end: int, term: Term) -> bool
     """Whether the words are a verb or an idiom here: "signs of", "shops online"."""
     after = tokens[end] if end < len(tokens) else ""
     word = tokens[end - 1]
+    before = tokens[start - 1] if start else ""
+    if word == "building" and (before in w.BE or after == "up"):
+        return True
     if word in {"sign", "signs"} and end - start == 1:
-        return after == "of" and _sign_of_something(tokens, end) or (after == "that" and tokens[start - 1 : start] == ("a",))
-    return word in {"store", "shop", "train", "plant", "ford", "man", "field", "semi", "coach"} and (
-        start > 0 and tokens[start - 1] in {"to", "will", "can", "should"}
-    )
+        return (
+            after == "of"
+            and _sign_of_something(tokens, end)
+            or (after == "that" and tokens[start - 1 : start] == ("a",))
+        )
+    return word in {
+        "store",
+        "shop",
+        "train",
+        "plant",
+        "ford",
+        "man",
+        "field",
+        "semi",
+        "coach",
+    } and (before in {"to", "will", "can", "should"})
 
 
 def _sign_of_something(tokens: Sequence[str], end: int) -> bool:
-    """"signs of pedestrians" are no signs; "signs of various colours" are rare enough."""
+    """ "signs of pedestrians" are no signs; "signs of various colours" are rare enough."""
     return end + 1 < len(tokens)
 
 
 def _mention(tokens: Sequence[str], start: int, end: int, term: Term) -> Mention:
-    left, determiners, modifiers = noun_phrase(tokens, start)
+    left, determiners, modifiers = noun_phrase(tokens, start, term.plural)
     governor = left - 1
     list_left, listed, shared = _list_head(tokens, left, end)
     if not determiners & (w.DEFINITE | w.INDEFINITE | w.QUANTIFIERS | w.EGO) and list_left < left:
@@ -137,7 +168,9 @@ def _mention(tokens: Sequence[str], start: int, end: int, term: Term) -> Mention
     )
 
 
-def noun_phrase(tokens: Sequence[str], start: int) -> tuple[int, frozenset[str], frozenset[str]]:
+def noun_phrase(
+    tokens: Sequence[str], start: int, plural: bool = False
+) -> tuple[int, frozenset[str], frozenset[str]]:
     """Walk left from a noun to its determiner.
 
     Returns:
@@ -150,6 +183,9 @@ def noun_phrase(tokens: Sequence[str], start: int) -> tuple[int, frozenset[str],
     all_determiners = w.DEFINITE | w.INDEFINITE | w.QUANTIFIERS | w.ANY | w.NEGATIVE | w.EGO
     while k > limit:
         token = tokens[k]
+        if token == "that" and plural:
+            # "suggests that cars": a conjunction, the determiner would be "those".
+            break
         if token in all_determiners or token.isdigit():
             determiners.add("two" if token.isdigit() else token)
         elif token == "of" and k and tokens[k - 1] in w.QUANTIFIERS | {"any", "none", "all"}:
@@ -160,6 +196,8 @@ def noun_phrase(tokens: Sequence[str], start: int) -> tuple[int, frozenset[str],
             k -= 1
         elif token == "," and modifiers and k and tokens[k - 1] in w.ADJECTIVES:
             pass
+        elif token.endswith(("ed", "ing")) and k and tokens[k - 1] in all_determiners:
+            modifiers.add(token)
         elif token in w.NOT_IN_NOUN_PHRASE or not token[0].isalnum():
             break
         elif determiners & (w.DEFINITE | w.INDEFINITE | w.ANY | w.NEGATIVE | w.EGO):
@@ -216,7 +254,9 @@ def _is_compound(tokens: Sequence[str], start: int, end: int, term: Term) -> boo
     after = tokens[end] if end < len(tokens) else ""
     if "road" in term.classes:
         return after in w.ROAD_COMPOUND_HEADS and not term.plural
-    if {"traffic light", "traffic sign", "sky", "vegetation", "terrain", "building"} & set(term.classes):
+    if {"traffic light", "traffic sign", "sky", "vegetation", "terrain", "building"} & set(
+        term.classes
+    ):
         return False
     if after == "'s":
         return not any(token in w.DEFINITE for token in tokens[max(0, start - 4) : start])
@@ -239,11 +279,22 @@ def _is_own(
         return False
     after = tokens[end] if end < len(tokens) else ""
     before = tokens[start - 1] if start else ""
-    if before in w.INDEFINITE and start > 1 and tokens[start - 2] in {"inside", "within", "driving"}:
+    if (
+        before in w.INDEFINITE
+        and start > 1
+        and tokens[start - 2] in {"inside", "within", "driving"}
+    ):
         return True
     if term.plural or modifiers:
-        return bool(modifiers & {"driving", "self", "driver", "camera", "recording"}) and not term.plural
-    return determiners in ({"the"}, {"this"}, {"its"}) and after not in _OTHERS_PLACE
+        return (
+            bool(modifiers & {"driving", "self", "driver", "camera", "recording"})
+            and not term.plural
+        )
+    if determiners not in ({"the"}, {"this"}, {"its"}):
+        return False
+    if tokens[max(0, start - 2) : start - 1] and tokens[start - 2] in {"behind", "inside"}:
+        return after != "ahead" and tokens[end : end + 2] != ("in", "front")
+    return after not in _OTHERS_PLACE
 
 
 def _join_riders(tokens: Sequence[str], mentions: list[Mention]) -> list[Mention]:
@@ -256,6 +307,7 @@ def _join_riders(tokens: Sequence[str], mentions: list[Mention]) -> list[Mention
             and following is not None
             and _RIDDEN & set(following.classes)
             and following.start - mention.end <= 5
+            and "," not in tokens[mention.end : following.start]
             and any(token in _RIDING for token in tokens[mention.end : following.left])
         ):
             joined.append(replace(mention, classes=("rider",)))

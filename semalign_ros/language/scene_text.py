@@ -9,6 +9,9 @@ from semalign_ros.language.status import Status, status_of
 from semalign_ros.language.text import Sentence, sentences
 from semalign_ros.types import SceneClaims
 
+_NONE = frozenset("none no absent nil n not".split())
+_SOME = frozenset("yes several many multiple present one two three visible".split())
+
 
 def parse_scene_text(text: str) -> SceneClaims:
     """Read which classes a description asserts, denies or only supposes, and its judgment."""
@@ -35,7 +38,7 @@ def _claims(sentence: Sentence) -> set[tuple[str, Status]]:
     tokens = sentence.tokens
     mentions = find_mentions(tokens)
     clauses = split_clauses(tokens, sentence.heading)
-    claims: set[tuple[str, Status]] = set()
+    claims = _label_claims(sentence)
     sign = False
     for mention in mentions:
         if not mention.own:
@@ -43,3 +46,15 @@ def _claims(sentence: Sentence) -> set[tuple[str, Status]]:
             claims |= {(name, status) for name in mention.classes}
         sign |= "traffic sign" in mention.classes
     return claims
+
+
+def _label_claims(sentence: Sentence) -> set[tuple[str, Status]]:
+    """Read "Pedestrians: none" and "Cars: 3"; a longer text after the label speaks for itself."""
+    first = sentence.tokens[0]
+    if first in _NONE and len(sentence.tokens) <= 3:
+        status = Status.DENIED
+    elif first.isdigit() or first in _SOME:
+        status = Status.DENIED if first == "0" else Status.PRESENT
+    else:
+        return set()
+    return {(name, status) for m in find_mentions(sentence.label) for name in m.classes}

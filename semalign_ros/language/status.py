@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from semalign_ros.language import words as w
 from semalign_ros.language.clauses import Clause, Mood
 from semalign_ros.language.lexicon import longest_match
-from semalign_ros.language.mentions import Mention
+from semalign_ros.language.mentions import Mention, noun_phrase
 
 _REACH = 14
 _SUBJECT_REACH = 8
@@ -52,7 +52,10 @@ def status_of(
 
 def _denial(tokens: Sequence[str], mention: Mention, clause: Clause) -> Status | None:
     if mention.determiners & w.NEGATIVE:
-        if mention.modifiers & {"other", "further", "additional", "more"} or "more" in mention.determiners:
+        if (
+            mention.modifiers & {"other", "further", "additional", "more"}
+            or "more" in mention.determiners
+        ):
             return Status.INCIDENTAL
         return None if mention.compound else Status.DENIED
     before = _word(tokens, mention.governor)
@@ -60,18 +63,43 @@ def _denial(tokens: Sequence[str], mention: Mention, clause: Clause) -> Status |
     definite = bool(mention.determiners & (w.DEFINITE | w.EGO))
     if before in {"without", "nor", "neither"} and not definite:
         return Status.DENIED
-    if before in {"of", "from"} and before2 in {"free", "devoid", "clear", "empty"} and not definite:
+    if before2 in {"nor", "neither"} and before in w.AUXILIARIES:
         return Status.DENIED
-    if before in {"of", "from"} and before2 in w.SIGNS_OF and _negated_noun(tokens, mention.governor - 1):
+    if (
+        before in {"of", "from"}
+        and before2 in {"free", "devoid", "clear", "empty"}
+        and not definite
+    ):
+        return Status.DENIED
+    if (
+        before in {"of", "from"}
+        and before2 in w.SIGNS_OF
+        and _negated_noun(tokens, mention.governor - 1)
+    ):
         return Status.DENIED
     if before == "not" or (before in w.INDEFINITE and before2 == "not"):
         there = _word(tokens, mention.governor - 2) == "there"
         return Status.DENIED if there else Status.INCIDENTAL
     if (before, before2) in {("than", "rather"), ("of", "instead")}:
         return Status.INCIDENTAL
+    if _example_of(tokens, mention) & w.NEGATIVE:
+        return Status.DENIED
     if _negated_perception(tokens, mention, clause):
         return Status.DENIED
     return _denied_by_predicate(tokens, mention, clause)
+
+
+def _example_of(tokens: Sequence[str], mention: Mention) -> frozenset[str]:
+    """Determiners and modifiers of X in "X such as cars", "X like cars", "X including cars"."""
+    k = mention.governor
+    if _word(tokens, k) == "as" and _word(tokens, k - 1) == "such":
+        k -= 1
+    elif _word(tokens, k) not in {"like", "including"}:
+        return frozenset()
+    while k > 0 and tokens[k - 1] == ",":
+        k -= 1
+    _, determiners, modifiers = noun_phrase(tokens, k)
+    return determiners | modifiers
 
 
 def _negated_noun(tokens: Sequence[str], k: int) -> bool:
@@ -82,7 +110,7 @@ def _negated_noun(tokens: Sequence[str], k: int) -> bool:
 
 
 def _negated_perception(tokens: Sequence[str], mention: Mention, clause: Clause) -> bool:
-    """"I do not see a car", "the image does not show any cars"."""
+    """ "I do not see a car", "the image does not show any cars"."""
     start = max(clause.start, mention.governor - 7)
     span = tokens[start : mention.governor + 1]
     negations = [k for k, token in enumerate(span) if token in {"not", "never", "unable", "cannot"}]
@@ -94,15 +122,21 @@ def _negated_perception(tokens: Sequence[str], mention: Mention, clause: Clause)
     verb = next((k for k, token in enumerate(rest) if token in w.PERCEIVING), None)
     if verb is None:
         return False
-    between = [token for token in rest[verb + 1 :] if token not in w.ADVERBS and token not in {"out", "any"}]
+    between = [
+        token
+        for token in rest[verb + 1 :]
+        if token not in w.ADVERBS and token not in {"out", "any"}
+    ]
     return not between
 
 
 def _denied_by_predicate(tokens: Sequence[str], mention: Mention, clause: Clause) -> Status | None:
-    """"The traffic light is not visible": the mention is the subject, or its part."""
+    """ "The traffic light is not visible": the mention is the subject, or its part."""
     end = min(mention.end + _REACH, _sentence_end(tokens, mention.end))
     verb = next((k for k in range(mention.end, end) if tokens[k] in w.AUXILIARIES), None)
-    if verb is None or any(token in w.CONDITIONS or token in {";", ":"} for token in tokens[mention.end : verb]):
+    if verb is None or any(
+        token in w.CONDITIONS or token in {";", ":"} for token in tokens[mention.end : verb]
+    ):
         return None
     # Another noun phrase between would be the verb's own subject, unless it belongs to ours.
     if any(token in {",", "but", "which", "that", "who"} for token in tokens[mention.end : verb]):
@@ -130,23 +164,39 @@ def _denied_by_predicate(tokens: Sequence[str], mention: Mention, clause: Clause
 
 
 def _is_attribute(tokens: Sequence[str], mention: Mention) -> bool:
-    return _word(tokens, mention.governor) == "of" and _word(tokens, mention.governor - 1) in w.ATTRIBUTES
+    return (
+        _word(tokens, mention.governor) == "of"
+        and _word(tokens, mention.governor - 1) in w.ATTRIBUTES
+    )
+
+
+def _unknown(tokens: Sequence[str], mention: Mention, clause: Clause) -> bool:
+    """ "unable to verify the status of the lights" leaves open whether there are any."""
+    before = tokens[max(clause.start, mention.governor - 8) : mention.governor]
+    return any(token in w.UNKNOWN for token in (*before, *tokens[mention.end : mention.end + 5]))
 
 
 # --- supposition --------------------------------------------------------------------------------
 
 
-def _supposed(
-    tokens: Sequence[str], mention: Mention, clause: Clause, signs_before: bool
-) -> bool:
+def _supposed(tokens: Sequence[str], mention: Mention, clause: Clause, signs_before: bool) -> bool:
     if mention.determiners & w.ANY or mention.modifiers & w.POSSIBLE:
         return True
-    if _word(tokens, mention.end) in {"if", ","} and tuple(tokens[mention.end : mention.end + 4])[-3:-1] == ("if", "present"):
+    if _example_of(tokens, mention) & (w.ANY | w.POSSIBLE | {"hazards", "risks"}):
         return True
     if _followed_by_if_present(tokens, mention):
         return True
-    definite = bool(mention.determiners & (w.DEFINITE | w.EGO))
-    if definite:
+    if clause.mood is Mood.CONDITION and _word(tokens, mention.end) in {
+        "permit",
+        "permits",
+        "allow",
+        "allows",
+    }:
+        # "until the signals permit" is a rule, whichever signals there are.
+        return True
+    if _is_attribute(tokens, mention) and _unknown(tokens, mention, clause):
+        return True
+    if mention.determiners & (w.DEFINITE | w.EGO):
         return False
     if _possibly(tokens, mention, clause) or _possible_subject(tokens, mention):
         return True
@@ -167,37 +217,61 @@ def _supposed(
 
 def _followed_by_if_present(tokens: Sequence[str], mention: Mention) -> bool:
     after = [token for token in tokens[mention.end : mention.end + 5] if token != ","]
-    return after[:2] in (["if", "present"], ["if", "any"], ["if", "visible"]) or after[:3] == ["if", "there", "are"]
+    return after[:2] in (["if", "present"], ["if", "any"], ["if", "visible"]) or after[:3] == [
+        "if",
+        "there",
+        "are",
+    ]
 
 
 def _possibly(tokens: Sequence[str], mention: Mention, clause: Clause) -> bool:
-    """"possibly a bus", "there may be a signal", "could be fields"."""
+    """ "possibly a bus", "there may be a signal", "could be fields"."""
     start = max(clause.start, mention.left - _SUBJECT_REACH)
     span = tokens[start : mention.left]
     for k in range(len(span) - 1, -1, -1):
         token = span[k]
-        if token in {"possibly", "perhaps", "maybe", "potentially", "possibility", "potential", "possible", "chance", "risk"}:
+        if token in {
+            "possibly",
+            "perhaps",
+            "maybe",
+            "potentially",
+            "possibility",
+            "potential",
+            "possible",
+            "chance",
+            "risk",
+        }:
             return True
-        if token in {"may", "might", "could"} and any(
-            word in {"be", "include", "represent", "have", "contain", "indicate", "suggest"} for word in span[k + 1 :]
-        ):
+        if token in {"may", "might", "could"}:
+            return not mention.determiners or any(word in w.EXISTING for word in span[k + 1 :])
+        if token in {"rule", "exclude"} and "not" in span[max(0, k - 2) : k]:
             return True
-        if token in {",", ";", ":", "but"}:
+        if token in {",", ";", ":", "but", "with"}:
             # "There may be pedestrians, cyclists": a list goes on over its commas.
             return False
     return False
 
 
 def _possible_subject(tokens: Sequence[str], mention: Mention) -> bool:
-    """"pedestrians may cross", "vehicles that might turn", "motorcycles can stop": general."""
+    """ "pedestrians may cross", "vehicles that might turn", "motorcycles can stop": general."""
     if mention.determiners & w.QUANTIFIERS:
         return False
     end = min(mention.end + _SUBJECT_REACH, _sentence_end(tokens, mention.end))
     for k in range(mention.end, end):
         token = tokens[k]
-        if token in {"may", "might", "could", "can"}:
+        if token in {"may", "might", "could"}:
+            return True
+        if token == "can":
             return not any(word in w.PERCEIVABLE for word in tokens[k + 1 : k + 5])
-        if token in w.AUXILIARIES or token in w.FINITE_VERBS or token in {";", ":", "if", "but", "as"}:
+        if token in w.FREQUENCY:
+            return not mention.determiners
+        if token in w.GENERIC_VERBS:
+            return not mention.determiners
+        if (
+            token in w.AUXILIARIES
+            or token in w.FINITE_VERBS
+            or token in {";", ":", "if", "but", "as"}
+        ):
             return False
         if token == "," and not longest_match(tokens, min(k + 1, len(tokens) - 1)):
             return False
@@ -210,6 +284,8 @@ def _compared(tokens: Sequence[str], mention: Mention) -> bool:
 
 def _content_of_sign(tokens: Sequence[str], mention: Mention) -> bool:
     """What a sign shows or rules is not in the street."""
+    if _word(tokens, mention.governor) in w.LOCATIVE:
+        return False
     span = tokens[max(0, mention.left - 12) : mention.left]
     for k in range(len(span) - 1, -1, -1):
         token = span[k]
@@ -226,10 +302,13 @@ def _cautioned(tokens: Sequence[str], mention: Mention, clause: Clause) -> bool:
 
 
 def _reason(tokens: Sequence[str], mention: Mention) -> bool:
-    """"should slow down due to pedestrians ahead" asserts them."""
+    """ "should slow down due to pedestrians ahead" asserts them."""
     before = _word(tokens, mention.governor)
     before2 = _word(tokens, mention.governor - 1)
-    return (before2, before) in {("due", "to"), ("because", "of")} or before in {"given", "considering"}
+    return (before2, before) in {("due", "to"), ("because", "of")} or before in {
+        "given",
+        "considering",
+    }
 
 
 def _word(tokens: Sequence[str], k: int) -> str:

@@ -12,7 +12,9 @@ _QUOTES = str.maketrans(
     | {"»": '"', "–": " ; ", "—": " ; ", "―": " ; ", "−": "-", "‐": "-", "‑": "-", "…": ". "}
     | {"\u200b": "", "\u200d": "", "\ufeff": "", "\u00ad": "", "*": ""}
 )
-_LIST_MARK = re.compile(r"^[ \t]*(?:[#>]+|[-+•]|\*(?=[ \t])|\(?\d{1,3}[.)]|\(?[a-z]\))[ \t]*(?=\D)", re.MULTILINE)
+_LIST_MARK = re.compile(
+    r"^[ \t]*(?:[#>]+|[-+•]|\*(?=[ \t])|\(?\d{1,3}[.)]|\(?[a-z]\))[ \t]*(?=\D)", re.MULTILINE
+)
 _TOKEN = re.compile(r"\d+(?:[.,]\d+)+|[^\W_]+(?:'[^\W_]+)*|[^\w\s]|\n\s*")
 # What a sign says or a marking reads is no claim: its words are hidden from the rules.
 _QUOTED = re.compile(r'"[^"\n]{1,60}"|(?<!\w)\'[^\'\n]{1,60}\'(?!\w)')
@@ -27,6 +29,10 @@ _CONTRACTED = {"m": "am", "re": "are", "ve": "have", "ll": "will", "d": "would"}
 _DASH = re.compile(r"(?<=\s)-{1,3}(?=\s)|--")
 _ENDS = frozenset(".!?")
 _HEADING_WORDS = 4
+# "The street is empty: no cars" has no heading.
+_NOT_IN_HEADINGS = frozenset(
+    "the a an is are was has have appears seems reports shows there".split()
+)
 
 _HIDDEN = "\u2404"  # a symbol for an end of transmission, which no model writes
 WRITTEN = "<written>"
@@ -41,18 +47,22 @@ class Sentence:
         tokens: Lower-case words and punctuation; "isn't" is "is", "not", and
             "multi-lane" is "multi", "lane".
         heading: Lower-case heading it stands under ("next action"), or "".
+        label: Words of the heading if it stands right before this sentence ("cars" of "Cars: 3").
         question: Whether it ends in a question mark.
     """
 
     tokens: tuple[str, ...]
     heading: str = ""
+    label: tuple[str, ...] = ()
     question: bool = False
 
 
 def normalise(text: str) -> str:
     """Unify quotes and dashes, drop markdown and invisible characters."""
     # An item of a list stands alone, so a blank line takes the place of its mark.
-    return _DASH.sub(";", _LIST_MARK.sub("\n", unicodedata.normalize("NFKC", text)).translate(_QUOTES))
+    return _DASH.sub(
+        ";", _LIST_MARK.sub("\n", unicodedata.normalize("NFKC", text)).translate(_QUOTES)
+    )
 
 
 def sentences(text: str) -> list[Sentence]:
@@ -65,10 +75,10 @@ def sentences(text: str) -> list[Sentence]:
     heading = ""
     for raw in _split(_QUOTED.sub(_hide_written, normalise(text))):
         tokens, new_heading = _take_heading(raw)
-        heading = heading if new_heading is None else new_heading
+        heading = heading if new_heading is None else " ".join(new_heading)
         words = tuple(_expand(tokens))
         if any(word[0].isalnum() for word in words):
-            found.append(Sentence(words, heading, raw[-1] == "?"))
+            found.append(Sentence(words, heading, new_heading or (), raw[-1] == "?"))
     return found
 
 
@@ -116,11 +126,13 @@ def _ends_sentence(current: list[str], matches: list[re.Match[str]], i: int) -> 
     return not (len(before) == 1 and before.isalpha() and following[0][:1].islower())
 
 
-def _take_heading(raw: list[str]) -> tuple[list[str], str | None]:
+def _take_heading(raw: list[str]) -> tuple[list[str], tuple[str, ...] | None]:
     for i, token in enumerate(raw[: _HEADING_WORDS + 1]):
         if token == ":" and i:
-            if all(word[:1].isalnum() for word in raw[:i]) and raw[0][:1].isupper():
-                return raw[i + 1 :], " ".join(raw[:i]).lower()
+            words = tuple(word.lower() for word in raw[:i])
+            title = raw[0][:1].isupper() and all(word[0].isalnum() for word in words)
+            if title and not _NOT_IN_HEADINGS & set(words):
+                return raw[i + 1 :], words
             break
     return raw, None
 

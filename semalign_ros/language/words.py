@@ -18,7 +18,9 @@ QUANTIFIERS = _set(
 )
 ANY = _set("any either")
 NEGATIVE = _set("no zero")
-POSSIBLE = _set("potential possible hypothetical potentially possibly unexpected hidden unseen sudden")
+POSSIBLE = _set(
+    "potential possible hypothetical potentially possibly unexpected hidden unseen sudden"
+)
 
 ADJECTIVES = _set(
     "large small big tall white black red blue green yellow silver gray grey dark bright long wide "
@@ -54,7 +56,9 @@ ADVERBS = _set(
 
 # --- clauses ------------------------------------------------------------------------------------
 CONDITIONS = _set("if unless whether when whenever once until till before after lest wherever")
-ASSERTING = _set("while because since although though whereas as where which who whom that so whose")
+ASSERTING = _set(
+    "while because since although though whereas as where which who whom that so whose"
+)
 ENSURING = _set(
     "ensure ensuring ensures make making sure verify verifying confirm confirming check checking "
     "assume assuming see seeing provided important crucial essential necessary vital critical "
@@ -63,7 +67,7 @@ ENSURING = _set(
 EVALUATING = _set(
     "important crucial essential necessary vital critical imperative advisable recommended "
     "required requires require prudent wise necessitates necessitate needed caution careful "
-    "cautious importance necessity need needs responsibility"
+    "harder difficult easier challenging cautious importance necessity need needs responsibility"
 )
 PURPOSES = _set(
     "avoid ensure prevent accommodate allow anticipate prepare protect comply yield respond react "
@@ -89,6 +93,16 @@ ATTRIBUTES = _set(
     "status state color colour phase signal position condition status indication details detail "
     "type kind number meaning content text specifics intent intention presence"
 )
+EXISTING = _set(
+    "be include represent have contain indicate suggest come mean belong hide conceal originate exist"
+)
+GENERIC_VERBS = _set("need require tend should must ought")
+FREQUENCY = _set(
+    "often usually typically generally frequently sometimes always commonly tend normally"
+)
+UNKNOWN = _set(
+    "not cannot inability unable unclear uncertain unknown difficult hard impossible unverified"
+)
 SIGNS_OF = _set(
     "sign signs indication indications evidence trace traces presence view sight hint hints "
     "shortage absence lack"
@@ -108,8 +122,8 @@ CAUTION_HEADS = _set(
     "accommodating obstruct obstructing obstruction endanger endangering interfere interfering "
     "respect eye account accounting react reacting respond responding response interact hit "
     "hitting way communicate communicating predict predicting consider considering ensure "
-    "ensuring avoidance disrupt disrupting impede impeding observe observing verify verifying "
-    "confirm confirming presence possibility potential chance likelihood case increase increased "
+    "ensuring avoidance disrupt disrupting impede impeding verify verifying "
+    "confirm confirming possibility potential chance likelihood case increase increased "
     "higher frequent obey obeying follow following comply complying adhere adhering accordance "
     "maneuver manoeuvre maneuvering react pass passing overtake overtaking"
 )
@@ -188,10 +202,22 @@ def _forms(verbs: str) -> frozenset[str]:
     return frozenset(form for verb in verbs.split() for form in (verb, *inflect(verb)))
 
 
+AFTER_IMPERATIVE = (
+    DEFINITE
+    | INDEFINITE
+    | EGO
+    | PREPOSITIONS
+    | ADVERBS
+    | ANY
+    | QUANTIFIERS
+    | _set(
+        "and or sure certain safe straight forward ahead left right stopped stationary current clear it them"
+    )
+)
 BASE_VERBS = frozenset(_VERBS.split())
-FINITE_VERBS = frozenset(
-    form for verb in BASE_VERBS for form in inflect(verb)[:2]
-) | IRREGULAR_FORMS
+FINITE_VERBS = (
+    frozenset(form for verb in BASE_VERBS for form in inflect(verb)[:2]) | IRREGULAR_FORMS
+)
 """Third-person and past forms; a past participle counts too where nothing tells it apart."""
 VERBS = (_forms(_VERBS) | IRREGULAR_FORMS) - _PARTICIPLES - {"left", "lead", "line", "head", "face"}
 """Forms of verbs that end a noun phrase on its left."""

@@ -1,0 +1,171 @@
+"""Words of going and stopping, and which of the two a verb phrase means."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Sequence
+
+from semalign_ros.language.words import ADVERBS, inflect
+
+
+class Action(enum.Enum):
+    """What a verb phrase has the vehicle do."""
+
+    GO = "go"
+    TURN = "turn"
+    STOP = "stop"
+
+
+def _set(words: str) -> frozenset[str]:
+    return frozenset(words.split())
+
+
+GOING = frozenset({Action.GO, Action.TURN})
+NEGATIONS = _set("not no never neither nor without longer cannot")
+CHECKING = _set(
+    "ensure ensuring ensures sure verify verifying confirm confirming check checking whether "
+    "assess assessing determine determining if until once judge judging evaluate evaluating"
+)
+FAVOURABLE = _set(
+    "safe safely permissible permitted allowed legal okay ok fine possible acceptable appropriate free "
+    "advisable recommended clear best safest better wise prudent necessary allows permits allowing "
+    "permitting indicating signaling signalling indicates able suitable reasonable"
+)
+UNFAVOURABLE = _set(
+    "unsafe dangerous hazardous risky illegal inadvisable unwise prohibited forbidden unable "
+    "impossible unlawful reckless"
+)
+ADVISING = _set("advisable recommended best safest better wise prudent necessary appropriate")
+BENEFICIARY = _set(
+    "for us me you the driver vehicle car ego autonomous our my and legal safe it vehicles"
+)
+PREVENTING = _set("prevent prevents preventing refrain stop stops prohibit prohibits avoid keeps")
+
+MODALS = _set("should must shall can may will would need needs have has required ought advised is")
+MODALS_WITH_TO = _set("need needs have has required ought advised is")
+OWN_SUBJECTS = _set("i we you driver ego myself")
+PLAN_NOUNS = _set("action decision maneuver manoeuvre step option response course")
+GENERIC_SUBJECTS = _set("vehicles traffic drivers cars they")
+PREPARING = _set(
+    "prepare prepared preparing ready consider considering plan planning intend intending anticipate "
+    "anticipating expect expecting decide possibly potentially likely want check checking"
+)
+STANDING = _set("stopped stationary waiting halted yielding standstill")
+
+WAYS = _set("road path lane way route street highway roadway")
+OTHER_SIDES = _set("left right adjacent other opposite next oncoming side no")
+COPULAS = _set("is are appears appear seems seem looks look remains remain")
+CLEAR = _set("clear open free unobstructed empty unblocked")
+BLOCKED = _set("blocked obstructed occupied impassable closed")
+DEGREES = _set("relatively mostly largely fairly mainly")
+
+_STOPPING = _set("stop halt wait yield pause")
+_STILL = _set("stopped stationary still halted waiting put")
+_ONWARD = _set(
+    "straight forward forwards ahead on onward onwards through along driving moving following "
+    "traveling travelling going safely cautiously slowly carefully past towards toward"
+)
+DISTANCES = _set(
+    "m km meter meters metre metres kilometers kilometres kilometer feet yards miles mile"
+)
+_GOING_ON = _set("follow drive move proceed travel head go navigate cross advance turn")
+_NOT_ROADS = _set(
+    "rules rule laws law signs sign signals signal instructions regulations protocol directions"
+)
+_CAUTIOUS_SPEED = _set(
+    "safe appropriate reduced low slow slower lower moderate reasonable suitable"
+)
+_STANDSTILLS = _set("stop halt standstill")
+
+
+def _gerunds(verbs: str) -> frozenset[str]:
+    return frozenset(inflect(verb)[2] for verb in verbs.split())
+
+
+GOING_GERUNDS = _gerunds("proceed continue go move enter cross drive advance accelerate")
+_BASE = {
+    inflect(verb)[2]: verb
+    for verb in (
+        "proceed continue go move drive follow turn cross accelerate stop halt wait yield pause remain "
+        "stay hold maintain keep give come make advance resume bring enter start begin complete"
+    ).split()
+}
+
+
+def is_going(word: str) -> bool:
+    """Whether a word is a gerund of going, as a subject: "proceeding is unsafe"."""
+    return word in GOING_GERUNDS
+
+
+def action_at(tokens: Sequence[str], i: int, end: int) -> Action | None:
+    """What the verb at `i` has the vehicle do, its next words included; None for neither."""
+    verb = _BASE.get(tokens[i], tokens[i])
+    rest = [
+        token
+        for token in tokens[i + 1 : min(i + 8, end)]
+        if token not in ADVERBS or token in _ONWARD
+    ]
+    if _stops(verb, rest):
+        return Action.STOP
+    if not _goes(verb, rest) or rest[:3] == ["in", "that", "direction"]:
+        return None
+    return Action.TURN if verb in {"turn", "make", "complete"} else Action.GO
+
+
+def _stops(verb: str, rest: list[str]) -> bool:
+    first = rest[0] if rest else ""
+    if verb in {"stopped", "stationary", "halted"}:
+        return True
+    if verb in _STOPPING:
+        return first not in {"sign", "signs", "or"} and not any(
+            token in {"any", "potential", "or"} for token in rest[:3]
+        )
+    if verb in {"remain", "stay", "keep", "continue"}:
+        return bool(_STILL & set(rest[:2])) or (
+            verb == "continue" and rest[1:2] != [] and rest[1] in _STOPPING
+        )
+    if verb == "give":
+        return first == "way"
+    if verb in {"come", "bring", "make"}:
+        return bool(_STANDSTILLS & set(rest[:6])) and "to" in rest[:4]
+    if verb in {"hold", "maintain", "keep"}:
+        return "position" in rest[:4] and "lane" not in rest[:4]
+    return False
+
+
+def _goes(verb: str, rest: list[str]) -> bool:
+    first = rest[0] if rest else ""
+    if verb in {"proceed", "advance", "accelerate", "cross", "enter"}:
+        return True
+    if verb == "carry" and first == "on":
+        verb, rest = "continue", rest[1:]
+        first = rest[0] if rest else ""
+    if verb == "continue":
+        if first == "to":
+            return len(rest) > 1 and rest[1] in _GOING_ON
+        return not first.isalnum() or first in _ONWARD | {
+            "in",
+            "at",
+            "with",
+            "our",
+            "your",
+            "its",
+            "their",
+            "the",
+            "turning",
+        }
+    if verb in {"go", "move", "drive"}:
+        return first in _ONWARD or not first.isalnum()
+    if verb == "follow":
+        return not _NOT_ROADS & set(rest[:5])
+    if verb == "turn":
+        return first in {"left", "right"}
+    if verb in {"make", "complete"}:
+        return "turn" in rest[:5]
+    if verb == "keep" and first in GOING_GERUNDS | {"following", "going"}:
+        return True
+    if verb in {"maintain", "keep"}:
+        return bool({"speed", "pace"} & set(rest[:4])) and not _CAUTIOUS_SPEED & set(rest[:4])
+    if verb in {"resume", "start", "begin"}:
+        return bool({"driving", "moving", "speed", "proceeding"} & set(rest[:3]))
+    return False
