@@ -16,7 +16,8 @@ from semalign_ros.errors import BundleError, InferenceError, unknown_name
 from semalign_ros.inference.bundle import hash_file
 from semalign_ros.inference.query import VlmQuery
 from semalign_ros.inference.vlm import make_answer
-from semalign_ros.language import PromptSet, parse_safety, parse_scene_text, parse_yes_no
+from semalign_ros.language import PromptSet
+from semalign_ros.language.scene_text import parse_scene_text
 from semalign_ros.output import atomic_path
 from semalign_ros.scene.taxonomy import CLASSES
 from semalign_ros.types import Judgment, VlmAnswer
@@ -153,6 +154,8 @@ def parse_answer(question: str, said: str | bool | None) -> bool | Judgment | No
         Yes or no; to a safety prompt also the judgment that the words express, where
         they do not start with yes or no; None where nothing could be parsed.
     """
+    from semalign_ros.language import parse_safety, parse_yes_no
+
     if said is None or isinstance(said, bool):
         return said
     if question.startswith("presence/"):

@@ -108,6 +108,8 @@ class TinyVlm:
     seed: int = 0
     prompts: PromptSet = field(default_factory=lambda: parse_prompt_set(dict(SMALL_PROMPTS), "s"))
     max_positions: int = 64
+    mrope: bool = False
+    grid: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         rng = np.random.default_rng(self.seed)
@@ -144,11 +146,12 @@ class TinyVlm:
         begin, end = table[self.ids("image begins")], table[self.ids("question")]
         return np.concatenate([begin, self.features(image), end])
 
-    def logits(self, embeds: np.ndarray) -> np.ndarray:
-        """f64[V] after a full prefill of f64[S, D]."""
+    def logits(self, embeds: np.ndarray, positions: np.ndarray | None = None) -> np.ndarray:
+        """f64[V] after a full prefill of f64[S, D]; positions i64[axes, S]."""
         S, D = embeds.shape
         hd = D // self.heads
-        x = embeds + self.positions[:S].astype(np.float64)
+        at = np.arange(S)[None] if positions is None else positions
+        x = embeds + self.positions[at].astype(np.float64).mean(axis=0)
         causal = np.tril(np.ones((S, S), bool))
         for i in range(self.layers):
             q, k, v = (
@@ -188,7 +191,10 @@ class TinyVlm:
             **self.weights,
         }
         nodes = [
-            n("Gather", ["positions", "position_ids"], ["p"]),
+            n("Gather", ["positions", "position_ids"], ["each"]),
+            n("ReduceMean", ["each"], ["p"], axes=[0], keepdims=0)
+            if self.mrope
+            else n("Identity", ["each"], ["p"]),
             n("Add", ["inputs_embeds", "p"], ["x0"]),
             # A query at P + i sees the unmasked keys 0 .. P + i.
             n("Shape", ["attention_mask"], ["mask_shape"]),
@@ -242,7 +248,7 @@ class TinyVlm:
             {
                 "inputs_embeds": (F32, ["B", "S", D]),
                 "attention_mask": (I64, ["B", "T"]),
-                "position_ids": (I64, ["B", "S"]),
+                "position_ids": (I64, [3, "B", "S"] if self.mrope else ["B", "S"]),
                 **{f"past_key_values.{i}.{p}": (F32, ["B", H, "P", hd]) for i, p in cache},
             },
             {
@@ -295,6 +301,8 @@ class TinyVlm:
                 "hidden_size": self.hidden,
                 "vocab_size": self.vocab,
                 "max_positions": self.max_positions,
+                "position_ids": "mrope" if self.mrope else "sequential",
+                "image_grid": self.grid,
             },
             "prompt": {
                 "prefix_ids": [*self.ids("image begins"), image_token, *self.ids("question")],
@@ -467,6 +475,11 @@ def manifest_of_segmenter() -> Callable[..., SegmenterManifest]:
 @pytest.fixture(scope="session")
 def tiny_vlm() -> TinyVlm:
     return TinyVlm()
+
+
+@pytest.fixture(scope="session")
+def mrope_vlm() -> TinyVlm:
+    return TinyVlm(mrope=True, image_tokens=6, grid=(2, 3))
 
 
 @pytest.fixture(scope="session")

@@ -306,6 +306,34 @@ def test_mrope_positions_by_hand() -> None:
     ]
 
 
+def test_shared_prefix_with_positions_on_three_axes(
+    tmp_path: Path, mrope_vlm: Any, prompts: PromptSet, image: np.ndarray
+) -> None:
+    # Two tokens, an image of 2 x 3, one token; then sentence, question and description count on
+    # from where the image's largest coordinate left off, not from the number of tokens.
+    vlm = GenerativeVlm(
+        mrope_vlm.write(tmp_path / "m"), "cpu", prompts=prompts, classes=CLASSES, describe=True
+    )
+    prefix = mrope_vlm.prefix(image)
+    start = [(0, 0, 0), (1, 1, 1), *((2, 2 + r, 2 + c) for r in range(2) for c in range(3))]
+
+    def logits(text: str, *more: int) -> np.ndarray:
+        ids = [*mrope_vlm.ids(f"{text} answer"), *more]
+        rest = [(5 + i,) * 3 for i in range(1 + len(ids))]
+        embeds = np.concatenate([prefix, mrope_vlm.table[ids]])
+        return mrope_vlm.logits(embeds, np.array([*start, *rest]).T)
+
+    answer = vlm.answer(VlmQuery(image))
+    expected = {q.id: odds(logits(q.text)) for q in prompts.questions(CLASSES)}
+    assert answer.scores == pytest.approx(expected, abs=1e-3)
+    said = "road car"
+    expected = {q.id: odds(logits(f"{said} {q.text}")) for q in prompts.questions(CLASSES)}
+    assert vlm.answer(VlmQuery(image, said)).scores == pytest.approx(expected, abs=1e-3)
+    first = int(logits(prompts.description).argmax())
+    second = int(logits(prompts.description, first).argmax())
+    assert answer.raw_text.startswith(mrope_vlm.tokenizer.decode([first, second]))
+
+
 def test_a_decoder_with_other_positions_than_stated(
     tmp_path: Path, tiny_vlm: Any, prompts: PromptSet
 ) -> None:

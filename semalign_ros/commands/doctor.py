@@ -1,0 +1,355 @@
+"""`semalign doctor`: what this machine can do, and what to do about the rest."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from semalign_ros.errors import SemalignError
+
+HELP = "check this machine: ROS 2, inference devices, DDS settings, memory, models"
+EXAMPLE = "semalign doctor"
+
+_PACKAGES = {
+    "numpy": "numpy",
+    "cv2": "opencv-python-headless",
+    "yaml": "pyyaml",
+    "pydantic": "pydantic",
+    "onnx": "onnx",
+    "onnxruntime": "onnxruntime",
+    "tokenizers": "tokenizers",
+    "rosbags": "rosbags",
+    "pyarrow": "pyarrow",
+    "scipy": "scipy",
+    "jinja2": "jinja2",
+    "matplotlib": "matplotlib",
+    "av": "av",
+    "rich": "rich",
+}
+_MESSAGES = (
+    "builtin_interfaces",
+    "diagnostic_msgs",
+    "geometry_msgs",
+    "lifecycle_msgs",
+    "rosgraph_msgs",
+    "sensor_msgs",
+    "std_msgs",
+    "std_srvs",
+    "visualization_msgs",
+)
+# Distribution by the version of its rclpy, for wheels, which set no ROS_DISTRO.
+_DISTRIBUTIONS = {"3.3": "humble", "7.1": "jazzy", "9.1": "kilted"}
+_TESTED = ("jazzy", "kilted")
+_MIN_FREE_MB = 2000
+_MIN_SHM_MB = 256
+_GET_ROS = (
+    "source /opt/ros/<distribution>/setup.bash where ROS 2 is installed, else "
+    "`pip install semalign_ros[ros]`"
+)
+# The import runs in a child: it changes the process, and a broken one may kill it.
+_PROBE = """
+import importlib, json, os, sys
+found = {"missing": []}
+import rclpy
+from rclpy.utilities import get_rmw_implementation_identifier
+found["rmw"] = get_rmw_implementation_identifier()
+for name in sys.argv[1:]:
+    try:
+        importlib.import_module(name + (".srv" if name == "std_srvs" else ".msg"))
+    except ImportError:
+        found["missing"].append(name)
+print("PROBE" + json.dumps(found))
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One finding.
+
+    Args:
+        name: What was looked at.
+        level: ``fail``: the main job cannot run; ``warn``: something will not work well;
+            ``info``: an option that is not there.
+        found: What was found.
+        advice: What to do, empty where all is well.
+    """
+
+    name: str
+    level: Literal["ok", "info", "warn", "fail"]
+    found: str
+    advice: str = ""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the output format."""
+    parser.add_argument("--json", action="store_true", help="print the findings as JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print all findings; status 1 only where the main job cannot run."""
+    checks = [check for group in GROUPS for check in group()]
+    failed = any(check.level == "fail" for check in checks)
+    if args.json:
+        print(json.dumps([{f: getattr(c, f) for f in c.__slots__} for c in checks], indent=1))
+        return int(failed)
+    from rich.console import Console
+    from rich.table import Column, Table
+
+    colours = {"ok": "green", "info": "blue", "warn": "yellow", "fail": "bold red"}
+    table = Table("", "check", Column("found", overflow="fold"), show_lines=False)
+    for check in checks:
+        advice = f"\n-> {check.advice}" if check.advice else ""
+        colour = colours[check.level]
+        table.add_row(f"[{colour}]{check.level}", check.name, _plain(check.found + advice))
+    Console().print(table)
+    print(
+        "The main job cannot run yet: see the lines marked fail."
+        if failed
+        else "Live monitoring, replay and offline evaluation can run."
+    )
+    return int(failed)
+
+
+def _plain(text: str) -> str:
+    from rich.markup import escape
+
+    return escape(text)
+
+
+def check_python() -> Iterator[Check]:
+    """Interpreter and required packages."""
+    from semalign_ros import __version__
+
+    version = ".".join(map(str, sys.version_info[:3]))
+    good = sys.version_info >= (3, 10)
+    yield Check(
+        "python",
+        "ok" if good else "fail",
+        f"{version}, semalign_ros {__version__}, {sys.executable}",
+        "" if good else "use Python 3.10 or newer",
+    )
+    absent = _absent_packages()
+    yield Check(
+        "packages",
+        "fail" if absent else "ok",
+        f"missing: {', '.join(absent)}" if absent else f"all {len(_PACKAGES)} are there",
+        f"`pip install {' '.join(absent)}`" if absent else "",
+    )
+
+
+def check_inference() -> Iterator[Check]:
+    """Devices that really load a graph."""
+    if _absent_packages():
+        return  # reported already, and nothing of ours imports without them
+    import onnxruntime
+
+    from semalign_ros.inference.runtime import usable_devices
+
+    for device, problem in usable_devices().items():
+        if problem is None:
+            yield Check(f"device {device}", "ok", f"ONNX Runtime {onnxruntime.__version__}")
+        else:
+            found, _, advice = problem.partition("; ")
+            level: Literal["fail", "info"] = "fail" if device == "cpu" else "info"
+            yield Check(f"device {device}", level, found, advice)
+
+
+def check_models() -> Iterator[Check]:
+    """The shipped bundles."""
+    from semalign_ros.commands.models import bundle_folders
+    from semalign_ros.resources import resource
+
+    if _absent_packages():
+        return
+    try:
+        folders = bundle_folders(resource("models"))
+    except SemalignError as error:
+        yield Check("models", "warn", str(error), "give your own with --segmenter and --vlm")
+        return
+    from semalign_ros.inference import load_bundle
+
+    for folder in folders:
+        try:
+            bundle = load_bundle(folder)
+        except SemalignError as error:
+            yield Check(f"model {folder.name}", "warn", str(error), "reinstall the package")
+        else:
+            yield Check(f"model {folder.name}", "ok", f"{bundle.manifest.kind}, as hashed")
+
+
+def check_ros(environment: Mapping[str, str] = os.environ) -> Iterator[Check]:
+    """The client library, the messages and the distribution."""
+    if not _installed("rclpy"):
+        yield Check("rclpy", "fail", "not found", _GET_ROS)
+        return
+    try:
+        child = subprocess.run(
+            [sys.executable, "-c", _PROBE, *_MESSAGES],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        said = (child.stderr.strip().splitlines() or [f"exit status {child.returncode}"])[-1]
+        line = next((x for x in child.stdout.splitlines() if x.startswith("PROBE")), None)
+    except subprocess.TimeoutExpired:
+        said, line = "the import did not end within 60 s", None
+    if line is None:
+        advice = _GET_ROS
+        if "librmw" in said:
+            advice = "a ROS middleware is missing: `pip install ros-rclpy[fastrtps]`"
+        yield Check("rclpy", "fail", f"does not import: {said}", advice)
+        return
+    found = json.loads(line.removeprefix("PROBE"))
+    wheel = _version("ros-rclpy")
+    distribution = environment.get("ROS_DISTRO") or _DISTRIBUTIONS.get(
+        ".".join((wheel or "").split(".")[:2]), "unknown distribution"
+    )
+    where = f"wheel {wheel}" if wheel else "system installation"
+    tested = distribution in _TESTED
+    yield Check(
+        "rclpy",
+        "ok" if tested else "warn",
+        f"{distribution}, {where}, {found['rmw']}",
+        "" if tested else f"tested are {' and '.join(_TESTED)}; others may work",
+    )
+    if wheel and environment.get("AMENT_PREFIX_PATH"):
+        yield Check(
+            "one ROS",
+            "warn",
+            "a ROS installation is sourced, and its wheels are installed here too",
+            "use one: a shell without the setup file, or an environment without ros-rclpy",
+        )
+    absent = found["missing"]
+    yield Check(
+        "messages",
+        "fail" if absent else "ok",
+        f"missing: {', '.join(absent)}" if absent else f"all {len(_MESSAGES)} packages",
+        f"`apt install ros-{distribution}-common-interfaces`, or for wheels "
+        "`pip install ros-common-interfaces`"
+        if absent
+        else "",
+    )
+    yield from _check_rmw(found["rmw"])
+
+
+def _check_rmw(rmw: str) -> Iterator[Check]:
+    if rmw != "rmw_fastrtps_cpp":
+        yield Check(
+            "middleware",
+            "info",
+            f"{rmw}; the shipped settings for large images are for Fast DDS",
+            "raise its buffers for 6 MB images yourself, or "
+            "`export RMW_IMPLEMENTATION=rmw_fastrtps_cpp`",
+        )
+
+
+def check_dds(environment: Mapping[str, str] = os.environ) -> Iterator[Check]:
+    """What decides whether large images arrive."""
+    from semalign_ros.nodes.environment import settings
+
+    absent = settings(environment)
+    if absent:
+        lines = " ".join(f"{name}={value}" for name, value in absent.items())
+        yield Check(
+            "DDS settings",
+            "info",
+            "not set in this shell; `semalign` and the launch files set them for their processes",
+            f"before `ros2 run` and for your camera driver: `export {lines}`",
+        )
+    else:
+        yield Check("DDS settings", "ok", "profile and allocator variables are set")
+    for name in ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE"):
+        profile = environment.get(name)
+        if profile and not Path(profile).is_file():
+            yield Check(name, "warn", f"{profile}: no such file", "correct or unset it")
+    shm = Path("/dev/shm")
+    if shm.is_dir():
+        free = shutil.disk_usage(shm).free / 1e6
+        enough = free >= _MIN_SHM_MB
+        yield Check(
+            "shared memory",
+            "ok" if enough else "warn",
+            f"{free:.0f} MB free in /dev/shm, each process takes 64 MB",
+            "" if enough else "start the container with --shm-size=1g, or with --ipc=host",
+        )
+
+
+def check_machine() -> Iterator[Check]:
+    """Cores and memory."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    cores = len(affinity(0)) if affinity else os.cpu_count()
+    yield Check("cores", "ok", f"{cores} usable")
+    free = available_memory_mb(Path("/proc/meminfo"))
+    if free is not None:
+        enough = free >= _MIN_FREE_MB
+        yield Check(
+            "memory",
+            "ok" if enough else "warn",
+            f"{free:.0f} MB available",
+            "" if enough else f"{_MIN_FREE_MB} MB are needed for segmenter and VLM together",
+        )
+
+
+def available_memory_mb(meminfo: Path) -> float | None:
+    """Memory that new processes can have, MB; None where the system does not say."""
+    if not meminfo.is_file():
+        return None
+    for line in meminfo.read_text().splitlines():
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) * 1024 / 1e6
+    return None
+
+
+def check_options() -> Iterator[Check]:
+    """What only some commands need; looked for, not imported."""
+    training = [name for name in ("torch", "transformers", "onnxscript") if not _installed(name)]
+    yield Check(
+        "export, train",
+        "info" if training else "ok",
+        f"not installed: {', '.join(training)}" if training else f"torch {_version('torch')}",
+        "`pip install semalign_ros[train]`, only to export or train models" if training else "",
+    )
+    if not _installed("cv_bridge"):
+        yield Check(
+            "cv_bridge", "info", "not installed; rgb8, bgr8, rgba8, bgra8, mono8 go without"
+        )
+
+
+def _absent_packages() -> list[str]:
+    return [pip for module, pip in _PACKAGES.items() if not _installed(module)]
+
+
+def _installed(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except (ImportError, ValueError):
+        return False
+
+
+def _version(distribution: str) -> str | None:
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+GROUPS: tuple[Callable[[], Iterator[Check]], ...] = (
+    check_python,
+    check_inference,
+    check_models,
+    check_ros,
+    check_dds,
+    check_machine,
+    check_options,
+)

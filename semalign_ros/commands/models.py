@@ -1,0 +1,227 @@
+"""`semalign models`: look at, check and add model bundles."""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from semalign_ros.errors import BundleError, SemalignError
+from semalign_ros.resources import resource
+
+if TYPE_CHECKING:
+    from semalign_ros.inference import Bundle
+
+HELP = "list, verify and describe model bundles, or make one of a foreign ONNX segmenter"
+EXAMPLE = "semalign models list"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare one sub-command an action."""
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    listing = _action(actions, "list", "bundles in a folder", "semalign models list")
+    listing.add_argument(
+        "folder", type=Path, nargs="?", metavar="FOLDER", help="default: the shipped models"
+    )
+    verify = _action(
+        actions,
+        "verify",
+        "check hashes, paths and graphs, and run each model once",
+        "semalign models verify my_model --device cuda",
+    )
+    verify.add_argument(
+        "folders", type=Path, nargs="*", metavar="BUNDLE", help="default: the shipped models"
+    )
+    verify.add_argument(
+        "--device", default="cpu", metavar="DEVICE", help="auto, cpu, cuda or tensorrt"
+    )
+    describe = _action(
+        actions, "describe", "what a bundle says of itself", "semalign models describe my_model"
+    )
+    describe.add_argument("folder", type=Path, metavar="BUNDLE")
+    add = _action(
+        actions,
+        "add",
+        "make a bundle of an ONNX segmenter and a manifest (docs/bundles.md)",
+        "semalign models add model.onnx my_model --manifest fields.yaml",
+    )
+    add.add_argument("model", type=Path, metavar="MODEL.onnx")
+    add.add_argument("out", type=Path, metavar="OUT", help="folder to make")
+    add.add_argument("--manifest", type=Path, required=True, metavar="YAML")
+    add.add_argument("--overwrite", action="store_true", help="replace OUT")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do what was asked; status 1 where a bundle is bad."""
+    if args.action == "list":
+        return _list(args.folder or resource("models"))
+    if args.action == "verify":
+        return _verify(args.folders or bundle_folders(resource("models")), args.device)
+    if args.action == "describe":
+        return _describe(args.folder)
+    return _add(args)
+
+
+def bundle_folders(folder: Path) -> list[Path]:
+    """Bundles in a folder, or the folder itself if it is one, by name.
+
+    Raises:
+        BundleError: There is none.
+    """
+    if (folder / "bundle.yaml").is_file():
+        return [folder]
+    found = sorted(p.parent for p in folder.glob("*/bundle.yaml"))
+    if not found:
+        raise BundleError(
+            f"{folder}: no model bundle in it (a folder with bundle.yaml); `semalign export`, "
+            "`semalign train` and `semalign models add` make some"
+        )
+    return found
+
+
+def add_segmenter(model: Path, out: Path, fields_file: Path, *, overwrite: bool = False) -> Bundle:
+    """Make a bundle of a foreign segmenter, after it has run once on a grey image.
+
+    Args:
+        model: The graph; its external weight files, if any, are taken along.
+        out: Bundle to make.
+        fields_file: YAML with the manifest's fields, without files and graphs.
+        overwrite: Replace what stands at `out`.
+
+    Raises:
+        BundleError: The manifest is malformed or does not fit the graph.
+        InferenceError: The graph ran and gave something else than the manifest says.
+        OutputError: `out` exists, or cannot be written.
+    """
+    import numpy as np
+
+    from semalign_ros.inference import write_bundle
+    from semalign_ros.inference.bundle import parse_manifest, read_fields
+    from semalign_ros.inference.graph import read_graph
+    from semalign_ros.inference.manifest import SegmenterManifest
+    from semalign_ros.inference.segmenter import Segmenter
+
+    fields = {"kind": "segmenter", **read_fields(fields_file)}
+    fields.setdefault("graphs", {"segmenter": {"file": model.name}})
+    manifest = parse_manifest(fields, str(fields_file))
+    if not isinstance(manifest, SegmenterManifest):
+        raise BundleError(
+            f"{fields_file}: kind {manifest.kind}; only foreign segmenters run from a manifest "
+            "alone, `semalign export` makes bundles of vision-language models"
+        )
+    name = manifest.graphs.segmenter.file
+    files = {name: model}
+    for location in read_graph(model).external_files:
+        files[(Path(name).parent / location).as_posix()] = model.parent / location
+    # A manifest that does not fit shows when the model runs; only then OUT appears.
+    with tempfile.TemporaryDirectory() as folder:
+        trial = write_bundle(Path(folder) / "trial", manifest, files)
+        Segmenter(trial, "cpu").segment(np.full((*manifest.net_size, 3), 128, np.uint8))
+    return write_bundle(out, manifest, files, overwrite=overwrite)
+
+
+def _action(
+    actions: argparse._SubParsersAction[argparse.ArgumentParser], name: str, text: str, example: str
+) -> argparse.ArgumentParser:
+    return actions.add_parser(
+        name,
+        help=text,
+        description=text,
+        epilog=f"example:\n  {example}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+
+def _list(folder: Path) -> int:
+    from rich.console import Console
+    from rich.table import Column, Table
+
+    from semalign_ros.inference import load_bundle
+
+    table = Table(
+        Column("folder", overflow="fold"), "kind", "net size", "MB", "licence", title=str(folder)
+    )
+    bad = []
+    for path in bundle_folders(folder):
+        try:
+            manifest = load_bundle(path).manifest
+        except BundleError as error:
+            bad.append(error)
+            table.add_row(path.name, "[red]bad, see below")
+            continue
+        size = sum(f.size for f in manifest.files.values()) / 1e6
+        height, width = manifest.net_size
+        table.add_row(
+            path.name, manifest.kind, f"{width}x{height}", f"{size:.1f}", manifest.source.licence
+        )
+    console = Console()
+    console.print(table)
+    for problem in bad:
+        console.print(str(problem), style="red", markup=False)
+    return 1 if bad else 0
+
+
+def _verify(folders: list[Path], device: str) -> int:
+    from rich.console import Console
+
+    console = Console()
+    failed = 0
+    for path in folders:
+        try:
+            said = _try_out(path, device)
+        except SemalignError as error:
+            failed += 1
+            console.print(f"{path}: FAILED\n  {error}", markup=False, style="red")
+        else:
+            console.print(f"{path}: {said}", markup=False)
+    return 1 if failed else 0
+
+
+def _try_out(path: Path, device: str) -> str:
+    """Load a bundle and run it on a grey image."""
+    import numpy as np
+
+    from semalign_ros.inference import VlmQuery, load_bundle, open_segmenter, open_vlm
+
+    manifest = load_bundle(path).manifest
+    image = np.full((*manifest.net_size, 3), 128, np.uint8)
+    start = time.perf_counter()
+    if manifest.kind == "segmenter":
+        segmenter = open_segmenter(path, device)
+        loaded, got = time.perf_counter(), segmenter.device
+        segmenter.segment(image)
+    else:
+        vlm = open_vlm(path, device)
+        loaded, got = time.perf_counter(), vlm.device
+        vlm.answer(VlmQuery(image))
+    done = time.perf_counter()
+    return (
+        f"ok, {manifest.kind} {manifest.name}, {len(manifest.files)} files as listed; on {got} "
+        f"loaded in {loaded - start:.1f} s, first run {(done - loaded) * 1e3:.0f} ms"
+    )
+
+
+def _describe(folder: Path) -> int:
+    from rich.console import Console
+    from rich.syntax import Syntax
+
+    from semalign_ros.inference import load_bundle
+    from semalign_ros.inference.bundle import dump_manifest
+
+    bundle = load_bundle(folder)
+    console = Console()
+    console.print(f"{bundle.bundle_id} in {bundle.folder}", markup=False, highlight=False)
+    # Syntax pads lines to the console's width, which is noise in a file or a pipe.
+    text = dump_manifest(bundle.manifest)
+    console.print(Syntax(text, "yaml") if console.is_terminal else text, markup=False)
+    return 0
+
+
+def _add(args: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    bundle = add_segmenter(args.model, args.out, args.manifest, overwrite=args.overwrite)
+    Console().print(f"{args.out}: made, {bundle.bundle_id}, ran once", markup=False)
+    return 0
