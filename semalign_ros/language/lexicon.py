@@ -36,7 +36,7 @@ _TERMS: dict[tuple[str, ...], str] = {
         pedestrian traffic light, traffic control signal, overhead signal, semaphore""",
     ("traffic sign",): """
         traffic sign, road sign, street sign, stop sign, yield sign, speed limit sign,
-        speed sign, speed limit, warning sign, direction sign, directional sign, signage,
+        speed sign, warning sign, direction sign, directional sign, signage,
         road signage, traffic signage, signpost, no entry sign, no parking sign, no stopping sign,
         no u turn sign, no left turn sign, no right turn sign, give way sign, highway sign,
         guide sign, information sign, parking sign, street name sign, overhead sign, sign,
@@ -53,7 +53,7 @@ _TERMS: dict[tuple[str, ...], str] = {
         road worker, guard, security guard, police officer, policeman, policewoman, officer,
         traffic officer, traffic police, passerby, individual, human, people on foot,
         pedestrian figure, crossing guard, jogger, walker, bystander, crowd, flagger, adult,
-        human figure, figure of a person, group of people, human being""",
+        human figure, figure of a person, group of people, human being, personnel, first responder, firefighter, cop, pedestrian group""",
     ("rider",): "rider",
     ("rider", "bicycle"): "cyclist, bicyclist, bicycle rider, bike rider, pedal cyclist",
     ("rider", "motorcycle"): """
@@ -96,7 +96,7 @@ _TERMS: dict[tuple[str, ...], str] = {
         visual field, power plant, overhead walkway, elevated walkway, plant equipment,
         road barrier, road divider, driver, passenger,
         lane change, lane discipline, lane keeping, lane departure, lane change,
-        lane changing, human error, train of thought, man made, in person, speed limit of""",
+        lane changing, human error, train of thought, man made, in person, street view, speed limit""",
 }
 
 _IRREGULAR = {

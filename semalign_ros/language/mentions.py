@@ -16,14 +16,17 @@ _LIGHT_PREDICATES = frozenset(
     "permits allow allows at ahead facing remains remain stays controlling regulating has".split()
 )
 _OWN_LIGHT_VERBS = frozenset("turn use using activate activating activated switch with".split())
+# "signs or signals": coupled with signs, signals are those of the traffic.
+_COUPLED = frozenset((a, b) for a in ("signs", "lights", "signage") for b in ("and", "or"))
 _RIDDEN = frozenset({"motorcycle", "bicycle"})
 _EGO_NAMES = frozenset({"car", "vehicle", "cars", "vehicles"})
+_OBSERVERS = frozenset("driving self driver camera recording observer photographer viewer".split())
 _RIDING = frozenset("riding on driving straddling mounted operating".split())
 # Between "the car" and these stands nothing that would tell another car from one's own.
 _OTHERS_PLACE = frozenset(
-    "ahead in to on at directly immediately that which behind beside next parked approaching "
+    "ahead to on at directly immediately that which behind beside next parked approaching "
     "traveling travelling coming turning crossing stopped waiting facing further nearby across "
-    "visible from".split()
+    "visible".split()
 )
 
 
@@ -96,6 +99,8 @@ def _light(tokens: Sequence[str], i: int) -> tuple[Term, int] | None:
         and (after[0] in _LIGHT_PREDICATES or coloured)
         and not _of_a_vehicle(tokens, i)
     ):
+        return term, i + 1
+    if token == "signals" and tuple(before[-2:]) in _COUPLED:
         return term, i + 1
     if (
         token.startswith("signal")
@@ -183,8 +188,8 @@ def noun_phrase(
     all_determiners = w.DEFINITE | w.INDEFINITE | w.QUANTIFIERS | w.ANY | w.NEGATIVE | w.EGO
     while k > limit:
         token = tokens[k]
-        if token == "that" and plural:
-            # "suggests that cars": a conjunction, the determiner would be "those".
+        if token == "that" and (plural or determiners):
+            # "suggests that (the) cars": a conjunction, the determiner would be "those".
             break
         if token in all_determiners or token.isdigit():
             determiners.add("two" if token.isdigit() else token)
@@ -194,6 +199,7 @@ def noun_phrase(
             # "the driver's car": the possessor determines, and is walked over.
             determiners.add("its")
             k -= 1
+            modifiers.add(tokens[k])
         elif token == "," and modifiers and k and tokens[k - 1] in w.ADJECTIVES:
             pass
         elif token.endswith(("ed", "ing")) and k and tokens[k - 1] in all_determiners:
@@ -238,7 +244,7 @@ def _list_head(
         before = tokens[item_left - 1] if item_left else ""
         located = before in w.LOCATIVE and not _preposition_of_caution(tokens, item_left - 1)
         keep = item_determiners & (w.NEGATIVE | w.ANY | (frozenset() if located else w.DEFINITE))
-        first, determiners, modifiers = item_left, keep, item_modifiers & (w.POSSIBLE | {"other"})
+        first, determiners, modifiers = item_left, keep, item_modifiers & w.POSSIBLE
         if item_determiners & (w.INDEFINITE | w.QUANTIFIERS):
             determiners = keep & w.NEGATIVE
         closes_clause = False
@@ -287,13 +293,15 @@ def _is_own(
         return True
     if term.plural or modifiers:
         return (
-            bool(modifiers & {"driving", "self", "driver", "camera", "recording"})
+            bool(modifiers & _OBSERVERS)
             and not term.plural
         )
     if determiners not in ({"the"}, {"this"}, {"its"}):
         return False
     if tokens[max(0, start - 2) : start - 1] and tokens[start - 2] in {"behind", "inside"}:
         return after != "ahead" and tokens[end : end + 2] != ("in", "front")
+    if after == "in":
+        return tokens[end + 1 : end + 2] not in (("front",), ("the",), ("our",), ("my",), ("its",))
     return after not in _OTHERS_PLACE
 
 

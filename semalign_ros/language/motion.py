@@ -28,13 +28,15 @@ CHECKING = _set(
 )
 FAVOURABLE = _set(
     "safe safely permissible permitted allowed legal okay ok fine possible acceptable appropriate free "
-    "advisable recommended clear best safest better wise prudent necessary allows permits allowing "
+    "advisable recommended clear best safest better wise prudent necessary "
     "permitting indicating signaling signalling indicates able suitable reasonable"
 )
 UNFAVOURABLE = _set(
     "unsafe dangerous hazardous risky illegal inadvisable unwise prohibited forbidden unable "
     "impossible unlawful reckless"
 )
+CAUSING = _set("requires require requiring allows allow allowing permits permit permitting enables obliges means")
+"""Verbs of what a light or sign makes one do."""
 ADVISING = _set("advisable recommended best safest better wise prudent necessary appropriate")
 BENEFICIARY = _set(
     "for us me you the driver vehicle car ego autonomous our my and legal safe it vehicles"
@@ -72,9 +74,8 @@ _GOING_ON = _set("follow drive move proceed travel head go navigate cross advanc
 _NOT_ROADS = _set(
     "rules rule laws law signs sign signals signal instructions regulations protocol directions"
 )
-_CAUTIOUS_SPEED = _set(
-    "safe appropriate reduced low slow slower lower moderate reasonable suitable"
-)
+_SAME_SPEED = _set("current consistent steady constant same present your our this")
+_TURN_MAKING = _set("make complete initiate execute perform begin start take")
 _STANDSTILLS = _set("stop halt standstill")
 
 
@@ -82,12 +83,13 @@ def _gerunds(verbs: str) -> frozenset[str]:
     return frozenset(inflect(verb)[2] for verb in verbs.split())
 
 
-GOING_GERUNDS = _gerunds("proceed continue go move enter cross drive advance accelerate")
+GOING_GERUNDS = _gerunds("proceed continue go move enter cross drive advance accelerate execute make")
 _BASE = {
     inflect(verb)[2]: verb
     for verb in (
         "proceed continue go move drive follow turn cross accelerate stop halt wait yield pause remain "
-        "stay hold maintain keep give come make advance resume bring enter start begin complete"
+        "stay hold maintain keep give come make advance resume bring enter start begin complete "
+        "initiate execute perform take navigate"
     ).split()
 }
 
@@ -109,7 +111,7 @@ def action_at(tokens: Sequence[str], i: int, end: int) -> Action | None:
         return Action.STOP
     if not _goes(verb, rest) or rest[:3] == ["in", "that", "direction"]:
         return None
-    return Action.TURN if verb in {"turn", "make", "complete"} else Action.GO
+    return Action.TURN if verb == "turn" or "turn" in rest[:5] else Action.GO
 
 
 def _stops(verb: str, rest: list[str]) -> bool:
@@ -124,6 +126,8 @@ def _stops(verb: str, rest: list[str]) -> bool:
         return bool(_STILL & set(rest[:2])) or (
             verb == "continue" and rest[1:2] != [] and rest[1] in _STOPPING
         )
+    if verb == "be":
+        return first == "at" and bool(_STANDSTILLS & set(rest[:4]))
     if verb == "give":
         return first == "way"
     if verb in {"come", "bring", "make"}:
@@ -135,7 +139,7 @@ def _stops(verb: str, rest: list[str]) -> bool:
 
 def _goes(verb: str, rest: list[str]) -> bool:
     first = rest[0] if rest else ""
-    if verb in {"proceed", "advance", "accelerate", "cross", "enter"}:
+    if verb in {"proceed", "advance", "accelerate", "cross", "enter", "navigate"}:
         return True
     if verb == "carry" and first == "on":
         verb, rest = "continue", rest[1:]
@@ -160,12 +164,12 @@ def _goes(verb: str, rest: list[str]) -> bool:
         return not _NOT_ROADS & set(rest[:5])
     if verb == "turn":
         return first in {"left", "right"}
-    if verb in {"make", "complete"}:
+    if verb in _TURN_MAKING:
         return "turn" in rest[:5]
     if verb == "keep" and first in GOING_GERUNDS | {"following", "going"}:
         return True
     if verb in {"maintain", "keep"}:
-        return bool({"speed", "pace"} & set(rest[:4])) and not _CAUTIOUS_SPEED & set(rest[:4])
-    if verb in {"resume", "start", "begin"}:
+        return bool({"speed", "pace"} & set(rest[:4])) and bool(_SAME_SPEED & set(rest[:4]))
+    if verb == "resume":
         return bool({"driving", "moving", "speed", "proceeding"} & set(rest[:3]))
     return False

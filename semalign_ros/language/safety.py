@@ -92,6 +92,7 @@ def _clause_votes(
     for i in range(clause.start, clause.end):
         vote = (
             _evaluation(tokens, i, clause)
+            or _caused(tokens, i, clause)
             or _modal(tokens, i, clause, mentions)
             or _order(tokens, i, clause, heading)
             or _state(tokens, i, clause, mentions, heading)
@@ -152,6 +153,19 @@ def _going(action: m.Action, allowed: bool) -> Judgment | None:
     if allowed:
         return SAFE
     return UNSAFE if action is m.Action.GO else None
+
+
+def _caused(tokens: Sequence[str], i: int, clause: Clause) -> Judgment | None:
+    """"The light requires vehicles to remain stationary", "allowing us to proceed"."""
+    if tokens[i] not in m.CAUSING or any(word in m.NEGATIONS for word in tokens[max(clause.start, i - 3) : i]):
+        return None
+    verb = _infinitive(tokens, i + 1, clause.end)
+    action = None if verb is None else m.action_at(tokens, verb, clause.end)
+    if action is None:
+        return None
+    vote = SAFE if action in m.GOING else UNSAFE
+    generic = bool(m.GENERIC_SUBJECTS & set(tokens[i + 1 : verb]))
+    return vote if not generic or _light_agrees(tokens, vote) else None
 
 
 def _infinitive(tokens: Sequence[str], start: int, end: int) -> int | None:
@@ -216,7 +230,9 @@ def _verbs(tokens: Sequence[str], start: int, end: int) -> Iterator[tuple[int, b
             negated = True
         elif token in m.PREPARING:
             return
-        elif expecting and token not in w.ADVERBS and token not in {"be", "able", "to", "have"}:
+        elif expecting and token not in w.ADVERBS and token not in {"able", "to", "have"}:
+            if token == "be" and tokens[k + 1 : k + 2] != ("at",):
+                continue
             yield k, negated
             expecting = False
         elif token in {"and", ",", "then"}:

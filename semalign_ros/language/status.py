@@ -34,7 +34,10 @@ def status_of(
         clauses: Clauses of the sentence.
         signs_before: Whether the sentence names a traffic sign before the mention.
     """
-    clause = next(c for c in clauses if c.start <= mention.start < c.end)
+    position = next(k for k, c in enumerate(clauses) if c.start <= mention.start < c.end)
+    clause = clauses[position]
+    if _rule_about_light(tokens, mention, clauses, position):
+        return Status.HYPOTHETICAL
     irrealis = clause.mood is not Mood.ASSERTED and mention.start >= clause.cue
     denial = _denial(tokens, mention, clause)
     if denial is Status.DENIED and irrealis:
@@ -204,14 +207,20 @@ def _supposed(tokens: Sequence[str], mention: Mention, clause: Clause, signs_bef
         return True
     if signs_before and _content_of_sign(tokens, mention):
         return True
+    if tokens[mention.end : mention.end + 2] == ("not", "visible"):
+        return True
+    if _ruled(tokens, mention):
+        return True
     counted = bool(mention.determiners & w.QUANTIFIERS)
     if clause.mood is Mood.CONDITION:
         return not counted
     bare = not counted and not mention.determiners & w.INDEFINITE
+    if _reason(tokens, mention, clause):
+        return False
     if _cautioned(tokens, mention, clause):
         return bare
     if clause.mood is Mood.ADVICE and mention.start > clause.cue:
-        return bare and not _reason(tokens, mention)
+        return bare
     return False
 
 
@@ -243,6 +252,8 @@ def _possibly(tokens: Sequence[str], mention: Mention, clause: Clause) -> bool:
         }:
             return True
         if token in {"may", "might", "could"}:
+            if any(word in w.INTERPRETING for word in span[k + 1 :]):
+                return False
             return not mention.determiners or any(word in w.EXISTING for word in span[k + 1 :])
         if token in {"rule", "exclude"} and "not" in span[max(0, k - 2) : k]:
             return True
@@ -282,6 +293,30 @@ def _compared(tokens: Sequence[str], mention: Mention) -> bool:
     return _word(tokens, mention.governor) == "than" and not mention.determiners & w.QUANTIFIERS
 
 
+def _rule_about_light(
+    tokens: Sequence[str], mention: Mention, clauses: Sequence[Clause], position: int
+) -> bool:
+    """"Turning on a red light is illegal", "with a green light, drivers must still yield"."""
+    if mention.classes != ("traffic light",) or not mention.determiners & w.INDEFINITE:
+        return False
+    if _word(tokens, mention.governor) not in {"on", "with", "at", "during", "for"}:
+        return False
+    clause = clauses[position]
+    fronted = clause.start == 0 and tokens[clause.end - 1] == ","
+    advised = any(c.mood is Mood.ADVICE for c in clauses[position : position + 1 + fronted])
+    return advised or tokens[clause.start].endswith("ing")
+
+
+def _ruled(tokens: Sequence[str], mention: Mention) -> bool:
+    """"The light is green for vehicles going straight", "allowing pedestrians to cross"."""
+    if mention.determiners or not mention.plural:
+        return False
+    before = tokens[max(0, mention.governor - 6) : mention.governor]
+    lights = {"light", "lights", "signal", "signals", "green", "red", "arrow"}
+    governor = _word(tokens, mention.governor)
+    return governor in w.RULING or (governor == "for" and bool(lights & set(before)))
+
+
 def _content_of_sign(tokens: Sequence[str], mention: Mention) -> bool:
     """What a sign shows or rules is not in the street."""
     if _word(tokens, mention.governor) in w.LOCATIVE:
@@ -301,14 +336,11 @@ def _cautioned(tokens: Sequence[str], mention: Mention, clause: Clause) -> bool:
     return any(token in w.CAUTION_HEADS for token in tokens[start : mention.governor + 1])
 
 
-def _reason(tokens: Sequence[str], mention: Mention) -> bool:
-    """ "should slow down due to pedestrians ahead" asserts them."""
-    before = _word(tokens, mention.governor)
-    before2 = _word(tokens, mention.governor - 1)
-    return (before2, before) in {("due", "to"), ("because", "of")} or before in {
-        "given",
-        "considering",
-    }
+def _reason(tokens: Sequence[str], mention: Mention, clause: Clause) -> bool:
+    """"should be careful due to (the presence of) pedestrians" asserts them."""
+    span = tokens[max(clause.start, mention.governor - 12) : mention.governor + 1]
+    pairs = set(zip(span, span[1:], strict=False))
+    return bool(pairs & {("due", "to"), ("because", "of"), ("owing", "to")}) or "given" in span
 
 
 def _word(tokens: Sequence[str], k: int) -> str:

@@ -35,7 +35,7 @@ _NOT_IN_HEADINGS = frozenset(
 )
 
 _HIDDEN = "\u2404"  # a symbol for an end of transmission, which no model writes
-WRITTEN = "<written>"
+WRITTEN = "writtenwords"
 """Token that stands for quoted words."""
 
 

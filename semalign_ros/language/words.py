@@ -100,6 +100,11 @@ GENERIC_VERBS = _set("need require tend should must ought")
 FREQUENCY = _set(
     "often usually typically generally frequently sometimes always commonly tend normally"
 )
+INTERPRETING = _set("interpreted identified recognized recognised described read seen taken")
+RULING = _set(
+    "allow allows allowing permit permits permitting require requires requiring prohibits prohibit "
+    "prohibiting enables enable enabling obliges forbids"
+)
 UNKNOWN = _set(
     "not cannot inability unable unclear uncertain unknown difficult hard impossible unverified"
 )
