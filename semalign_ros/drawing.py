@@ -1,0 +1,247 @@
+"""The overlay picture: clean beside degraded, with what was claimed and judged drawn in.
+
+Colours mean the same everywhere: green is right, red is made up (hallucinated, or a wrong
+judgment), orange is a critical class left out, grey is a class that need not be named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from semalign_ros.alignment.verdict import resolve_generic
+from semalign_ros.inference.query import overlay
+from semalign_ros.monitor import Judged, Observation
+from semalign_ros.scene.reference import ReferenceRule, corridor_polygon
+from semalign_ros.scene.taxonomy import CLASSES, TRAIN_ID
+from semalign_ros.types import Image, Judgment, SceneReference
+
+Colour = tuple[int, int, int]
+"""RGB."""
+
+GREEN: Colour = (38, 166, 65)
+RED: Colour = (220, 38, 38)
+ORANGE: Colour = (245, 140, 20)
+GREY: Colour = (96, 102, 112)
+WHITE: Colour = (255, 255, 255)
+_INK: Colour = (232, 234, 238)
+_BACKGROUND: Colour = (24, 27, 33)
+_BAR: Colour = (40, 44, 53)
+
+_FONT = cv2.FONT_HERSHEY_DUPLEX
+
+
+@dataclass(frozen=True, slots=True)
+class Chip:
+    """A word on a coloured ground."""
+
+    text: str
+    colour: Colour
+
+
+def claim_chips(observation: Observation, reference: SceneReference) -> tuple[Chip, ...]:
+    """What one answer claimed and left out, the worst first.
+
+    Args:
+        observation: Its answer is drawn.
+        reference: What is there.
+    """
+    claims = resolve_generic(observation.answer.claims.present, reference.entities)
+    return (
+        *(Chip(f"{name}?", RED) for name in _ordered(claims - reference.entities)),
+        *(Chip(f"no {name}", ORANGE) for name in _ordered(reference.critical - claims)),
+        *(Chip(name, GREEN) for name in _ordered(claims & reference.entities)),
+        *(Chip(name, GREY) for name in _ordered(reference.entities - reference.critical - claims)),
+    )
+
+
+def judgment_chip(judgment: Judgment | None, reference: Judgment) -> Chip:
+    """A judgment, green where it is the reference's."""
+    text = "UNPARSED" if judgment is None else judgment.value.upper()
+    # Said in words too, for those who do not see red from green.
+    return Chip(text, GREEN) if judgment is reference else Chip(f"{text} - wrong", RED)
+
+
+def draw_overlay(
+    judged: Judged,
+    *,
+    rule: ReferenceRule | None = None,
+    title: str = "",
+    max_width: int = 1600,
+) -> Image:
+    """Draw a verdict for people.
+
+    Left the frame as it came, right as the models saw it under the condition, each with
+    the label map that belongs to it and the ego corridor; below what the VLM claimed and
+    judged. Critical classes that it left out are outlined in orange on the right.
+
+    Args:
+        judged: The verdict and what led to it.
+        rule: The one that the reference was made with, for the corridor.
+        title: Put before the frame's number, such as the camera's name.
+        max_width: Width of the picture, pixels, at least 320.
+
+    Returns:
+        u8[H, W, 3], RGB; H follows from the frame's shape and the number of claims.
+    """
+    rule = rule or ReferenceRule()
+    width = max(320, max_width)
+    gap = max(4, width // 200)
+    panel = (width - 3 * gap) // 2
+    verdict = judged.verdict
+    left = _scene(judged.clean, judged, rule, panel, ())
+    right = _scene(judged.degraded, judged, rule, panel, sorted(verdict.omitted))
+    text = _Text(width)
+    condition = "clean" if verdict.severity == 0 else f"{verdict.condition} {verdict.severity:g}"
+    columns = [
+        _column(text, panel, left, "CLEAN", judged.clean, verdict.reference),
+        _column(text, panel, right, f"DEGRADED: {condition}", judged.degraded, verdict.reference),
+    ]
+    height = max(column.shape[0] for column in columns)
+    canvas = np.full((height, width, 3), _BACKGROUND, np.uint8)
+    for x, column in zip((gap, 2 * gap + panel), columns, strict=True):
+        canvas[: column.shape[0], x : x + panel] = column
+    return np.vstack([_header(text, width, gap, title, judged), canvas, _legend(text, width, gap)])
+
+
+def _header(text: _Text, width: int, gap: int, title: str, judged: Judged) -> Image:
+    verdict = judged.verdict
+    bar = np.full((text.line + 2 * gap, width, 3), _BAR, np.uint8)
+    seconds = f"{verdict.stamp_ns // 10**9}.{verdict.stamp_ns % 10**9 // 10**6:03d}"
+    reference = Chip(f"REFERENCE {verdict.reference.judgment.value.upper()}", GREY)
+    chip_width = text.chip_width(reference)
+    room = width - chip_width - 3 * gap
+    words = "  ".join(p for p in (title, f"frame {verdict.index}", f"t {seconds} s") if p)
+    quality = verdict.quality_degraded
+    if quality is not None and np.isfinite(quality.mean_iou):
+        words += f"  mIoU degraded {quality.mean_iou:.2f}"
+    text.write(bar, text.shorten(words, room), gap, gap)
+    text.chip(bar, reference, width - gap - chip_width, gap)
+    return bar
+
+
+def _legend(text: _Text, width: int, gap: int) -> Image:
+    chips = (
+        Chip("claimed, right", GREEN),
+        Chip("hallucinated? or misjudged", RED),
+        Chip("no: critical omitted", ORANGE),
+        Chip("not named", GREY),
+    )
+    return _chip_rows(text, chips, width, gap, _BAR)
+
+
+def _column(
+    text: _Text,
+    width: int,
+    scene: Image,
+    name: str,
+    observation: Observation,
+    reference: SceneReference,
+) -> Image:
+    gap = max(4, width // 100)
+    bar = np.full((text.line + 2 * gap, width, 3), _BACKGROUND, np.uint8)
+    judgment = judgment_chip(observation.answer.claims.judgment, reference.judgment)
+    chip_width = text.chip_width(judgment)
+    text.write(bar, text.shorten(name, width - chip_width - gap), 0, gap)
+    text.chip(bar, judgment, width - chip_width, gap)
+    chips = claim_chips(observation, reference) or (Chip("claims nothing", GREY),)
+    return np.vstack([bar, scene, _chip_rows(text, chips, width, gap, _BACKGROUND)])
+
+
+def _scene(
+    observation: Observation,
+    judged: Judged,
+    rule: ReferenceRule,
+    width: int,
+    outlined: Sequence[str],
+) -> Image:
+    """The image with its label map, scaled to the panel."""
+    perception = observation.perception
+    image, labels = perception.frame.image, perception.labels
+    height = max(1, round(image.shape[0] * width / image.shape[1]))
+    shown = _resize(image, width, height, cv2.INTER_AREA)
+    if labels is not None:
+        mask = _resize(labels, width, height, cv2.INTER_NEAREST)
+        shown = np.asarray(cv2.addWeighted(shown, 0.5, overlay(shown, mask), 0.5, 0), np.uint8)
+    thick = max(1, width // 400)
+    cv2.polylines(shown, [corridor_polygon(rule, height, width)], True, WHITE, thick, cv2.LINE_AA)
+    reference = _resize(judged.reference_labels, width, height, cv2.INTER_NEAREST)
+    for name in outlined:
+        region = np.asarray(reference == TRAIN_ID[name], np.uint8)
+        contours, _ = cv2.findContours(region, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+        cv2.drawContours(shown, contours, -1, ORANGE, 2 * thick, cv2.LINE_AA)
+    return np.asarray(shown, np.uint8)
+
+
+def _resize(array: NDArray[np.uint8], width: int, height: int, method: int) -> NDArray[np.uint8]:
+    enlarges = width > array.shape[1]
+    if method == cv2.INTER_AREA and enlarges:
+        method = cv2.INTER_LINEAR
+    # A copy even where nothing changes: the result is drawn on.
+    return np.array(cv2.resize(array, (width, height), interpolation=method), np.uint8)
+
+
+def _chip_rows(
+    text: _Text, chips: Iterable[Chip], width: int, gap: int, background: Colour
+) -> Image:
+    rows: list[list[tuple[int, Chip]]] = [[]]
+    x = gap
+    for chip in chips:
+        size = text.chip_width(chip)
+        if rows[-1] and x + size > width - gap:
+            rows.append([])
+            x = gap
+        rows[-1].append((x, chip))
+        x += size + gap
+    step = text.line + gap
+    area = np.full((len(rows) * step + 2 * gap, width, 3), background, np.uint8)
+    for number, row in enumerate(rows):
+        for x, chip in row:
+            text.chip(area, chip, x, gap + number * step)
+    return area
+
+
+def _ordered(names: Iterable[str]) -> list[str]:
+    return sorted(names, key=lambda name: (TRAIN_ID.get(name, len(CLASSES)), name))
+
+
+class _Text:
+    """Lettering that grows with the picture."""
+
+    def __init__(self, width: int) -> None:
+        self._scale = max(0.34, width / 2400)
+        self._thick = 1 if self._scale < 0.9 else 2
+        (_, ascent), descent = cv2.getTextSize("Ag", _FONT, self._scale, self._thick)
+        self._pad = max(2, round(ascent * 0.45))
+        self._ascent = ascent
+        self.line = ascent + descent + 2 * self._pad
+
+    def _width(self, text: str) -> int:
+        return int(cv2.getTextSize(text, _FONT, self._scale, self._thick)[0][0])
+
+    def chip_width(self, chip: Chip) -> int:
+        return self._width(chip.text) + 4 * self._pad
+
+    def shorten(self, text: str, room: int) -> str:
+        """Cut to `room` pixels."""
+        if self._width(text) <= room:
+            return text
+        while text and self._width(text + "...") > room:
+            text = text[:-1]
+        return text + "..."
+
+    def write(self, canvas: Image, text: str, x: int, y: int, colour: Colour = _INK) -> None:
+        """Write ASCII text with its line's top left corner at x, y; others become "?"."""
+        # OpenCV's Hershey fonts know ASCII only.
+        plain = text.encode("ascii", "replace").decode()
+        base = (x, y + self._pad + self._ascent)
+        cv2.putText(canvas, plain, base, _FONT, self._scale, colour, self._thick, cv2.LINE_AA)
+
+    def chip(self, canvas: Image, chip: Chip, x: int, y: int) -> None:
+        corner = (x + self.chip_width(chip), y + self.line)
+        cv2.rectangle(canvas, (x, y), corner, chip.colour, cv2.FILLED)
+        self.write(canvas, chip.text, x + 2 * self._pad, y, WHITE)

@@ -1,0 +1,52 @@
+"""What became of every frame."""
+
+from __future__ import annotations
+
+import threading
+
+from semalign_ros.alignment.health import DROP_REASONS
+
+FAILURES_IN_A_ROW = 3
+"""So many inference errors without a success between them are an error of the node."""
+
+
+class FrameCounters:
+    """Frames received, done and dropped, by reason; safe to use from several threads.
+
+    Once nothing is waiting or in work, received = done + the sum of the drops.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._received = 0
+        self._done = 0
+        self._failing = 0
+        self._drops = dict.fromkeys(DROP_REASONS, 0)
+
+    @property
+    def failing(self) -> bool:
+        """Whether the last :data:`FAILURES_IN_A_ROW` frames that were tried all failed."""
+        return self._failing >= FAILURES_IN_A_ROW
+
+    def receive(self, count: int = 1) -> None:
+        """Count frames that arrived, or should have."""
+        with self._lock:
+            self._received += count
+
+    def finish(self) -> None:
+        """Count a frame that was worked on to the end."""
+        with self._lock:
+            self._done += 1
+            self._failing = 0
+
+    def drop(self, reason: str, count: int = 1) -> None:
+        """Count frames that were not; `reason` is one of the tracker's drop reasons."""
+        with self._lock:
+            self._drops[reason] += count
+            self._failing += reason == "inference_error"
+
+    def snapshot(self) -> dict[str, float]:
+        """``received``, ``done`` and ``dropped_REASON`` for every reason."""
+        with self._lock:
+            drops = {f"dropped_{reason}": float(count) for reason, count in self._drops.items()}
+            return {"received": float(self._received), "done": float(self._done), **drops}

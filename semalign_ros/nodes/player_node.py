@@ -1,0 +1,163 @@
+"""Plays a bag: the recorded bytes, at their time, with the quality of service they had."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import threading
+import time
+from fnmatch import fnmatchcase
+from typing import Any
+
+import rclpy
+from builtin_interfaces.msg import Time
+from rclpy.duration import Duration
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.qos import QoSProfile
+from rosgraph_msgs.msg import Clock
+
+from semalign_ros.bags.player import PlayEvent, PlayOptions, paced, schedule
+from semalign_ros.bags.storage import bag_info
+from semalign_ros.bags.topics import TopicInfo
+from semalign_ros.errors import BagError, ConfigError
+from semalign_ros.nodes.config import PlayerConfig
+from semalign_ros.nodes.generic import message_class
+from semalign_ros.nodes.messages import time_message
+from semalign_ros.nodes.parameters import NodeParameters
+from semalign_ros.nodes.qos import to_ros
+from semalign_ros.nodes.runner import run
+
+_POLL_S = 0.05
+_REPORT_S = 5.0
+_ACKNOWLEDGE_S = 5
+
+
+class PlayerNode(Node):  # type: ignore[misc]  # rclpy is untyped
+    """Publishes a bag and ends."""
+
+    def __init__(self) -> None:
+        super().__init__("player_node")
+        self._config = NodeParameters(self, PlayerConfig, lambda _: None).config
+        if not self._config.bag:
+            raise ConfigError("bag: no bag was named; give a folder, or a .mcap or .db3 file")
+        info = bag_info(self._config.bag)
+        if info.damage:
+            self.get_logger().warning(f"{info.damage}; playing what is left")
+        self._count = 0
+        self._total = 0
+        self._publishers = self._announce(info.topics)
+        self._clock = None
+        if self._config.clock:
+            self._clock = self.create_publisher(Clock, "/clock", QoSProfile(depth=10))
+
+    def start(self) -> bool:
+        """Play to the end; other threads answer parameter requests meanwhile."""
+        executor = SingleThreadedExecutor()
+        executor.add_node(self)
+        thread = threading.Thread(target=_spin, args=(executor,), daemon=True)
+        thread.start()
+        try:
+            self._wait()
+            self._play()
+        finally:
+            executor.shutdown()
+            thread.join(timeout=2.0)
+        return True
+
+    def _announce(self, topics: dict[str, TopicInfo]) -> dict[str, Any]:
+        publishers: dict[str, Any] = {}
+        chosen = [t for t in topics.values() if _matches(t.name, self._config.topics)]
+        if not chosen:
+            raise BagError(
+                f"{self._config.bag}: no topic matches {', '.join(self._config.topics)}; it has "
+                f"{', '.join(sorted(topics)) or 'none'}"
+            )
+        for topic in chosen:
+            kind = message_class(topic.msgtype)
+            if kind is None:
+                self.get_logger().warning(
+                    f"{topic.name} is left out: {topic.msgtype} is not installed here"
+                )
+                continue
+            publishers[topic.name] = self.create_publisher(kind, topic.name, to_ros(topic.qos))
+            self._total += topic.count
+        if not publishers:
+            raise BagError(f"{self._config.bag}: none of its message types is installed here")
+        return publishers
+
+    def _wait(self) -> None:
+        names = [self.resolve_topic_name(name) for name in self._config.wait_for if name]
+        deadline = time.monotonic() + self._config.wait_timeout
+        while missing := [name for name in names if not self._heard(name)]:
+            if not rclpy.ok():
+                return
+            if time.monotonic() > deadline:
+                raise ConfigError(
+                    f"wait_for: nobody subscribed to {', '.join(missing)} within "
+                    f"{self._config.wait_timeout:g} s"
+                )
+            time.sleep(_POLL_S)
+
+    def _heard(self, name: str) -> bool:
+        publisher = self._publishers.get(name)
+        # Of our own topics the matched readers count: the graph knows of them earlier.
+        if publisher is not None:
+            return bool(publisher.get_subscription_count())
+        return bool(self.count_subscribers(name))
+
+    def _play(self) -> None:
+        config = self._config
+        options = PlayOptions(
+            rate=config.rate,
+            loop=config.loop,
+            start_s=config.start,
+            duration_s=config.duration or None,
+            clock_hz=config.clock,
+            topics=list(self._publishers),
+        )
+        begin = reported = time.monotonic()
+        events = schedule(config.bag, options)
+        for event in paced(events, stopped=lambda: not rclpy.ok()):
+            self._publish(event)
+            if time.monotonic() - reported > _REPORT_S:
+                reported = time.monotonic()
+                self.get_logger().info(f"played {self._count} of {self._total} messages")
+        if rclpy.ok():
+            self._flush()
+            self.get_logger().info(
+                f"played {self._count} messages of {len(self._publishers)} topics in "
+                f"{time.monotonic() - begin:.1f} s"
+            )
+
+    def _publish(self, event: PlayEvent) -> None:
+        if self._clock is not None and (event.message is None or self._count == 0):
+            stamp: Time = time_message(event.time_ns)
+            self._clock.publish(Clock(clock=stamp))
+        if event.message is not None:
+            self._publishers[event.message.topic].publish(bytes(event.message.data))
+            self._count += 1
+
+    def _flush(self) -> None:
+        """Let reliable subscribers get the last messages before the publishers go."""
+        for publisher in self._publishers.values():
+            if hasattr(publisher, "wait_for_all_acked"):
+                publisher.wait_for_all_acked(Duration(seconds=_ACKNOWLEDGE_S))
+
+
+def _matches(name: str, patterns: tuple[str, ...]) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def _spin(executor: SingleThreadedExecutor) -> None:
+    with contextlib.suppress(ExternalShutdownException, KeyboardInterrupt):
+        executor.spin()
+
+
+def main() -> int:
+    """Run the node."""
+    return run(PlayerNode, spin=False)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

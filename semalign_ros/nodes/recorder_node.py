@@ -1,0 +1,121 @@
+"""Records topics into a bag, as serialized bytes, of any type that is installed."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter, deque
+from collections.abc import Mapping
+from contextlib import ExitStack
+from fnmatch import fnmatchcase
+from typing import Any, cast
+
+from rclpy.clock import Clock, ClockType
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, QoSProfile
+
+from semalign_ros.bags.writer import BagWriter, Compression, Storage
+from semalign_ros.errors import BagError, ConfigError
+from semalign_ros.nodes.config import RecorderConfig
+from semalign_ros.nodes.generic import message_class
+from semalign_ros.nodes.parameters import NodeParameters
+from semalign_ros.nodes.qos import from_ros, matching
+from semalign_ros.nodes.runner import run
+from semalign_ros.nodes.sequence import StreamSequence
+
+_GRAPH_POLL_S = 0.1
+_DEPTH = 20  # the disk may be slow for a moment; at 6 MB an image these are 120 MB
+_EARLY = 100  # messages kept until the simulated time begins, such as /tf_static
+
+
+class RecorderNode(Node):  # type: ignore[misc]  # rclpy is untyped
+    """Subscribes to whatever appears and matches, and writes it until it is stopped."""
+
+    def __init__(self) -> None:
+        super().__init__("recorder_node")
+        config = NodeParameters(self, RecorderConfig, lambda _: None).config
+        if not config.output:
+            raise ConfigError("output: no bag was named; give the folder to write")
+        self._config = config
+        self._stack = ExitStack()
+        self._bag: BagWriter = self._stack.enter_context(
+            BagWriter(
+                config.output,
+                storage=cast(Storage, config.storage),
+                compression=cast(Compression, config.compression),
+                overwrite=config.overwrite,
+            )
+        )
+        self._early: deque[tuple[str, bytes]] = deque(maxlen=_EARLY)
+        self._known: set[str] = set()
+        self._counts: Counter[str] = Counter()
+        self._lost: Counter[str] = Counter()
+
+    def start(self) -> bool:
+        """Begin to look for topics."""
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self.create_timer(_GRAPH_POLL_S, self._discover, clock=steady)
+        self._discover()
+        self.get_logger().info(f"recording to {self._config.output}")
+        return True
+
+    def destroy_node(self) -> None:
+        """Give the bag its name."""
+        total = sum(self._counts.values())
+        lost = sum(self._lost.values())
+        self.get_logger().info(
+            f"{self._config.output}: {total} messages of {len(self._counts)} topics"
+            + (f", {lost} more were lost on the way" if lost else "")
+        )
+        super().destroy_node()
+        self._stack.close()
+
+    def _discover(self) -> None:
+        for name, types in self.get_topic_names_and_types():
+            if name not in self._known and self._wanted(name):
+                publishers = self.get_publishers_info_by_topic(name)
+                if publishers:  # else only subscribers speak of it
+                    self._known.add(name)
+                    self._subscribe(name, types[0], [p.qos_profile for p in publishers])
+
+    def _wanted(self, name: str) -> bool:
+        return any(fnmatchcase(name, pattern) for pattern in self._config.topics)
+
+    def _subscribe(self, name: str, msgtype: str, offered: list[QoSProfile]) -> None:
+        kind = message_class(msgtype)
+        try:
+            if kind is None:
+                raise BagError(f"{msgtype} is not installed here")
+            self._bag.add_topic(name, msgtype, from_ros(offered[0]))
+        except BagError as error:
+            self.get_logger().warning(f"{name} is not recorded: {error}")
+            return
+        profile = matching([p.reliability for p in offered], depth=_DEPTH)
+        if all(p.durability == DurabilityPolicy.TRANSIENT_LOCAL for p in offered):
+            profile.durability = DurabilityPolicy.TRANSIENT_LOCAL
+        sequence = StreamSequence()
+        sole = len(offered) == 1
+
+        def receive(data: bytes, info: Mapping[str, Any]) -> None:
+            number = info.get("publication_sequence_number")
+            self._lost[name] += sequence.arrive(number, sole).lost
+            self._counts[name] += 1
+            self._write(name, data)
+
+        self.create_subscription(kind, name, receive, profile, raw=True)
+
+    def _write(self, name: str, data: bytes) -> None:
+        self._early.append((name, data))
+        now = self.get_clock().now().nanoseconds
+        if now:  # else the simulated time has not begun
+            for topic, message in self._early:
+                self._bag.write_raw(topic, message, now)
+            self._early.clear()
+
+
+def main() -> int:
+    """Run the node."""
+    return run(RecorderNode)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
