@@ -1,0 +1,7 @@
+"""Bags without ROS: data sets to bags, bags to frames."""
+
+from semalign_ros.bags.reader import bag_info, count_frames, read_frames, read_raw
+from semalign_ros.bags.topics import BagTopics
+from semalign_ros.bags.writer import BagWriter
+
+__all__ = ["BagTopics", "BagWriter", "bag_info", "count_frames", "read_frames", "read_raw"]

@@ -111,7 +111,7 @@ def _table(path: Path, content: object) -> NDArray[np.int16]:
     for key, name in content["classes"].items():
         if not isinstance(key, int) or isinstance(key, bool) or not 0 <= key <= 255:
             raise ConfigError(f"{path}: classes: found the id {key!r}, expected a number 0..255")
-        if name != IGNORED and name not in TRAIN_ID:
+        if not isinstance(name, str) or name not in (*CLASSES, IGNORED):
             text = unknown_name("class", str(name), (*CLASSES, IGNORED))
             raise ConfigError(f"{path}: classes: id {key}: {text}")
         table[key] = IGNORE if name == IGNORED else TRAIN_ID[name]

@@ -159,11 +159,12 @@ class _IndexedBag:
 
     def messages(self, topics: Collection[str] | None = None) -> Iterator[RawMessage]:
         chosen = [c for c in self._reader.connections if topics is None or c.topic in topics]
-        if not chosen:
-            return
+        announced = sum(c.msgcount for c in chosen)
         count = 0
+        # An empty choice would mean all to the library.
+        stream = self._reader.messages(chosen) if chosen else iter(())
         try:
-            for connection, log_time, data in self._reader.messages(chosen):
+            for connection, log_time, data in stream:
                 count += 1
                 yield RawMessage(connection.topic, connection.msgtype, log_time, _unpack(data))
         except Exception as error:  # see open_bag
@@ -171,6 +172,12 @@ class _IndexedBag:
                 f"{self.info.path}: is damaged after {count} messages ({_first_line(error)}); "
                 f"{_way_out(self.info.path)}"
             ) from error
+        if count < announced:
+            # Overwritten bytes inside a chunk without checksum are skipped silently.
+            raise BagError(
+                f"{self.info.path}: is damaged: found {count} messages, its index announces "
+                f"{announced}; {_way_out(self.info.path)}"
+            )
 
 
 class _ScannedBag:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, TypeAlias
 
-import apsw
 from rosbags.interfaces import (
     Connection,
     QosDurability,
@@ -140,7 +140,7 @@ class BagWriter:
         """Say of a full disk which bag it hit."""
         try:
             yield
-        except (OSError, apsw.Error) as error:
+        except (OSError, sqlite3.Error) as error:
             raise OutputError(
                 f"{self.path}: cannot be written ({error}); nothing is left of it"
             ) from error

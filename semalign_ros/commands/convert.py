@@ -89,7 +89,8 @@ def run(args: argparse.Namespace) -> None:
 
     recording = _open(args)
     options = BagOptions(args.image_format, args.storage, args.compression, args.overwrite)
-    with Progress(console=Console(stderr=True), transient=True) as progress:
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("converting", total=len(recording) or None)
         topics = write_bag(recording, args.out, options, lambda: progress.advance(task))
     table = Table("messages", Column("topic", overflow="fold"), "type", title=str(args.out))
