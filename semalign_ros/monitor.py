@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from semalign_ros.alignment.metrics import confusion_matrix, quality_from_confusion
 from semalign_ros.alignment.verdict import make_verdict
 from semalign_ros.corruption import CLEAN, Condition
-from semalign_ros.errors import ConfigError, ImageError
+from semalign_ros.errors import ConfigError, ImageError, unknown_name
 from semalign_ros.inference import Segmenter, Vlm, compose_query
 from semalign_ros.inference.query import VLM_INPUTS
 from semalign_ros.scene.reference import ReferenceRule, reference_from_labels
@@ -211,9 +211,7 @@ class Monitor:
     def __post_init__(self) -> None:
         """Check what the types do not."""
         if self.vlm_input not in VLM_INPUTS:
-            raise ConfigError(
-                f"vlm_input: found {self.vlm_input!r}, expected one of {', '.join(VLM_INPUTS)}"
-            )
+            raise ConfigError(unknown_name("vlm_input", self.vlm_input, VLM_INPUTS))
 
     def observe(self, frame: Frame, condition: Condition = CLEAN) -> Observation:
         """Degrade a frame and run the models on it; see :func:`perceive` and :func:`ask`."""

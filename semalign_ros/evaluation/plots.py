@@ -22,7 +22,12 @@ def severity_curves(summary: Summary) -> str:
     """MIoU, HR, COR and SMR over severity, one column a corruption, bands the 95 % intervals."""
     families = list(
         dict.fromkeys(
-            row.condition for row in (*summary.segmentation, *summary.language) if row.severity
+            condition
+            for condition, severity in (
+                *((r.condition, r.severity) for r in summary.segmentation),
+                *((r.condition, r.severity) for r in summary.language),
+            )
+            if severity
         )
     )
     measures: list[tuple[str, Callable[[str], list[_Curve]]]] = []

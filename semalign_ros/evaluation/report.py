@@ -12,7 +12,12 @@ from markupsafe import Markup
 from semalign_ros import __version__
 from semalign_ros.evaluation import figures, plots
 from semalign_ros.evaluation.store import read_table
-from semalign_ros.evaluation.summary import LanguageSummary, Summary, summarize
+from semalign_ros.evaluation.summary import (
+    LanguageSummary,
+    SegmentationSummary,
+    Summary,
+    summarize,
+)
 from semalign_ros.evaluation.worst import Picture
 from semalign_ros.output import atomic_path
 
@@ -153,10 +158,8 @@ def omission_grid(folder: Path | str) -> list[tuple[str, _Grid]]:
     return grids
 
 
-def _conditions(rows: Sequence[object]) -> list[str]:
-    return list(
-        dict.fromkeys(figures.condition_name(r.condition, r.severity) for r in rows)  # type: ignore[attr-defined]
-    )
+def _conditions(rows: Sequence[LanguageSummary] | Sequence[SegmentationSummary]) -> list[str]:
+    return list(dict.fromkeys(figures.condition_name(r.condition, r.severity) for r in rows))
 
 
 def _grid(heads: list[str], cells: dict[tuple[str, str], str]) -> _Grid:

@@ -20,12 +20,20 @@ from semalign_ros import __version__
 from semalign_ros.alignment.metrics import confusion_matrix, quality_from_confusion
 from semalign_ros.bags import BagTopics, read_frames
 from semalign_ros.corruption import CLEAN, Condition, load_profile
-from semalign_ros.errors import ConfigError, ImageError, InferenceError, SemalignError
+from semalign_ros.errors import (
+    ConfigError,
+    ImageError,
+    InferenceError,
+    SemalignError,
+    unknown_name,
+)
 from semalign_ros.evaluation.store import ResultStore
 from semalign_ros.evaluation.tables import Row, failure_row, segmentation_row, verdict_row
 from semalign_ros.inference import Segmenter, Vlm, open_segmenter, open_vlm
+from semalign_ros.inference.query import VLM_INPUTS
 from semalign_ros.language import PromptSet
 from semalign_ros.monitor import Observation, Perception, ask, compare, perceive
+from semalign_ros.resources import find_resource
 from semalign_ros.scene.reference import ReferenceRule
 from semalign_ros.types import Frame, Labels
 
@@ -109,9 +117,17 @@ def open_models(settings: SweepSettings, threads: int | None) -> Models:
     """
     if not settings.segmenters and not settings.vlms:
         raise ConfigError("nothing to evaluate: give at least one --segmenter or --vlm")
+    if settings.vlm_input not in VLM_INPUTS:
+        raise ConfigError(unknown_name("vlm_input", settings.vlm_input, VLM_INPUTS))
     prompts = PromptSet.load(settings.prompts)
-    segmenters = [open_segmenter(s, settings.device, threads=threads) for s in settings.segmenters]
-    vlms = [open_vlm(v, settings.device, prompts=prompts, threads=threads) for v in settings.vlms]
+    segmenters = [
+        open_segmenter(find_resource(name, "models", ""), settings.device, threads=threads)
+        for name in settings.segmenters
+    ]
+    vlms = [
+        open_vlm(find_resource(n, "models", ""), settings.device, prompts=prompts, threads=threads)
+        for n in settings.vlms
+    ]
     return Models(
         settings,
         (CLEAN, *(c for c in load_profile(settings.profile).conditions if not c.is_clean)),

@@ -15,6 +15,7 @@ from semalign_ros.image_codec import JPEG, encode_file
 from semalign_ros.inference import open_segmenter, open_vlm
 from semalign_ros.language import PromptSet
 from semalign_ros.monitor import Monitor
+from semalign_ros.resources import find_resource
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +82,11 @@ def worst_pictures(folder: Path | str, count: int = 6) -> list[Picture]:
         return []
     prompts = PromptSet.load(settings["prompts"]["name"])
     conditions = {(c.name, c.severity): c for c in parse_profile(settings["profile"]).conditions}
-    segmenter = open_segmenter(settings["segmenters"][0]) if settings["segmenters"] else None
-    vlms = {vlm.bundle_id: vlm for vlm in (open_vlm(v, prompts=prompts) for v in settings["vlms"])}
+    segmenter = None
+    if settings["segmenters"]:
+        segmenter = open_segmenter(find_resource(settings["segmenters"][0], "models", ""))
+    opened = [open_vlm(find_resource(v, "models", ""), prompts=prompts) for v in settings["vlms"]]
+    vlms = {vlm.bundle_id: vlm for vlm in opened}
     wanted: dict[int, list[Row]] = defaultdict(list)
     for row in rows:
         wanted[row["index"]].append(row)

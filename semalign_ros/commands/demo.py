@@ -1,0 +1,110 @@
+"""``semalign demo``: the main job on the sample bag, live and offline."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+HELP = "run the main job on the sample bag: live over DDS, then offline, with a report"
+EXAMPLE = "semalign demo --out out/demo --overwrite"
+
+_VLMS = {"contrastive": "street_contrastive", "generative": "street_generative"}
+_SEGMENTER = "street_segmenter"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    parser.add_argument("--out", type=Path, default=Path("out/demo"), help="default: %(default)s")
+    parser.add_argument("--bag", default="street_demo", help="bag, name or path; with label maps")
+    parser.add_argument("--profile", default="paper", help="corruption profile, name or path")
+    parser.add_argument("--rate", type=float, default=1.0, help="of the live part, bag s per s")
+    parser.add_argument("--overwrite", action="store_true", help="replace what OUT holds")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do it all."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from semalign_ros.bags import count_frames
+    from semalign_ros.demo import run_live, summarize_live
+    from semalign_ros.evaluation.figures import (
+        condition_name,
+        language_table,
+        number,
+        segmentation_table,
+    )
+    from semalign_ros.evaluation.report import write_report, write_tables
+    from semalign_ros.evaluation.summary import summarize
+    from semalign_ros.evaluation.sweep import SweepSettings, sweep
+    from semalign_ros.evaluation.worst import worst_pictures
+    from semalign_ros.output import atomic_path
+    from semalign_ros.progress import frames_bar
+    from semalign_ros.resources import find_resource
+
+    console, log = Console(), Console(stderr=True)
+    bag = find_resource(args.bag, "rosbags", "")
+    frames = count_frames(bag)
+    with atomic_path(args.out, overwrite=args.overwrite) as folder:
+        folder.mkdir()
+        log.print(f"[bold]1/3 live[/]: {bag.name} over DDS, {len(_VLMS)} monitor nodes")
+        recorded = run_live(
+            bag,
+            _VLMS,
+            folder,
+            segmenter=_SEGMENTER,
+            profile=args.profile,
+            rate=args.rate,
+            progress=lambda text: log.print(f"  {text}", highlight=False),
+        )
+        live = summarize_live(recorded)
+        log.print("[bold]2/3 offline[/]: every frame under every condition")
+        settings = SweepSettings(
+            str(bag), args.profile, (_SEGMENTER,), tuple(_VLMS.values()), device="cpu"
+        )
+        with frames_bar("evaluating", frames) as advance:
+            sweep(settings, folder / "evaluation", progress=advance)
+        log.print("[bold]3/3 report[/]")
+        summary = summarize(folder / "evaluation")
+        write_tables(summary, folder)
+        pictures = worst_pictures(folder / "evaluation")
+        (folder / "pictures").mkdir()
+        for i, picture in enumerate(pictures, 1):
+            name = picture.title.replace(", ", "_").replace(" ", "_")
+            (folder / "pictures" / f"{i}_{name}.jpg").write_bytes(picture.jpeg)
+        write_report(folder / "evaluation", folder / "report.html", pictures=pictures)
+
+    table = Table(title=f"{bag.name}: live nodes (conditions in turn) and offline")
+    for name in ("", "HR", "COR", "SMR", "coverage", "flips", "mIoU", "judged", "not judged",
+                 "p50 / p99 ms"):  # fmt: skip
+        table.add_column(name, justify="left" if not name else "right")
+    for row in live:
+        dropped = ", ".join(f"{n} {reason}" for reason, n in row.dropped.items()) or "0"
+        times = f"{1e3 * row.latency_p50_s:.0f} / {1e3 * row.latency_p99_s:.0f}"
+        figures = [number(value, 2) for value in row.means.values()]
+        table.add_row(f"live {row.monitor}", *figures, str(row.judged), dropped, times)
+    table.add_section()
+    miou = {(r.condition, r.severity): r.mean_iou.value for r in summary.segmentation}
+    failed = ", ".join(f"{n} {reason}" for reason, n in summary.failures.items()) or "0"
+    for said in summary.language:
+        if said.severity in (0, 2):
+            table.add_row(
+                f"{said.vlm.split('@')[0]}, {condition_name(said.condition, said.severity)}",
+                *(
+                    number(v, 2)
+                    for v in (said.hr.value, said.cor.value, said.smr.value, said.coverage)
+                ),
+                number(said.flips.value, 2) if said.severity else "-",
+                number(miou[said.condition, said.severity], 2),
+                str(said.frames),
+                failed,
+                f"{1e3 * said.latency_p50_s:.0f} / {1e3 * said.latency_p99_s:.0f}",
+            )
+    console.print(segmentation_table(summary))
+    console.print(language_table(summary))
+    console.print(table)
+    for item in live:
+        raised = ", ".join(item.alarms) or "none"
+        console.print(f"diagnostics raised by {item.monitor}: {raised}", highlight=False)
+    console.print(f"open {args.out / 'report.html'}; pictures in {args.out / 'pictures'}")
+    return 0
