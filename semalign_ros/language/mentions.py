@@ -185,7 +185,9 @@ def noun_phrase(
     modifiers: set[str] = set()
     k = start - 1
     limit = max(-1, start - 1 - _WINDOW)
-    all_determiners = w.DEFINITE | w.INDEFINITE | w.QUANTIFIERS | w.ANY | w.NEGATIVE | w.EGO
+    all_determiners = (
+        w.DEFINITE | w.GENERAL | w.INDEFINITE | w.QUANTIFIERS | w.ANY | w.NEGATIVE | w.EGO
+    )
     while k > limit:
         token = tokens[k]
         if token == "that" and (plural or determiners):
@@ -292,10 +294,7 @@ def _is_own(
     ):
         return True
     if term.plural or modifiers:
-        return (
-            bool(modifiers & _OBSERVERS)
-            and not term.plural
-        )
+        return bool(modifiers & _OBSERVERS) and not term.plural
     if determiners not in ({"the"}, {"this"}, {"its"}):
         return False
     if tokens[max(0, start - 2) : start - 1] and tokens[start - 2] in {"behind", "inside"}:

@@ -35,7 +35,18 @@ UNFAVOURABLE = _set(
     "unsafe dangerous hazardous risky illegal inadvisable unwise prohibited forbidden unable "
     "impossible unlawful reckless"
 )
-CAUSING = _set("requires require requiring allows allow allowing permits permit permitting enables obliges means")
+VERDICTS = _set(
+    "illegal safe unsafe dangerous hazardous risky advisable inadvisable recommended permitted unwise"
+)
+LINKING = _set("is be are was appears seems looks")
+BEFORE_VERDICT = LINKING | _set(
+    "not to would considered very too quite no longer judgment safety and illegal legal"
+)
+AFTER_VERDICT = _set(". , ! ; now due because and at here under with currently right")
+RECOMMENDING = _set("recommend advise suggest recommended advised")
+CAUSING = _set(
+    "requires require requiring allows allow allowing permits permit permitting enables obliges means"
+)
 """Verbs of what a light or sign makes one do."""
 ADVISING = _set("advisable recommended best safest better wise prudent necessary appropriate")
 BENEFICIARY = _set(
@@ -71,6 +82,10 @@ DISTANCES = _set(
     "m km meter meters metre metres kilometers kilometres kilometer feet yards miles mile"
 )
 _GOING_ON = _set("follow drive move proceed travel head go navigate cross advance turn")
+_FOLLOWED = _set(
+    "vehicle vehicles car cars truck bus motorcycle van taxi sedan suv cyclist traffic road lane lead flow "
+    "path route curve bend line it them"
+)
 _NOT_ROADS = _set(
     "rules rule laws law signs sign signals signal instructions regulations protocol directions"
 )
@@ -83,7 +98,9 @@ def _gerunds(verbs: str) -> frozenset[str]:
     return frozenset(inflect(verb)[2] for verb in verbs.split())
 
 
-GOING_GERUNDS = _gerunds("proceed continue go move enter cross drive advance accelerate execute make")
+GOING_GERUNDS = _gerunds(
+    "proceed continue go move enter cross drive advance accelerate execute make"
+)
 _BASE = {
     inflect(verb)[2]: verb
     for verb in (
@@ -161,7 +178,7 @@ def _goes(verb: str, rest: list[str]) -> bool:
     if verb in {"go", "move", "drive"}:
         return first in _ONWARD or not first.isalnum()
     if verb == "follow":
-        return not _NOT_ROADS & set(rest[:5])
+        return bool(_FOLLOWED & set(rest[:6])) and not _NOT_ROADS & set(rest[:5])
     if verb == "turn":
         return first in {"left", "right"}
     if verb in _TURN_MAKING:

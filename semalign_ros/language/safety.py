@@ -77,12 +77,12 @@ def _cancelled(tokens: Sequence[str], vote: Judgment, trailing: Clause | None) -
     opener, body = tokens[trailing.start], tokens[trailing.start : trailing.end]
     if vote is UNSAFE:
         return opener in {"if", "when", "whenever", "in"} and "already" not in body
-    if opener in {"before", "till"}:
+    if opener in {"before", "till", "as"}:
         return False
     if set(body) & {"necessary", "needed", "required"}:
         return False
     return not (
-        opener in {"if", "as", "provided"} and set(body) & {"safe", "clear", "legal", "permitted"}
+        opener in {"if", "provided"} and set(body) & {"safe", "clear", "legal", "permitted"}
     )
 
 
@@ -113,9 +113,12 @@ def _evaluation(tokens: Sequence[str], i: int, clause: Clause) -> Judgment | Non
     if token not in m.FAVOURABLE and token not in m.UNFAVOURABLE:
         return None
     before = tokens[max(clause.start, i - 6) : i]
-    if any(word in m.CHECKING or word in {"may", "might", "could", "whether"} for word in before):
+    denied = any(word in m.NEGATIONS for word in before)
+    possible = any(word in {"may", "might", "could"} for word in before)
+    if any(word in m.CHECKING for word in before) or (possible and not denied):
+        # "It may not be safe" warns; "it may be safe" leaves it open.
         return None
-    favourable = (token in m.FAVOURABLE) != any(word in m.NEGATIONS for word in before)
+    favourable = (token in m.FAVOURABLE) != denied
     verb = _infinitive(tokens, i + 1, clause.end)
     if verb is not None:
         action = m.action_at(tokens, verb, clause.end)
@@ -125,27 +128,23 @@ def _evaluation(tokens: Sequence[str], i: int, clause: Clause) -> Judgment | Non
             return UNSAFE
         done = tokens[verb : verb + 2] == ("do", "so") and not favourable
         return UNSAFE if done else None
-    if token in {"safe", "unsafe", "dangerous", "hazardous", "risky", "advisable", "recommended"}:
-        subject = tokens[clause.start : i]
-        going = any(m.is_going(word) for word in subject)
-        plain = bool(subject) and subject[0] in {"it", "this", "that"} and len(subject) <= 4
-        ends = i + 1 >= clause.end or tokens[i + 1] in {
-            ".",
-            ",",
-            "!",
-            ";",
-            "for",
-            "at",
-            "in",
-            "now",
-        }
-        if (
-            (going or plain)
-            and ends
-            and any(word in w.BE | {"appears", "seems", "looks"} for word in subject)
-        ):
-            return SAFE if favourable else UNSAFE
+    if token in m.VERDICTS and _is_predicate(tokens, i, clause):
+        return SAFE if favourable else UNSAFE
     return None
+
+
+def _is_predicate(tokens: Sequence[str], i: int, clause: Clause) -> bool:
+    """Whether "it" or a way of going is called safe: "it is not safe", "proceeding is risky"."""
+    if i + 1 < clause.end and tokens[i + 1] not in m.AFTER_VERDICT:
+        return False
+    k = i - 1
+    while k >= clause.start and (tokens[k] in m.BEFORE_VERDICT or tokens[k] in w.ADVERBS):
+        k -= 1
+    if k == i - 1 or not set(tokens[k + 1 : i]) & m.LINKING:
+        # The bare verdict of a short answer: "Unsafe.", "Not safe".
+        return k < clause.start and clause.start == 0 and len(tokens) <= 4
+    subject = tokens[clause.start : k + 1]
+    return subject[-1:] in (("it",), ("this",)) or any(m.is_going(word) for word in subject)
 
 
 def _going(action: m.Action, allowed: bool) -> Judgment | None:
@@ -156,8 +155,10 @@ def _going(action: m.Action, allowed: bool) -> Judgment | None:
 
 
 def _caused(tokens: Sequence[str], i: int, clause: Clause) -> Judgment | None:
-    """"The light requires vehicles to remain stationary", "allowing us to proceed"."""
-    if tokens[i] not in m.CAUSING or any(word in m.NEGATIONS for word in tokens[max(clause.start, i - 3) : i]):
+    """ "The light requires vehicles to remain stationary", "allowing us to proceed"."""
+    if tokens[i] not in m.CAUSING or any(
+        word in m.NEGATIONS for word in tokens[max(clause.start, i - 3) : i]
+    ):
         return None
     verb = _infinitive(tokens, i + 1, clause.end)
     action = None if verb is None else m.action_at(tokens, verb, clause.end)
@@ -258,7 +259,7 @@ def _own_subject(
     if any(token in m.PLAN_NOUNS for token in subject):
         return True
     earlier = [mention for mention in mentions if mention.start < i]
-    return bool(subject) and subject[-1] == "it" and bool(earlier) and earlier[-1].own
+    return bool(subject) and subject[-1] == "it" and bool(earlier) and earlier[0].own
 
 
 def _generic_subject(tokens: Sequence[str], i: int, clause: Clause) -> bool:
@@ -339,6 +340,8 @@ def _refusal(tokens: Sequence[str], i: int, clause: Clause) -> Judgment | None:
             if verb is not None and all(word in m.BENEFICIARY for word in before[verb + 1 :])
             else None
         )
+    if tokens[i - 1] in m.RECOMMENDING:
+        return UNSAFE if set(before) & m.NEGATIONS else SAFE
     return UNSAFE if tokens[i - 1] in {"not", "avoid"} and not set(before[-1:]) & w.BE else None
 
 

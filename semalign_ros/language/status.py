@@ -24,7 +24,7 @@ class Status(enum.Enum):
 
 
 def status_of(
-    tokens: Sequence[str], mention: Mention, clauses: Sequence[Clause], signs_before: bool
+    tokens: Sequence[str], mention: Mention, clauses: Sequence[Clause], sign_end: int | None
 ) -> Status:
     """Decide what a mention claims.
 
@@ -32,7 +32,7 @@ def status_of(
         tokens: The sentence.
         mention: The mention.
         clauses: Clauses of the sentence.
-        signs_before: Whether the sentence names a traffic sign before the mention.
+        sign_end: Index after the last traffic sign named before the mention, if any.
     """
     position = next(k for k, c in enumerate(clauses) if c.start <= mention.start < c.end)
     clause = clauses[position]
@@ -45,7 +45,7 @@ def status_of(
         return Status.HYPOTHETICAL
     if denial is not None:
         return denial
-    if _supposed(tokens, mention, clause, signs_before):
+    if _supposed(tokens, mention, clause, sign_end):
         return Status.HYPOTHETICAL
     return Status.INCIDENTAL if mention.compound else Status.PRESENT
 
@@ -125,20 +125,19 @@ def _negated_perception(tokens: Sequence[str], mention: Mention, clause: Clause)
     verb = next((k for k, token in enumerate(rest) if token in w.PERCEIVING), None)
     if verb is None:
         return False
-    between = [
-        token
-        for token in rest[verb + 1 :]
-        if token not in w.ADVERBS and token not in {"out", "any"}
-    ]
-    return not between
+    # "That is not possible, find a car": only helpers may stand between.
+    helpers = w.AUXILIARIES | w.ADVERBS | {"able", "to", "out", "any", "possible"}
+    return all(token in helpers for token in (*rest[:verb], *rest[verb + 1 :]))
 
 
 def _denied_by_predicate(tokens: Sequence[str], mention: Mention, clause: Clause) -> Status | None:
     """ "The traffic light is not visible": the mention is the subject, or its part."""
     end = min(mention.end + _REACH, _sentence_end(tokens, mention.end))
     verb = next((k for k in range(mention.end, end) if tokens[k] in w.AUXILIARIES), None)
-    if verb is None or any(
-        token in w.CONDITIONS or token in {";", ":"} for token in tokens[mention.end : verb]
+    if (
+        verb is None
+        or tokens[verb] in w.MODALS - {"can"}
+        or any(token in w.CONDITIONS or token in {";", ":"} for token in tokens[mention.end : verb])
     ):
         return None
     # Another noun phrase between would be the verb's own subject, unless it belongs to ours.
@@ -182,7 +181,9 @@ def _unknown(tokens: Sequence[str], mention: Mention, clause: Clause) -> bool:
 # --- supposition --------------------------------------------------------------------------------
 
 
-def _supposed(tokens: Sequence[str], mention: Mention, clause: Clause, signs_before: bool) -> bool:
+def _supposed(
+    tokens: Sequence[str], mention: Mention, clause: Clause, sign_end: int | None
+) -> bool:
     if mention.determiners & w.ANY or mention.modifiers & w.POSSIBLE:
         return True
     if _example_of(tokens, mention) & (w.ANY | w.POSSIBLE | {"hazards", "risks"}):
@@ -205,7 +206,7 @@ def _supposed(tokens: Sequence[str], mention: Mention, clause: Clause, signs_bef
         return True
     if _compared(tokens, mention):
         return True
-    if signs_before and _content_of_sign(tokens, mention):
+    if sign_end is not None and _content_of_sign(tokens, mention, sign_end):
         return True
     if tokens[mention.end : mention.end + 2] == ("not", "visible"):
         return True
@@ -215,8 +216,12 @@ def _supposed(tokens: Sequence[str], mention: Mention, clause: Clause, signs_bef
     if clause.mood is Mood.CONDITION:
         return not counted
     bare = not counted and not mention.determiners & w.INDEFINITE
+    if (_word(tokens, mention.governor), _word(tokens, mention.governor - 1)) in w.CRASHING:
+        return True
     if _reason(tokens, mention, clause):
         return False
+    if clause.mood is Mood.ADVICE and _sought(tokens, mention, clause):
+        return True
     if _cautioned(tokens, mention, clause):
         return bare
     if clause.mood is Mood.ADVICE and mention.start > clause.cue:
@@ -252,12 +257,17 @@ def _possibly(tokens: Sequence[str], mention: Mention, clause: Clause) -> bool:
         }:
             return True
         if token in {"may", "might", "could"}:
-            if any(word in w.INTERPRETING for word in span[k + 1 :]):
+            verbs = span[k + 1 :]
+            existing = any(word in w.EXISTING for word in verbs)
+            if any(word in w.INTERPRETING for word in verbs) or (existing and "with" in verbs):
+                # "could be read as cars", "might be a park with trees"
                 return False
-            return not mention.determiners or any(word in w.EXISTING for word in span[k + 1 :])
+            return existing or not (
+                mention.determiners or _word(tokens, mention.governor) in w.LOCATIVE
+            )
         if token in {"rule", "exclude"} and "not" in span[max(0, k - 2) : k]:
             return True
-        if token in {",", ";", ":", "but", "with"}:
+        if token in {",", ";", ":", "but"}:
             # "There may be pedestrians, cyclists": a list goes on over its commas.
             return False
     return False
@@ -296,7 +306,7 @@ def _compared(tokens: Sequence[str], mention: Mention) -> bool:
 def _rule_about_light(
     tokens: Sequence[str], mention: Mention, clauses: Sequence[Clause], position: int
 ) -> bool:
-    """"Turning on a red light is illegal", "with a green light, drivers must still yield"."""
+    """ "Turning on a red light is illegal", "with a green light, drivers must still yield"."""
     if mention.classes != ("traffic light",) or not mention.determiners & w.INDEFINITE:
         return False
     if _word(tokens, mention.governor) not in {"on", "with", "at", "during", "for"}:
@@ -307,8 +317,14 @@ def _rule_about_light(
     return advised or tokens[clause.start].endswith("ing")
 
 
+def _sought(tokens: Sequence[str], mention: Mention, clause: Clause) -> bool:
+    """ "Find a parking lot next to a building": what is looked for is not seen yet."""
+    start = max(clause.start, mention.governor - 6)
+    return any(token in w.SEEKING for token in tokens[start : mention.governor + 1])
+
+
 def _ruled(tokens: Sequence[str], mention: Mention) -> bool:
-    """"The light is green for vehicles going straight", "allowing pedestrians to cross"."""
+    """ "The light is green for vehicles going straight", "allowing pedestrians to cross"."""
     if mention.determiners or not mention.plural:
         return False
     before = tokens[max(0, mention.governor - 6) : mention.governor]
@@ -317,11 +333,11 @@ def _ruled(tokens: Sequence[str], mention: Mention) -> bool:
     return governor in w.RULING or (governor == "for" and bool(lights & set(before)))
 
 
-def _content_of_sign(tokens: Sequence[str], mention: Mention) -> bool:
+def _content_of_sign(tokens: Sequence[str], mention: Mention, sign_end: int) -> bool:
     """What a sign shows or rules is not in the street."""
     if _word(tokens, mention.governor) in w.LOCATIVE:
         return False
-    span = tokens[max(0, mention.left - 12) : mention.left]
+    span = tokens[max(sign_end, mention.left - 12) : mention.left]
     for k in range(len(span) - 1, -1, -1):
         token = span[k]
         if token in w.SIGN_VERBS:
@@ -337,7 +353,7 @@ def _cautioned(tokens: Sequence[str], mention: Mention, clause: Clause) -> bool:
 
 
 def _reason(tokens: Sequence[str], mention: Mention, clause: Clause) -> bool:
-    """"should be careful due to (the presence of) pedestrians" asserts them."""
+    """ "should be careful due to (the presence of) pedestrians" asserts them."""
     span = tokens[max(clause.start, mention.governor - 12) : mention.governor + 1]
     pairs = set(zip(span, span[1:], strict=False))
     return bool(pairs & {("due", "to"), ("because", "of"), ("owing", "to")}) or "given" in span

@@ -8,9 +8,10 @@ def _set(words: str) -> frozenset[str]:
 
 
 # --- noun phrases -------------------------------------------------------------------------------
-DEFINITE = _set("the this that these those its their his her each every both all")
+DEFINITE = _set("the this that these those its their his her both")
 EGO = _set("my our your ego autonomous self")
 INDEFINITE = _set("a an")
+GENERAL = _set("all each every")
 QUANTIFIERS = _set(
     "some several many multiple various numerous few couple two three four five six seven eight "
     "nine ten dozen another one more most lots number variety majority plenty pair group line row "
@@ -101,6 +102,10 @@ FREQUENCY = _set(
     "often usually typically generally frequently sometimes always commonly tend normally"
 )
 INTERPRETING = _set("interpreted identified recognized recognised described read seen taken")
+SEEKING = _set("seek seeking find finding search searching")
+CRASHING = frozenset(
+    ("with", noun) for noun in "collision collisions accident crash conflict".split()
+)
 RULING = _set(
     "allow allows allowing permit permits permitting require requires requiring prohibits prohibit "
     "prohibiting enables enable enabling obliges forbids"
@@ -216,7 +221,7 @@ AFTER_IMPERATIVE = (
     | ANY
     | QUANTIFIERS
     | _set(
-        "and or sure certain safe straight forward ahead left right stopped stationary current clear it them"
+        "and or speed caution attention sure certain safe straight forward ahead left right stopped stationary current clear it them"
     )
 )
 BASE_VERBS = frozenset(_VERBS.split())

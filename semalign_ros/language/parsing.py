@@ -1,0 +1,115 @@
+"""What a model's free answer claims: classes, and the judgment of safety."""
+
+from __future__ import annotations
+
+from semalign_ros.language.claims import Answer, judgment_of
+from semalign_ros.language.clauses import split_clauses
+from semalign_ros.language.mentions import find_mentions
+from semalign_ros.language.prompts import PromptSet, Question
+from semalign_ros.language.safety import judgment_of_sentences
+from semalign_ros.language.status import Status, status_of
+from semalign_ros.language.text import Sentence, sentences
+from semalign_ros.language.yes_no import parse_yes_no
+from semalign_ros.types import Judgment, SceneClaims
+
+PARSER_VERSION = "1.0"
+"""Version of the rules; raise it with every change that can change a result."""
+
+_NONE = frozenset("none no absent nil n not".split())
+_SOME = frozenset("yes several many multiple present one two three visible".split())
+
+
+def parse_scene_text(text: str) -> SceneClaims:
+    """Read which classes a description asserts, denies or only supposes, and its judgment.
+
+    The rules are told in docs/parsing.md. Besides Cityscapes names the sets may hold
+    "vehicle", for a vehicle whose kind is not told; the metrics decide what it counts for.
+
+    Args:
+        text: Anything a model wrote, markdown included.
+
+    Returns:
+        The claims; present wins over denied, denied over hypothetical. Coverage is the
+        share of sentences that yielded a claim or a judgment, 0 for an empty text.
+
+    Example:
+        >>> parse_scene_text("A bus is ahead, but no cyclist is visible.").present
+        frozenset({'bus'})
+    """
+    found = sentences(text)
+    by_status: dict[Status, set[str]] = {status: set() for status in Status}
+    parsed = 0
+    for sentence in found:
+        claims = _claims(sentence)
+        parsed += bool(claims) or judgment_of_sentences([sentence]) is not None
+        for name, status in claims:
+            by_status[status].add(name)
+    present = frozenset(by_status[Status.PRESENT])
+    denied = frozenset(by_status[Status.DENIED]) - present
+    return SceneClaims(
+        present=present,
+        denied=denied,
+        hypothetical=frozenset(by_status[Status.HYPOTHETICAL]) - present - denied,
+        judgment=judgment_of_sentences(found),
+        coverage=parsed / len(found) if found else 0.0,
+    )
+
+
+def parse_safety(text: str, safe_when_yes: bool = True) -> Judgment | None:
+    """Read the safety judgment of an answer to a safety prompt, or of a description.
+
+    Args:
+        text: The answer.
+        safe_when_yes: What a bare "yes" means; false for a reversed question.
+
+    Returns:
+        None where the text gives no judgment, or where its yes or no contradicts what it
+        goes on to say.
+
+    Example:
+        >>> parse_safety("No, a cyclist is crossing.")
+        <Judgment.UNSAFE: 'unsafe'>
+    """
+    said = judgment_of_sentences(sentences(text))
+    answer = parse_yes_no(text, explicit_only=True)
+    if answer is None:
+        return said
+    judgment = judgment_of(answer, safe_when_yes)
+    return judgment if said in (None, judgment) else None
+
+
+def parse_answer(question: Question, text: str, prompts: PromptSet) -> Answer:
+    """Read a free-text answer to one question of a prompt set.
+
+    Raises:
+        ConfigError: The question belongs to no safety prompt of `prompts`.
+    """
+    if question.kind == "presence":
+        return parse_yes_no(text)
+    return parse_safety(text, prompts.safety_prompt(question.subject).safe_when_yes)
+
+
+def _claims(sentence: Sentence) -> set[tuple[str, Status]]:
+    tokens = sentence.tokens
+    clauses = split_clauses(tokens, sentence.heading)
+    claims = _label_claims(sentence)
+    sign_end: int | None = None
+    for mention in find_mentions(tokens):
+        if not mention.own:
+            status = status_of(tokens, mention, clauses, sign_end)
+            claims |= {(name, status) for name in mention.classes}
+        if "traffic sign" in mention.classes:
+            sign_end = mention.end
+    return claims
+
+
+def _label_claims(sentence: Sentence) -> set[tuple[str, Status]]:
+    """Read "Pedestrians: none" and "Cars: 3"; a longer text after the label speaks for itself."""
+    first = sentence.tokens[0]
+    if first in _NONE and len(sentence.tokens) <= 3:
+        status = Status.DENIED
+    elif first.isdigit() or first in _SOME:
+        status = Status.DENIED if first == "0" else Status.PRESENT
+    else:
+        return set()
+    return {(name, status) for m in find_mentions(sentence.label) for name in m.classes}
