@@ -1,0 +1,115 @@
+"""`semalign render`: synthetic street scenes in the layout of Cityscapes."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from pathlib import Path
+
+HELP = "render synthetic street scenes with labels, depth and motion in the Cityscapes layout"
+EXAMPLE = "semalign render out/scenes --scenes 3 --frames-per-scene 2 --size 512x256 --split train"
+
+_SIZE = re.compile(r"(\d+)x(\d+)")
+
+
+def _size(text: str) -> tuple[int, int]:
+    match = _SIZE.fullmatch(text)
+    if match is None or not all(32 <= int(side) <= 4096 for side in match.groups()):
+        raise argparse.ArgumentTypeError(
+            f"found {text!r}, expected WIDTHxHEIGHT with 32..4096 pixels a side, such as 512x256"
+        )
+    return int(match[1]), int(match[2])
+
+
+def _count(text: str) -> int:
+    if not text.isdigit() or not 1 <= int(text) <= 100_000:
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected a whole number 1..100000")
+    return int(text)
+
+
+def _seed(text: str) -> int:
+    if not text.isdigit():
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected a whole number >= 0")
+    return int(text)
+
+
+def _city(text: str) -> str:
+    if not re.fullmatch(r"[a-z][a-z0-9-]*", text):
+        raise argparse.ArgumentTypeError(
+            f"found {text!r}, expected lower-case letters, digits and hyphens: the name's "
+            "other parts are separated by underscores"
+        )
+    return text
+
+
+def _quality(text: str) -> int:
+    if not text.isdigit() or not 1 <= int(text) <= 100:
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected a JPEG quality 1..100")
+    return int(text)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("out", type=Path, help="folder of the data set")
+    parser.add_argument("--scenes", type=_count, default=10, help="number of scenes (default 10)")
+    parser.add_argument(
+        "--frames-per-scene", type=_count, default=1, help="frames of each scene (default 1)"
+    )
+    parser.add_argument(
+        "--every",
+        type=_count,
+        default=1,
+        metavar="N",
+        help="render each N-th frame of a 17 Hz camera (default 1)",
+    )
+    parser.add_argument(
+        "--size",
+        type=_size,
+        default=(512, 256),
+        metavar="WxH",
+        help="pixels; another aspect than 2:1 squashes the same view (default 512x256)",
+    )
+    parser.add_argument("--seed", type=_seed, default=0, help="of every draw (default 0)")
+    parser.add_argument(
+        "--split",
+        choices=("train", "val", "test"),
+        default="train",
+        help="which split; no scene is in two of them (default train)",
+    )
+    parser.add_argument(
+        "--light", choices=("day", "overcast", "dusk"), help="light of every scene (default: drawn)"
+    )
+    parser.add_argument("--city", type=_city, default="synthville", help="first part of the names")
+    parser.add_argument(
+        "--jpg",
+        type=_quality,
+        nargs="?",
+        const=92,
+        metavar="QUALITY",
+        help="JPEG pictures instead of PNG (quality 92 where none is given)",
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace the split if it exists")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Render and write."""
+    from rich.console import Console
+    from rich.progress import track
+
+    from semalign_ros.train.scenes.layout import FIRST_SCENE, FrameWriter, split_folders
+    from semalign_ros.train.scenes.sequence import render_sequence
+    from semalign_ros.train.scenes.world import Script
+
+    console = Console(stderr=True)
+    first = FIRST_SCENE[args.split]
+    script = Script(light=args.light)
+    with split_folders(args.out, args.split, overwrite=args.overwrite) as folders:
+        writer = FrameWriter(folders, args.city, args.jpg)
+        numbers = range(first, first + args.scenes)
+        for number in track(numbers, "rendering", console=console):
+            for frame in render_sequence(
+                args.seed, number, args.frames_per_scene, args.size, every=args.every, script=script
+            ):
+                writer.write(frame)
+    total = args.scenes * args.frames_per_scene
+    print(f"{total} frames of {args.scenes} scenes in {args.out} ({args.split})")

@@ -1,0 +1,255 @@
+"""Street furniture: lamps, masts, traffic lights, signs, bollards."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from semalign_ros.scene.taxonomy import LABEL_ID
+from semalign_ros.train.scenes import furniture
+from semalign_ros.train.scenes.content import Collector
+from semalign_ros.train.scenes.faces import FaceBuilder
+from semalign_ros.train.scenes.frontage import tree
+from semalign_ros.train.scenes.street import KERB_HEIGHT
+
+_STATIC = 4
+"""Cityscapes label id of things without a class of their own, such as backs of signs."""
+_REACH = 220.0
+
+
+def furnish(collector: Collector, rng: np.random.Generator) -> None:
+    """Put up the furniture of the whole street."""
+    _lamps(collector, rng)
+    _street_trees(collector, rng)
+    for crossing in collector.street.crossings:
+        if crossing.lights:
+            state = str(
+                rng.choice(["red", "green", "amber", "red+amber"], p=[0.4, 0.45, 0.1, 0.05])
+            )
+            _lights(collector, rng, crossing.s, crossing.half_width, state)
+        else:
+            side_d = collector.street.right - 0.7
+            kind = str(rng.choice(["yield", "priority", "stop"], p=[0.3, 0.5, 0.2]))
+            put_sign(collector, rng, crossing.s - crossing.half_width - 4, side_d, kind)
+        if crossing.zebra and rng.random() < 0.5:
+            s = crossing.s - crossing.half_width - 4.6
+            put_sign(collector, rng, s, collector.street.right - 0.6, "crossing")
+    _signs(collector, rng)
+    _bollards(collector, rng)
+
+
+def put_sign(
+    collector: Collector,
+    rng: np.random.Generator,
+    s: float,
+    d: float,
+    kind: str,
+    *,
+    oncoming: bool = False,
+) -> None:
+    """Put up a sign on its own post; `oncoming` shows us its back."""
+    height = furniture.sign_size(kind)[1]
+    low = rng.uniform(2.0, 2.4)
+    foot = collector.ground_height(s, d)
+    collector.board(s + 0.04, d, 0.075, low + height * 0.9, furniture.pole(0), "pole", foot)
+    _panel(collector, rng, s, d, low + foot, kind, oncoming=oncoming)
+    if rng.random() < 0.18 and kind not in ("direction", "plate"):
+        _panel(collector, rng, s, d, low + foot - 0.36, "plate", oncoming=oncoming)
+
+
+def _panel(
+    collector: Collector,
+    rng: np.random.Generator,
+    s: float,
+    d: float,
+    low: float,
+    kind: str,
+    *,
+    oncoming: bool = False,
+) -> None:
+    width, height = furniture.sign_size(kind)
+    build = FaceBuilder()
+    picture = furniture.sign(kind, int(rng.integers(12)))
+    sign, back = LABEL_ID["traffic sign"], furniture.sign_back()
+    ours, theirs = (back, picture) if oncoming else (picture, back)
+    first, second = (_STATIC, sign) if oncoming else (sign, _STATIC)
+    build.add(
+        (0, width / 2, height), (0, -width, 0), (0, 0, -height), ours, first, normal=(-1, 0, 0)
+    )
+    build.add(
+        (0.02, -width / 2, height), (0, width, 0), (0, 0, -height), theirs, second, normal=(1, 0, 0)
+    )
+    collector.solid(build.build(), s, d, low, rng.uniform(-0.15, 0.15))
+
+
+def _lamps(collector: Collector, rng: np.random.Generator) -> None:
+    street = collector.street
+    spacing, height = rng.uniform(22, 38), rng.uniform(6.0, 9.0)
+    tone = int(rng.integers(4))
+    wires = street.tram
+    for side in (1, -1):
+        edge = (street.left + 0.6) if side > 0 else (street.right - 0.6)
+        s = rng.uniform(4, spacing)
+        while s < _REACH:
+            if not street.in_crossing(s, 3.0):
+                foot = collector.ground_height(s, edge)
+                width = 0.24 if wires else 0.17
+                collector.board(s, edge, width, height, furniture.pole(tone), "pole", foot)
+                collector.shadow(s, edge, 0.2, 0.2, height)
+                _arm(collector, s, edge, side, height + foot, tone)
+            s += spacing
+
+
+def _arm(collector: Collector, s: float, d: float, side: int, height: float, tone: int) -> None:
+    build, label = FaceBuilder(), LABEL_ID["pole"]
+    reach = 1.8
+    build.add(
+        (0, 0, 0.1),
+        (0, -side * reach, 0.0),
+        (0, 0, -0.1),
+        furniture.pole(tone),
+        label,
+        normal=(-1, 0, 0),
+        two_sided=True,
+    )
+    build.box(
+        (0.3, 0.75, 0.16),
+        (0, -side * reach, -0.1),
+        {name: furniture.lamp_head() for name in ("front", "rear", "left", "right")},
+        label,
+    )
+    collector.solid(build.build(), s, d, height)
+
+
+def light_box(state: str, *, pedestrian: bool = False) -> FaceBuilder:
+    """Build the box of a traffic light that faces back along the street (-x)."""
+    width, height = furniture.LIGHT_SIZE
+    if pedestrian:
+        height *= 0.75
+    build = FaceBuilder()
+    housing = furniture.light_housing()
+    face = furniture.traffic_light(state, pedestrian)
+    build.box(
+        (0.22, width, height),
+        (0.11, 0, 0),
+        {"rear": face, "front": housing, "left": housing, "right": housing},
+        LABEL_ID["traffic light"],
+    )
+    # A visor keeps the sun off the lamps.
+    build.box(
+        (0.2, width * 0.8, 0.06),
+        (-0.1, 0, height - 0.1),
+        {"left": housing, "right": housing, "rear": housing},
+        LABEL_ID["traffic light"],
+    )
+    return build
+
+
+def _lights(
+    collector: Collector, rng: np.random.Generator, s: float, half: float, state: str
+) -> None:
+    """Put up the lights of one crossing: ours before it, those of the others beyond."""
+    street = collector.street
+    stop = s - half - 4.8
+    tone = int(rng.integers(2))
+    masts = [(stop + 0.6, street.right - 0.6, 0.0)]
+    if street.median:
+        masts.append((stop + 0.6, 0.0, 0.0))
+    far = s + half + 3.6
+    masts.append((far, street.right - 0.6, 0.0))
+    if rng.random() < 0.5:
+        masts.append((far, street.left + 0.6, 0.0))
+    for at, d, _ in masts:
+        foot = collector.ground_height(at, d)
+        collector.board(at + 0.25, d, 0.14, 3.3, furniture.pole(tone), "pole", foot)
+        collector.shadow(at, d, 0.3, 0.3, 3.3)
+        collector.solid(light_box(state).build(), at, d, foot + 2.2)
+    if rng.random() < 0.55 and not street.cobbles:
+        # A mast arm over the lanes.
+        reach = min(5.5, street.lanes_right * street.lane)
+        d, foot = street.right - 0.7, KERB_HEIGHT
+        collector.board(far + 0.3, d, 0.2, 6.1, furniture.pole(tone), "pole", foot)
+        build = FaceBuilder()
+        build.add(
+            (0, 0, 0.12),
+            (0, reach, 0),
+            (0, 0, -0.12),
+            furniture.pole(tone),
+            LABEL_ID["pole"],
+            normal=(-1, 0, 0),
+            two_sided=True,
+        )
+        collector.solid(build.build(), far + 0.3, d, foot + 6.0)
+        collector.solid(light_box(state).build(), far + 0.1, d + reach - 0.3, foot + 5.2)
+    # Pedestrian lights look across the street.
+    for side, edge in ((1, street.left + 0.5), (-1, street.right - 0.5)):
+        walk = "green" if state == "red" else "red"
+        collector.board(stop + 2.3, edge, 0.12, 2.9, furniture.pole(tone), "pole", KERB_HEIGHT)
+        collector.solid(
+            light_box(walk, pedestrian=True).build(),
+            stop + 2.1,
+            edge,
+            KERB_HEIGHT + 2.1,
+            side * math.pi / 2,
+        )
+
+
+def _signs(collector: Collector, rng: np.random.Generator) -> None:
+    street = collector.street
+    kinds = [
+        "limit",
+        "no_stopping",
+        "parking",
+        "warning",
+        "mandatory",
+        "direction",
+        "one_way",
+        "no_entry",
+        "plate",
+    ]
+    weights = np.array([0.16, 0.22, 0.14, 0.1, 0.1, 0.1, 0.06, 0.06, 0.06])
+    for side in (1, -1):
+        edge = (street.left + 0.5) if side > 0 else (street.right - 0.5)
+        s = rng.uniform(8, 45)
+        while s < 150:
+            if not street.in_crossing(s, 2.0):
+                kind = str(rng.choice(kinds, p=weights / weights.sum()))
+                d = edge + side * (0.5 if kind == "direction" else 0.0)
+                put_sign(collector, rng, s, d, kind, oncoming=side > 0 and rng.random() < 0.6)
+            s += rng.uniform(14, 50)
+    if street.median:
+        for crossing in street.crossings:
+            put_sign(collector, rng, crossing.s + crossing.half_width + 1.5, 0.0, "mandatory")
+
+
+def _street_trees(collector: Collector, rng: np.random.Generator) -> None:
+    """Plant a row along the kerb or on the median."""
+    street = collector.street
+    rows = []
+    if street.median > 1.2 and rng.random() < 0.6:
+        rows.append(0.0)
+    chance = {"canyon": 0.25, "residential": 0.35, "avenue": 0.6, "suburban": 0.4}[street.kind]
+    if rng.random() < chance:
+        rows += [street.left + 0.9, street.right - 0.9]
+    size, spacing = rng.uniform(5, 11), rng.uniform(9, 18)
+    for d in rows:
+        s = rng.uniform(6, 16)
+        while s < 240:
+            if not street.in_crossing(s, 5.0):
+                tree(collector, rng, s, d, size * rng.uniform(0.8, 1.2))
+            s += spacing * rng.uniform(0.8, 1.3)
+
+
+def _bollards(collector: Collector, rng: np.random.Generator) -> None:
+    street = collector.street
+    if rng.random() > 0.4:
+        return
+    side = -1 if rng.random() < 0.6 else 1
+    edge = (street.left + 0.35) if side > 0 else (street.right - 0.35)
+    start = rng.uniform(6, 40)
+    for k in range(int(rng.integers(4, 12))):
+        s = start + 1.6 * k
+        if not street.in_crossing(s, 1.0):
+            collector.board(s, edge, 0.13, 0.95, furniture.pole(1), "pole", KERB_HEIGHT)
+            collector.shadow(s, edge, 0.13, 0.13, 0.95)

@@ -1,0 +1,94 @@
+"""Shadows on the ground, drawn as a mask before anything else."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from semalign_ros.train.scenes.camera import View
+from semalign_ros.train.scenes.lighting import Lighting
+from semalign_ros.train.scenes.things import Shadow
+
+_REACH = 90.0
+_NEAREST = 0.6
+_LONGEST = 18.0
+_CONTACT = 150
+_CIRCLE = np.array(
+    [(math.cos(a), math.sin(a)) for a in np.linspace(0, 2 * math.pi, 14, endpoint=False)]
+)
+
+
+def shadow_mask(view: View, lighting: Lighting, shadows: Iterable[Shadow]) -> NDArray[np.uint8]:
+    """Draw all shadows.
+
+    Returns:
+        u8[H, W]: light taken, 255 all.
+    """
+    camera = view.camera
+    mask = np.zeros((camera.height, camera.width), np.uint8)
+    cast = round(255 * lighting.shadow)
+    sun = np.array(lighting.sun)
+    slope = -sun[:2] / max(sun[2], 0.2)
+    for shadow in shadows:
+        if math.hypot(shadow.x - view.position[0], shadow.y - view.position[1]) > _REACH:
+            continue
+        if cast > 50:
+            outline = _outline(shadow, slope)
+            _fill(mask, view, outline, round(cast * (0.8 if shadow.soft else 1.0)))
+        if shadow.contact:
+            _fill(mask, view, _footprint(shadow, 1.06), _CONTACT)
+    sigma = max(0.6, camera.fy / 900)
+    return cv2.GaussianBlur(mask, (0, 0), sigma)
+
+
+def _footprint(shadow: Shadow, scale: float) -> NDArray[np.float64]:
+    c, s = math.cos(shadow.yaw), math.sin(shadow.yaw)
+    if shadow.soft:
+        corners = _CIRCLE * (shadow.length / 2, shadow.width / 2)
+    else:
+        a, b = shadow.length / 2 * scale, shadow.width / 2 * scale
+        corners = np.array([(a, b), (-a, b), (-a, -b), (a, -b)])
+    return corners @ np.array([[c, s], [-s, c]]) + (shadow.x, shadow.y)
+
+
+def _outline(shadow: Shadow, slope: NDArray[np.float64]) -> NDArray[np.float64]:
+    foot = _footprint(shadow, 1.0)
+    shift = slope * shadow.height
+    length = float(np.linalg.norm(shift))
+    if length > _LONGEST:
+        shift *= _LONGEST / length
+    points = np.concatenate([foot + shift * (shadow.base / max(shadow.height, 0.1)), foot + shift])
+    hull: NDArray[np.float64] = cv2.convexHull(points.astype(np.float32))[:, 0].astype(np.float64)
+    return hull
+
+
+def _fill(mask: NDArray[np.uint8], view: View, outline: NDArray[np.float64], strength: int) -> None:
+    """Fill a polygon that lies on the ground, keeping the darker value."""
+    local = np.column_stack([outline, np.zeros(len(outline))]) - view.position
+    local = local @ view.rotation.T
+    kept = []
+    for here, there in zip(local, np.roll(local, -1, axis=0), strict=True):
+        if here[2] > _NEAREST:
+            kept.append(here)
+        if (here[2] > _NEAREST) != (there[2] > _NEAREST):
+            share = (_NEAREST - here[2]) / (there[2] - here[2])
+            kept.append(here + share * (there - here))
+    if len(kept) < 3:
+        return
+    points = np.array(kept)
+    camera = view.camera
+    u = camera.fx * points[:, 0] / points[:, 2] + camera.u0
+    v = camera.fy * points[:, 1] / points[:, 2] + camera.v0
+    x0, x1 = max(0, int(u.min())), min(camera.width, int(u.max()) + 2)
+    y0, y1 = max(0, int(v.min())), min(camera.height, int(v.max()) + 2)
+    if x0 >= x1 or y0 >= y1:
+        return
+    window = mask[y0:y1, x0:x1]
+    layer = np.zeros(window.shape, np.uint8)
+    corners = np.clip(np.column_stack([u - x0, v - y0]), -8000, 8000) * 8
+    cv2.fillConvexPoly(layer, np.rint(corners).astype(np.int32), strength, cv2.LINE_AA, 3)
+    np.maximum(window, layer, out=window)

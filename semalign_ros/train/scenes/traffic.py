@@ -1,0 +1,277 @@
+"""Who uses the street: parked and moving vehicles, people, and what happens before us."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from semalign_ros.train.scenes.content import Collector, toward
+from semalign_ros.train.scenes.things import Motion
+from semalign_ros.train.scenes.vehicles import Model, bus, car, tram, truck
+
+_FAR = 150.0
+
+
+class Fleet:
+    """The car models of one scene; several cars share one, as drawing a model takes time."""
+
+    def __init__(self, rng: np.random.Generator, ppm: float, count: int = 9) -> None:
+        self._rng = rng
+        self._models = tuple(car(rng, ppm) for _ in range(count))
+
+    def draw(self) -> Model:
+        """Pick a model."""
+        return self._models[int(self._rng.integers(len(self._models)))]
+
+
+def park(collector: Collector, rng: np.random.Generator, fleet: Fleet) -> None:
+    """Park cars, and some motorcycles and bicycles, along both kerbs."""
+    street = collector.street
+    for side, width in ((-1, street.parking_right), (1, street.parking_left)):
+        edge = street.right if side < 0 else street.left
+        filled = rng.uniform(0.25, 0.95) if width else 0.0
+        s = rng.uniform(5, 14)
+        while s < _FAR and width:
+            if street.in_crossing(s + 2.5, 8.0):
+                s += 2.0
+            elif rng.random() < filled:
+                model = fleet.draw()
+                d = edge - side * (model.width / 2 + rng.uniform(0.1, 0.3))
+                with_traffic = side < 0 or street.lanes_left == 0
+                facing = (0.0 if with_traffic else math.pi) + rng.normal(0, 0.015)
+                motion = Motion(s + model.length / 2, d, facing=facing)
+                collector.vehicle(model, "car", motion)
+                s += model.length + rng.uniform(0.6, 1.6)
+            else:
+                s += rng.uniform(3, 7)
+    _park_two_wheelers(collector, rng)
+    if rng.random() < 0.07:
+        _one_large(collector, rng, parked=True)
+
+
+def _park_two_wheelers(collector: Collector, rng: np.random.Generator) -> None:
+    street = collector.street
+    if rng.random() < 0.42:
+        count = int(rng.integers(1, 7))
+        side = 1 if rng.random() < 0.5 else -1
+        edge = (street.left + 0.9) if side > 0 else (street.right - 0.9)
+        s, facing = rng.uniform(7, 32), rng.choice([0.2, math.pi / 2, 1.2])
+        for k in range(count):
+            at = s + 0.75 * k
+            if not street.in_crossing(at, 2.0):
+                motion = Motion(at, edge, facing=facing + rng.normal(0, 0.1))
+                collector.two_wheeler(rng, motion, motor=False, ridden=False)
+    if rng.random() < 0.08:
+        side = 1 if rng.random() < 0.5 else -1
+        edge = (street.left - 0.8) if side > 0 else (street.right + 0.8)
+        s = rng.uniform(8, 30)
+        if not street.in_crossing(s, 3.0):
+            motion = Motion(s, edge, facing=rng.choice([0.5, 1.2, -0.9]))
+            collector.two_wheeler(rng, motion, motor=True, ridden=False)
+
+
+def _large(collector: Collector, rng: np.random.Generator, name: str) -> Model:
+    ppm = collector.detail.vehicle * 0.6
+    return {"bus": bus, "truck": truck, "train": tram}[name](rng, ppm)
+
+
+def _one_large(collector: Collector, rng: np.random.Generator, *, parked: bool) -> None:
+    street = collector.street
+    name = str(rng.choice(["truck", "bus"], p=[0.7, 0.3]))
+    model = _large(collector, rng, name)
+    d = street.left - model.width / 2 - 0.2 if parked else 0.0
+    if street.lanes_left or street.parking_left:
+        s = rng.uniform(14, 60)
+        if not street.in_crossing(s, 10):
+            collector.vehicle(model, name, Motion(s, d, facing=math.pi))
+
+
+def drive(
+    collector: Collector, rng: np.random.Generator, fleet: Fleet, speed: float, *, clear: float
+) -> None:
+    """Send vehicles along the lanes.
+
+    Args:
+        collector: Takes them.
+        rng: Source of randomness.
+        fleet: Car models.
+        speed: Of the recording vehicle, m/s.
+        clear: Metres of our own lane that stay free ahead.
+    """
+    street = collector.street
+    limit = max(speed, 6.0)
+    for lane in range(street.lanes_left):
+        s = rng.uniform(12, 60)
+        while s < 170:
+            _send(
+                collector,
+                rng,
+                fleet,
+                s,
+                street.lane_centre(lane, oncoming=True),
+                -rng.uniform(0.7, 1.1) * limit,
+                math.pi,
+            )
+            s += rng.uniform(16, 80)
+    for lane in range(street.lanes_right):
+        d = street.lane_centre(lane)
+        ours = lane == street.ego_lane
+        s = clear + rng.uniform(0, 40) if ours else rng.uniform(8, 50)
+        while s < 170:
+            if ours:
+                collector.vehicle(fleet.draw(), "car", Motion(s, d, follows=True))
+            else:
+                _send(collector, rng, fleet, s, d, rng.uniform(0.8, 1.15) * limit, 0.0)
+            s += rng.uniform(18, 90)
+    if street.tram and rng.random() < 0.5:
+        model = _large(collector, rng, "train")
+        d = street.lane_centre(0, oncoming=True) if street.lanes_left else street.left + 8
+        s = rng.uniform(26, 80)
+        collector.vehicle(model, "train", Motion(s, d, -rng.uniform(3, 8), facing=math.pi))
+
+
+def _send(
+    collector: Collector,
+    rng: np.random.Generator,
+    fleet: Fleet,
+    s: float,
+    d: float,
+    speed: float,
+    facing: float,
+) -> None:
+    street = collector.street
+    kind = str(
+        rng.choice(
+            ["car", "truck", "bus", "motorcycle", "bicycle"], p=[0.845, 0.05, 0.04, 0.03, 0.035]
+        )
+    )
+    motion = Motion(s, d + rng.normal(0, 0.12), speed, facing=facing)
+    if kind == "car":
+        collector.vehicle(fleet.draw(), "car", motion)
+    elif kind in ("truck", "bus"):
+        model = _large(collector, rng, kind)
+        collector.vehicle(model, kind, Motion(s + model.length / 2, d, speed, facing=facing))
+    else:
+        edge = street.left - street.parking_left if facing else street.right + street.parking_right
+        motion = Motion(s, edge - math.copysign(0.7, edge), speed * 0.5, facing=facing)
+        collector.two_wheeler(rng, motion, motor=kind == "motorcycle", ridden=True)
+
+
+def populate(collector: Collector, rng: np.random.Generator) -> None:
+    """Let people walk and stand on the pavements."""
+    street = collector.street
+    busy = {"canyon": 7.0, "residential": 3.0, "avenue": 5.0, "suburban": 2.0}[street.kind]
+    for _ in range(int(rng.poisson(busy))):
+        side = 1 if rng.random() < 0.5 else -1
+        s = float(rng.uniform(7, 60))
+        if street.in_crossing(s, 1.5):
+            continue
+        edge = street.left if side > 0 else street.right
+        pavement = street.sidewalk_left if side > 0 else street.sidewalk_right
+        d = edge + side * (street.verge + rng.uniform(0.5, max(0.6, pavement - 0.3)))
+        pace = float(rng.choice([0.0, 1.25, -1.25], p=[0.25, 0.375, 0.375]))
+        facing = rng.uniform(-3, 3) if pace == 0 else (0.0 if pace > 0 else math.pi)
+        for k in range(2 if rng.random() < 0.25 else 1):
+            collector.person(rng, Motion(s + 0.25 * k, d + side * 0.6 * k, pace, facing=facing))
+    if rng.random() < 0.25:
+        side = 1 if rng.random() < 0.5 else -1
+        edge = (street.left + 1.2) if side > 0 else (street.right - 1.2)
+        pace = float(rng.choice([3.5, -3.5]))
+        motion = Motion(rng.uniform(10, 40), edge, pace, facing=0.0 if pace > 0 else math.pi)
+        collector.two_wheeler(rng, motion, motor=False, ridden=True)
+
+
+# Events: what happens in our lane. Each returns where we stop, or None.
+Event = Callable[[Collector, np.random.Generator, Fleet, float], "float | None"]
+
+
+def lead(
+    collector: Collector, rng: np.random.Generator, fleet: Fleet, distance: float
+) -> float | None:
+    """A vehicle drives `distance` metres ahead of our camera."""
+    d = collector.street.ego_offset
+    draw = rng.random()
+    if draw < 0.8:
+        collector.vehicle(fleet.draw(), "car", Motion(distance + 2.2, d, follows=True))
+    elif draw < 0.92:
+        name = "truck" if rng.random() < 0.55 else "bus"
+        model = _large(collector, rng, name)
+        collector.vehicle(model, name, Motion(distance + model.length / 2, d, follows=True))
+    else:
+        collector.two_wheeler(rng, Motion(distance + 1, d, follows=True), motor=True, ridden=True)
+    return None
+
+
+def queue(
+    collector: Collector, rng: np.random.Generator, fleet: Fleet, distance: float
+) -> float | None:
+    """Vehicles stand ahead in our lane; we stop behind them."""
+    s = distance
+    for _ in range(int(rng.integers(2, 5))):
+        model = fleet.draw()
+        collector.vehicle(model, "car", Motion(s + model.length / 2, collector.street.ego_offset))
+        s += model.length + rng.uniform(1.5, 3.0)
+    return distance - 7.0
+
+
+def pedestrian(
+    collector: Collector, rng: np.random.Generator, _fleet: Fleet, distance: float
+) -> float | None:
+    """Somebody crosses the street in front of us; we stop."""
+    street = collector.street
+    for k in range(1 if rng.random() < 0.65 else 2):
+        side = 1.0 if rng.random() < 0.5 else -1.0
+        start = street.ego_offset + side * rng.uniform(-0.6, 1.5)
+        motion = Motion(distance + 0.9 * k, start, 0.0, -side * 1.3, toward(side))
+        collector.person(rng, motion)
+    return distance - 5.0
+
+
+def cyclist(
+    collector: Collector, rng: np.random.Generator, _fleet: Fleet, distance: float
+) -> float | None:
+    """Somebody cycles ahead in our lane."""
+    d = collector.street.ego_offset - rng.uniform(-0.2, 0.7)
+    collector.two_wheeler(rng, Motion(distance, d, follows=True), motor=False, ridden=True)
+    return None
+
+
+def crossing_car(
+    collector: Collector, rng: np.random.Generator, fleet: Fleet, distance: float
+) -> float | None:
+    """A car crosses in front of us; we stop."""
+    street = collector.street
+    ahead = [c.s for c in street.crossings if 14 < c.s < 45]
+    s = ahead[0] if ahead else distance
+    side = 1.0 if rng.random() < 0.5 else -1.0
+    model = fleet.draw()
+    start = street.ego_offset + side * rng.uniform(-0.5, 3.5)
+    collector.vehicle(model, "car", Motion(s, start, 0.0, -side * 5.0, toward(side)))
+    return s - 9.0
+
+
+def blocked(
+    collector: Collector, rng: np.random.Generator, fleet: Fleet, distance: float
+) -> float | None:
+    """A vehicle stands half in our lane; we stop."""
+    street = collector.street
+    d = street.ego_offset - rng.uniform(0.2, 0.9)
+    if rng.random() < 0.5:
+        model = _large(collector, rng, "truck")
+        collector.vehicle(model, "truck", Motion(distance + model.length / 2, d))
+    else:
+        collector.vehicle(fleet.draw(), "car", Motion(distance + 2.2, d))
+    return distance - 6.0
+
+
+EVENTS: dict[str, Event] = {
+    "lead": lead,
+    "queue": queue,
+    "pedestrian": pedestrian,
+    "cyclist": cyclist,
+    "crossing_car": crossing_car,
+    "blocked": blocked,
+}
+"""What can happen in our lane, by name."""
