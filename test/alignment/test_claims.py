@@ -3,7 +3,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from semalign_ros.alignment.metrics import (
@@ -38,6 +38,7 @@ def test_worked_omission():
 
 
 @given(frames)
+@settings(max_examples=50, deadline=None)
 def test_rates_follow_their_definitions(pairs):
     claims, present = [v for v, _ in pairs], [g for _, g in pairs]
     n = len(pairs)

@@ -60,7 +60,7 @@ judgments = st.sampled_from(["safe", "unsafe"])
 
 
 @given(st.lists(st.tuples(judgments, judgments), min_size=2, max_size=30))
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 def test_kappa_of_the_table_equals_scikit_learn(pairs):
     first, second = [a for a, _ in pairs], [b for _, b in pairs]
     table = agreement_table(first, second)

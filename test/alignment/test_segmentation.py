@@ -49,7 +49,7 @@ def test_worked_values():
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(2, 19))
-@settings(max_examples=25)
+@settings(max_examples=25, deadline=None)
 def test_confusion_equals_scikit_learn(seed, classes):
     prediction, target = random_maps(seed, classes=classes)
     counted = target != 255

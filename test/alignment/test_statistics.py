@@ -31,7 +31,7 @@ def test_worked_values():
 
 
 @given(st.integers(1, 5000), st.floats(0, 1), st.floats(0.5, 0.999))
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 def test_wilson_equals_statsmodels(n, part, confidence):
     k = round(part * n)
     expected = proportion_confint(k, n, alpha=1 - confidence, method="wilson")
@@ -41,7 +41,7 @@ def test_wilson_equals_statsmodels(n, part, confidence):
 
 
 @given(st.integers(0, 60), st.integers(0, 60))
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 def test_mcnemar_equals_statsmodels(b, c):
     expected = mcnemar([[7, b], [c, 9]], exact=True).pvalue if b + c else 1.0
     assert mcnemar_exact(b, c) == pytest.approx(expected)
@@ -53,7 +53,7 @@ def test_mcnemar_is_exact_where_probabilities_underflow():
 
 
 @given(st.lists(st.tuples(st.floats(-5, 5), st.integers(0, 4)), min_size=4, max_size=30))
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 def test_clustered_error_is_naive_variance_plus_covariance(rows):
     values, clusters = np.array([v for v, _ in rows]), np.array([c for _, c in rows])
     n = len(values)

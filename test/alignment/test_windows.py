@@ -17,7 +17,7 @@ SECOND = 1_000_000_000
     st.integers(1, 10),
     st.integers(1, 8),
 )
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 def test_running_sums_equal_a_recount(frames, size, age):
     window, kept, stamp = SlidingRatios(size, float(age)), [], 0
     for gap, event, counted in frames:
