@@ -30,9 +30,9 @@ def run(args: argparse.Namespace) -> int:
     from semalign_ros.demo import run_live, summarize_live
     from semalign_ros.evaluation.figures import (
         condition_name,
-        language_table,
+        language_tables,
         number,
-        segmentation_table,
+        segmentation_tables,
     )
     from semalign_ros.evaluation.report import write_report, write_tables
     from semalign_ros.evaluation.summary import summarize
@@ -100,8 +100,8 @@ def run(args: argparse.Namespace) -> int:
                 failed,
                 f"{1e3 * said.latency_p50_s:.0f} / {1e3 * said.latency_p99_s:.0f}",
             )
-    console.print(segmentation_table(summary))
-    console.print(language_table(summary))
+    for details in (*segmentation_tables(summary), *language_tables(summary)):
+        console.print(details)
     console.print(table)
     for item in live:
         raised = ", ".join(item.alarms) or "none"

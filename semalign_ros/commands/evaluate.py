@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
     from rich.console import Console
 
     from semalign_ros.bags import count_frames
-    from semalign_ros.evaluation.figures import language_table, segmentation_table
+    from semalign_ros.evaluation.figures import language_tables, segmentation_tables
     from semalign_ros.evaluation.report import write_tables
     from semalign_ros.evaluation.summary import summarize
     from semalign_ros.evaluation.sweep import SweepSettings, sweep
@@ -73,10 +73,8 @@ def run(args: argparse.Namespace) -> int:
     summary = summarize(args.out)
     write_tables(summary, args.out)
     console = Console()
-    if summary.segmentation:
-        console.print(segmentation_table(summary))
-    if summary.language:
-        console.print(language_table(summary))
+    for table in (*segmentation_tables(summary), *language_tables(summary)):
+        console.print(table)
     judged = f"{summary.frames} frames"
     failed = ", ".join(f"{count} {reason}" for reason, count in summary.failures.items())
     console.print(f"{judged}; not judged: {failed or 'none'}", highlight=False)

@@ -87,42 +87,47 @@ def write_csv(path: Path, rows: Sequence[Mapping[str, Cell]], *, overwrite: bool
         writer.writerows(rows)
 
 
-def language_table(summary: Summary) -> Table:
-    """Terminal table: what each VLM said under each condition."""
-    table = Table(title="what the models said (rates with 95 % intervals)")
-    for name in ("model", "condition", "n", "HR", "COR", "SMR", "coverage", "flips"):
-        table.add_column(name, justify="left" if name in ("model", "condition") else "right")
-    for row in summary.language:
-        table.add_row(
-            short_name(row.vlm),
-            condition_name(row.condition, row.severity),
-            str(row.frames),
-            with_interval(row.hr),
-            with_interval(row.cor),
-            with_interval(row.smr),
-            number(row.coverage),
-            "" if row.severity == 0 else with_interval(row.flips),
-            end_section=_last_of(summary.language, row),
-        )
+def language_tables(summary: Summary) -> list[Table]:
+    """Terminal tables: what each VLM said under each condition, with 95 % intervals."""
+    tables = []
+    for vlm in dict.fromkeys(row.vlm for row in summary.language):
+        table = _table(short_name(vlm), "n", "HR", "COR", "SMR", "coverage", "flips")
+        for row in summary.language:
+            if row.vlm == vlm:
+                table.add_row(
+                    condition_name(row.condition, row.severity),
+                    str(row.frames),
+                    with_interval(row.hr),
+                    with_interval(row.cor),
+                    with_interval(row.smr),
+                    number(row.coverage),
+                    "" if row.severity == 0 else number(row.flips.value),
+                )
+        tables.append(table)
+    return tables
+
+
+def segmentation_tables(summary: Summary) -> list[Table]:
+    """Terminal tables: what each segmenter saw under each condition, with 95 % intervals."""
+    tables = []
+    for segmenter in dict.fromkeys(row.segmenter for row in summary.segmentation):
+        table = _table(short_name(segmenter), "n", "mIoU", "pixel accuracy", "p50 ms")
+        for row in summary.segmentation:
+            if row.segmenter == segmenter:
+                table.add_row(
+                    condition_name(row.condition, row.severity),
+                    str(row.frames),
+                    with_interval(row.mean_iou, 3),
+                    number(row.pixel_accuracy),
+                    f"{1e3 * row.latency_p50_s:.0f}",
+                )
+        tables.append(table)
+    return tables
+
+
+def _table(title: str, *figures: str) -> Table:
+    table = Table(title=title, title_justify="left")
+    table.add_column("condition")
+    for name in figures:
+        table.add_column(name, justify="right", no_wrap=True)
     return table
-
-
-def segmentation_table(summary: Summary) -> Table:
-    """Terminal table: what each segmenter saw under each condition."""
-    table = Table(title="what the segmenters saw")
-    for name in ("model", "condition", "n", "mIoU", "pixel accuracy", "p50 ms"):
-        table.add_column(name, justify="left" if name in ("model", "condition") else "right")
-    for row in summary.segmentation:
-        table.add_row(
-            short_name(row.segmenter),
-            condition_name(row.condition, row.severity),
-            str(row.frames),
-            with_interval(row.mean_iou, 3),
-            number(row.pixel_accuracy),
-            f"{1e3 * row.latency_p50_s:.0f}",
-        )
-    return table
-
-
-def _last_of(rows: Sequence[LanguageSummary], row: LanguageSummary) -> bool:
-    return [r for r in rows if r.vlm == row.vlm][-1] is row
