@@ -159,7 +159,7 @@ def _list(folder: Path) -> int:
     console = Console()
     console.print(table)
     for problem in bad:
-        console.print(str(problem), style="red", markup=False)
+        console.print(str(problem), style="red", markup=False, soft_wrap=True)
     return 1 if bad else 0
 
 
@@ -173,9 +173,9 @@ def _verify(folders: list[Path], device: str) -> int:
             said = _try_out(path, device)
         except SemalignError as error:
             failed += 1
-            console.print(f"{path}: FAILED\n  {error}", markup=False, style="red")
+            console.print(f"{path}: FAILED\n  {error}", markup=False, style="red", soft_wrap=True)
         else:
-            console.print(f"{path}: {said}", markup=False)
+            console.print(f"{path}: {said}", markup=False, soft_wrap=True)
     return 1 if failed else 0
 
 
@@ -212,10 +212,14 @@ def _describe(folder: Path) -> int:
 
     bundle = load_bundle(folder)
     console = Console()
-    console.print(f"{bundle.bundle_id} in {bundle.folder}", markup=False, highlight=False)
+    console.print(
+        f"{bundle.bundle_id} in {bundle.folder}", markup=False, highlight=False, soft_wrap=True
+    )
     # Syntax pads lines to the console's width, which is noise in a file or a pipe.
     text = dump_manifest(bundle.manifest)
-    console.print(Syntax(text, "yaml") if console.is_terminal else text, markup=False)
+    console.print(
+        Syntax(text, "yaml") if console.is_terminal else text, markup=False, soft_wrap=True
+    )
     return 0
 
 
@@ -223,5 +227,5 @@ def _add(args: argparse.Namespace) -> int:
     from rich.console import Console
 
     bundle = add_segmenter(args.model, args.out, args.manifest, overwrite=args.overwrite)
-    Console().print(f"{args.out}: made, {bundle.bundle_id}, ran once", markup=False)
+    Console().print(f"{args.out}: made, {bundle.bundle_id}, ran once", markup=False, soft_wrap=True)
     return 0

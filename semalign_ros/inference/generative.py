@@ -21,8 +21,7 @@ from semalign_ros.inference.query import VlmQuery
 from semalign_ros.inference.runtime import Array, OnnxSession, check_image
 from semalign_ros.inference.tokens import load_tokenizer
 from semalign_ros.inference.vlm import make_answer
-from semalign_ros.language import PromptSet
-from semalign_ros.language.scene_text import parse_scene_text
+from semalign_ros.language import PromptSet, parse_scene_text
 from semalign_ros.scene.taxonomy import CLASSES
 from semalign_ros.types import Image, VlmAnswer
 

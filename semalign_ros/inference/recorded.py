@@ -5,7 +5,6 @@ One JSON object a line; docs/bundles.md has the format.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TypeAlias
@@ -16,14 +15,13 @@ from semalign_ros.errors import BundleError, InferenceError, unknown_name
 from semalign_ros.inference.bundle import hash_file
 from semalign_ros.inference.query import VlmQuery
 from semalign_ros.inference.vlm import make_answer
-from semalign_ros.language import PromptSet
-from semalign_ros.language.scene_text import parse_scene_text
+from semalign_ros.language import Answer, PromptSet, Question, parse_answer, parse_scene_text
 from semalign_ros.output import atomic_path
 from semalign_ros.scene.taxonomy import CLASSES
 from semalign_ros.types import Judgment, VlmAnswer
 
 _Key: TypeAlias = tuple[str, int, str, float]
-_LEADING_YES_NO = re.compile(r"\W*(yes|no)\b", re.IGNORECASE)
+_JUDGMENTS = {judgment.value: judgment for judgment in Judgment}
 
 
 class Record(BaseModel):
@@ -100,7 +98,7 @@ class RecordedVlm:
         self.path = Path(path)
         self.prompts = prompts
         self._from_description = protocol == "description"
-        self._asked = {q.id for q in prompts.questions(classes)}
+        self._asked = {q.id: q for q in prompts.questions(classes)}
         self._records = _index(self.path, prompts)
         models = sorted({r.model for r in self._records.values() if r.model})
         self.bundle_id = f"{'+'.join(models) or self.path.stem}@{hash_file(self.path)[:12]}"
@@ -115,23 +113,22 @@ class RecordedVlm:
         for kind, number in (("stamp_ns", query.stamp_ns), ("index", query.index)):
             key = _key(kind, number, query.condition, query.severity)
             record = record or self._records.get(key)
+        where = (
+            f"stamp_ns {query.stamp_ns} or index {query.index}, condition {query.condition!r}, "
+            f"severity {query.severity:g}"
+        )
         if record is None:
-            raise InferenceError(
-                f"{self.path}: no answer for stamp_ns {query.stamp_ns} or index {query.index}, "
-                f"condition {query.condition!r}, severity {query.severity:g}"
-            )
+            raise InferenceError(f"{self.path}: no answer for {where}")
         answers = {
-            question: parse_answer(question, said)
-            for question, said in record.answers.items()
-            if question in self._asked
+            name: read_answer(self._asked[name], said, self.prompts)
+            for name, said in record.answers.items()
+            if name in self._asked
         }
         presence = [q for q in answers if q.startswith("presence/")]
         description = None
         if self._from_description or not presence:
             if record.description is None and self._from_description:
-                raise InferenceError(
-                    f"{self.path}: the record of {record.frame_keys()[0]} has no description"
-                )
+                raise InferenceError(f"{self.path}: no description for {where}")
             if record.description is not None:
                 description = parse_scene_text(record.description)
                 answers = {q: a for q, a in answers.items() if q not in presence}
@@ -147,22 +144,13 @@ class RecordedVlm:
         )
 
 
-def parse_answer(question: str, said: str | bool | None) -> bool | Judgment | None:
-    """Parse what a model said to one question.
-
-    Returns:
-        Yes or no; to a safety prompt also the judgment that the words express, where
-        they do not start with yes or no; None where nothing could be parsed.
-    """
-    from semalign_ros.language import parse_safety, parse_yes_no
-
+def read_answer(question: Question, said: str | bool | None, prompts: PromptSet) -> Answer:
+    """Read one recorded answer: words by the parser's rules, the rest as it stands."""
     if said is None or isinstance(said, bool):
         return said
-    if question.startswith("presence/"):
-        return parse_yes_no(said)
-    if _LEADING_YES_NO.match(said):
-        return parse_yes_no(said)
-    return parse_safety(said)
+    if question.kind == "safety" and said in _JUDGMENTS:
+        return _JUDGMENTS[said]
+    return parse_answer(question, said, prompts)
 
 
 def make_record(query: VlmQuery, answer: VlmAnswer, model: str | None = None) -> Record:

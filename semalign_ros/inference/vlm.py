@@ -8,7 +8,7 @@ from typing import Protocol
 
 from semalign_ros.errors import ConfigError, unknown_name
 from semalign_ros.inference.query import VlmQuery
-from semalign_ros.language import PromptSet, claims_from_answers, judgments_from_answers
+from semalign_ros.language import Answer, PromptSet, claims_from_answers, judgments_from_answers
 from semalign_ros.scene.taxonomy import CLASSES
 from semalign_ros.types import Judgment, SceneClaims, VlmAnswer
 
@@ -69,7 +69,7 @@ def check_protocol(kind: str, protocol: str | None) -> str:
 
 def make_answer(
     prompts: PromptSet,
-    answers: Mapping[str, bool | Judgment | None],
+    answers: Mapping[str, Answer],
     *,
     scores: Mapping[str, float] | None = None,
     description: SceneClaims | None = None,

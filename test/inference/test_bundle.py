@@ -149,7 +149,7 @@ def test_paths_that_are_not_plain_are_refused(
 
 
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(parts=st.lists(st.sampled_from(["..", ".", "a", "", "sub", "/"]), min_size=1, max_size=5))
 def test_no_listed_path_is_read_outside(own_segmenter: Bundle, parts: list[str]) -> None:

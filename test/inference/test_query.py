@@ -66,7 +66,9 @@ def test_specks_and_ignored_pixels_are_not_reported() -> None:
 
 @pytest.mark.parametrize("mode", VLM_INPUTS[1:])
 def test_modes_that_need_a_label_map(frame: Frame, mode: str) -> None:
-    with pytest.raises(ConfigError, match=rf"vlm_input {mode}: frame 7 has no label map; configure"):
+    with pytest.raises(
+        ConfigError, match=rf"vlm_input {mode}: frame 7 has no label map; configure"
+    ):
         compose_query(frame, None, mode)
     with pytest.raises(ImageError, match="the label map is 3x2, the image 16x12") as caught:
         compose_query(frame, np.zeros((2, 3), np.uint8), mode)

@@ -7,7 +7,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
@@ -184,6 +184,7 @@ def test_upsampled_logits_have_a_smooth_border(
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int32, np.int64, np.float32, np.float64])
+@settings(max_examples=25, deadline=None)
 @given(numbers=st.lists(st.integers(-3, 300), min_size=1, max_size=20))
 def test_channel_numbers_of_any_dtype(dtype: type, numbers: list[int]) -> None:
     class_map = ("sky", "ignore", "car")

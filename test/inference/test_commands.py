@@ -1,0 +1,202 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from semalign_ros.cli import main
+from semalign_ros.commands import doctor
+from semalign_ros.commands.doctor import available_memory_mb, check_dds, check_ros
+from semalign_ros.inference.bundle import Bundle, load_bundle
+
+
+def test_list_shows_good_and_bad(
+    tmp_path: Path, own_segmenter: Bundle, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["models", "list", str(tmp_path)]) == 0
+    assert "own" in capsys.readouterr().out
+    own_segmenter.path("segmenter.onnx").write_bytes(b"x")
+    assert main(["models", "list", str(tmp_path)]) == 1
+    assert "segmenter.onnx: has 1 bytes" in " ".join(capsys.readouterr().out.split())
+    assert main(["models", "list", str(tmp_path / "parts")]) == 1
+    assert "no model bundle in it" in capsys.readouterr().err
+
+
+def test_verify_runs_the_model(
+    tmp_path: Path, own_segmenter: Bundle, tiny_clip: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = str(own_segmenter.folder)
+    assert main(["models", "verify", folder]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "ok, segmenter small, 1 files as listed; on cpu" in said
+    # Intact, but its prompts do not fit: found by running it only.
+    clip = tiny_clip.write(tmp_path / "clip", context_length=2)
+    assert main(["models", "verify", str(clip.folder), folder]) == 1
+    said = " ".join(capsys.readouterr().out.split())
+    assert "clip: FAILED" in said
+    assert "ok, segmenter" in said
+
+
+def test_verify_on_a_device_that_is_not_there(
+    own_segmenter: Bundle, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import onnxruntime as ort
+
+    if "CUDAExecutionProvider" in ort.get_available_providers():
+        pytest.skip("this machine has CUDA")
+    assert main(["models", "verify", str(own_segmenter.folder), "--device", "cuda"]) == 1
+    assert "pip install onnxruntime-gpu" in " ".join(capsys.readouterr().out.split())
+
+
+def test_describe_prints_yaml(own_segmenter: Bundle, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["models", "describe", str(own_segmenter.folder)]) == 0
+    title, _, text = capsys.readouterr().out.partition("\n")
+    assert own_segmenter.bundle_id in title
+    assert yaml.safe_load(text)["kind"] == "segmenter"
+
+
+FIELDS = {
+    "name": "thresholds",
+    "net_size": [8, 8],
+    "source": {"checkpoint": "none", "licence": "MIT"},
+    "output": {"confidence": "confidence"},
+}
+
+
+def test_add_makes_a_bundle_that_runs(
+    tmp_path: Path, own_segmenter: Bundle, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fields = tmp_path / "fields.yaml"
+    fields.write_text(yaml.safe_dump(FIELDS))
+    arguments = [
+        "models",
+        "add",
+        str(own_segmenter.path("segmenter.onnx")),
+        str(tmp_path / "new"),
+        "--manifest",
+        str(fields),
+    ]
+    assert main(arguments) == 0
+    assert load_bundle(tmp_path / "new").manifest.name == "thresholds"
+    assert main(arguments) == 1
+    assert "exists already" in capsys.readouterr().err
+    assert main([*arguments, "--overwrite"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"input": {"name": "picture"}}, "no input 'picture'"),
+        ({"input": {"layout": "NCHW"}}, "expected uint8[N, H, W, 3]"),
+        ({"output": {"content": "logits", "layout": "NHWC"}}, "expected [1, H, W, C]"),
+        ({"kind": "contrastive", "output": None}, "output: Extra inputs"),
+        ({"net_size": "big"}, "net_size"),
+    ],
+)
+def test_add_refuses_a_manifest_that_does_not_fit(
+    tmp_path: Path,
+    own_segmenter: Bundle,
+    capsys: pytest.CaptureFixture[str],
+    change: dict[str, Any],
+    message: str,
+) -> None:
+    fields = tmp_path / "fields.yaml"
+    fields.write_text(yaml.safe_dump({**FIELDS, **change}))
+    model = str(own_segmenter.path("segmenter.onnx"))
+    assert main(["models", "add", model, str(tmp_path / "new"), "--manifest", str(fields)]) == 1
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.real
+def test_the_manifest_in_the_docs_makes_a_bundle_of_the_real_model(
+    tmp_path: Path, real_segmenter: Path
+) -> None:
+    page = Path(__file__).resolve().parents[2] / "docs" / "bundles.md"
+    text = page.read_text().split("```yaml\n# deeplab.yaml")[1].split("```")[0]
+    fields = tmp_path / "deeplab.yaml"
+    fields.write_text(text)
+    out = str(tmp_path / "deeplab")
+    assert main(["models", "add", str(real_segmenter), out, "--manifest", str(fields)]) == 0
+
+
+def test_the_recorded_answers_in_the_docs_load(tmp_path: Path) -> None:
+    from semalign_ros.inference import open_vlm
+
+    page = Path(__file__).resolve().parents[2] / "docs" / "bundles.md"
+    path = tmp_path / "answers.jsonl"
+    path.write_text(page.read_text().split("```json\n")[1].split("```")[0])
+    open_vlm(path)
+
+
+# --- doctor ------------------------------------------------------------------------------
+
+
+def test_doctor_passes_where_the_tests_run(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor", "--json"]) == 0
+    found = {c["name"]: c for c in json.loads(capsys.readouterr().out)}
+    assert found["device cpu"]["level"] == "ok"
+    assert found["rclpy"]["level"] in ("ok", "warn")
+    assert all(c["advice"] for c in found.values() if c["level"] in ("warn", "fail"))
+    assert main(["doctor"]) == 0
+    assert "device cpu" in capsys.readouterr().out
+
+
+def test_doctor_without_rclpy_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "_installed", lambda name: name != "rclpy")
+    (check,) = check_ros()
+    assert check.level == "fail"
+    assert "pip install semalign_ros[ros]" in check.advice
+
+
+def test_doctor_reports_an_rclpy_that_does_not_import(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The real fault: rclpy's wheel without its middleware.
+    (tmp_path / "rclpy").mkdir()
+    fault = "raise ImportError('librmw_fastrtps_cpp.so: cannot open shared object file')"
+    (tmp_path / "rclpy" / "__init__.py").write_text(fault)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    (check,) = check_ros()
+    assert check.level == "fail"
+    assert "librmw_fastrtps_cpp.so" in check.found
+    assert "ros-rclpy[fastrtps]" in check.advice
+
+
+def test_doctor_fails_and_does_not_break_without_a_package(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    real = doctor._installed
+    monkeypatch.setattr(doctor, "_installed", lambda name: name != "onnxruntime" and real(name))
+    assert main(["doctor", "--json"]) == 1
+    found = {c["name"]: c for c in json.loads(capsys.readouterr().out)}
+    assert found["packages"]["advice"] == "`pip install onnxruntime`"
+
+
+def test_doctor_names_a_profile_that_is_not_there(tmp_path: Path) -> None:
+    profile = str(tmp_path / "gone.xml")
+    found = {c.name: c for c in check_dds({"FASTDDS_DEFAULT_PROFILES_FILE": profile})}
+    assert found["FASTDDS_DEFAULT_PROFILES_FILE"].level == "warn"
+    assert "gone.xml: no such file" in found["FASTDDS_DEFAULT_PROFILES_FILE"].found
+
+
+def test_available_memory(tmp_path: Path) -> None:
+    path = tmp_path / "meminfo"
+    path.write_text("MemTotal:  8000000 kB\nMemAvailable:    2000000 kB\n")
+    assert available_memory_mb(path) == 2048.0
+    assert available_memory_mb(tmp_path / "gone") is None
+
+
+def test_the_vehicle_path_imports_no_torch_transformers_or_ros() -> None:
+    code = (
+        "import sys, semalign_ros.inference, semalign_ros.commands.models, "
+        "semalign_ros.commands.doctor; "
+        "print([m for m in ('torch', 'transformers', 'rclpy') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
