@@ -26,7 +26,9 @@ _Grid = tuple[list[str], list[tuple[str, list[str]]]]
 
 
 def write_tables(summary: Summary, folder: Path | str) -> None:
-    """Write ``language.csv`` and ``segmentation.csv`` into a result folder."""
+    """Write ``language.csv``, ``segmentation.csv`` and ``tables.md`` into a result folder."""
+    with atomic_path(Path(folder) / "tables.md", overwrite=True) as partial:
+        partial.write_text(markdown(summary), "utf-8")
     for name, rows in (
         ("language", [figures.language_cells(r) for r in summary.language]),
         ("segmentation", [figures.segmentation_cells(r) for r in summary.segmentation]),
@@ -108,6 +110,20 @@ def paper_tables(summary: Summary) -> list[tuple[str, str, _Grid]]:
             cells[key] = figures.with_interval(getattr(r, name)) + star
         tables.append((title, text, _grid(heads, cells)))
     return tables
+
+
+def markdown(summary: Summary) -> str:
+    """The paper's tables for a page of documentation, conditions down, models across."""
+    parts = []
+    for title, text, (heads, rows) in paper_tables(summary):
+        names = [name for name, _ in rows]
+        lines = [f"| {title} | {' | '.join(names)} |", f"|---|{'---|' * len(names)}"]
+        lines += [
+            f"| {head} | {' | '.join(cells[i] for _, cells in rows)} |"
+            for i, head in enumerate(heads)
+        ]
+        parts.append(f"{title}: {text}\n\n" + "\n".join(lines) + "\n")
+    return "\n".join(parts)
 
 
 def further_measures(rows: Sequence[LanguageSummary]) -> _Grid:
