@@ -3,7 +3,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
@@ -17,6 +17,7 @@ def test_whole_odd_lengths_are_the_papers_boxes(length: int) -> None:
     assert box_taps(length, 1.0) == pytest.approx(np.full(length, 1 / length), abs=1e-12)
 
 
+@settings(deadline=None)
 @given(st.floats(1, 301), st.floats(0.05, 2))
 def test_taps_have_the_variance_of_the_scaled_box(length: float, scale: float) -> None:
     taps = box_taps(length, scale)
@@ -35,6 +36,7 @@ def test_a_short_blur_of_a_small_image_is_a_weak_three_tap_filter() -> None:
     assert 0.01 < taps[0] < 0.1
 
 
+@settings(deadline=None)
 @given(st.floats(1, 120), st.floats(-90, 90), st.sampled_from([0.125, 0.5, 1.0]))
 def test_line_kernels_are_centred_and_keep_brightness(
     length: float, angle: float, scale: float

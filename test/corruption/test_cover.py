@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from semalign_ros.corruption import get_corruption
@@ -15,6 +15,7 @@ from semalign_ros.types import Frame
 OP = get_corruption("occlusion")
 
 
+@settings(deadline=None)
 @given(
     height=st.integers(1, 1200),
     width=st.integers(1, 2048),
@@ -42,6 +43,7 @@ def test_ladder_has_the_areas_of_the_paper(frame: Frame, severity: int, share: f
     assert hidden.mean() == pytest.approx(share, rel=0.005)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 50), st.floats(0.1, 5), st.booleans(), st.integers(0, 5))
 def test_hidden_is_exactly_what_changes(
     index: int, severity: float, persistent: bool, seed: int

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from semalign_ros.corruption.parameters import (
@@ -28,6 +28,7 @@ def test_ladder_is_interpolated(severity: float, value: float) -> None:
     assert LENGTH.at(severity) == pytest.approx(value)
 
 
+@settings(deadline=None)
 @given(st.floats(0, 5), st.floats(0, 5))
 def test_ladder_is_monotone(a: float, b: float) -> None:
     low, high = sorted((a, b))

@@ -58,7 +58,7 @@ def frames(draw: st.DrawFn) -> Frame:
 
 @ALL
 @given(frame=frames())
-@settings(max_examples=5)
+@settings(deadline=None, max_examples=5)
 def test_severity_zero_is_the_frame_itself(name: str, frame: Frame) -> None:
     op = get_corruption(name)
     assert op.apply(frame, 0) is frame
