@@ -77,8 +77,9 @@ class Judged:
         clean: Observation of the frame as it came.
         degraded: Observation under the condition; the same object for ``clean``.
         reference_labels: u8[H, W] that the reference was derived from.
-        confusion: i64[19, 19], rows reference, columns the label map of the degraded
-            branch; None where no label map was perceived.
+        confusion: i64[19, 20], rows reference, columns the label map of the degraded
+            branch, the last one pixels that it leaves without a class; None where no label
+            map was perceived.
     """
 
     verdict: FrameVerdict
@@ -254,7 +255,7 @@ def _reference(labels: Labels, rule: ReferenceRule, safety: Judgment | None) -> 
 
 
 def _confusion(labels: Labels | None, reference: Labels) -> NDArray[np.int64] | None:
-    return None if labels is None else confusion_matrix(labels, reference)
+    return None if labels is None else confusion_matrix(labels, reference, void_column=True)
 
 
 def _quality(
