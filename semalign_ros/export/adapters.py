@@ -23,9 +23,7 @@ class Pixels(nn.Module):
     mean: Tensor
     gain: Tensor
 
-    def __init__(
-        self, size: tuple[int, int], mean: Sequence[float], std: Sequence[float]
-    ) -> None:
+    def __init__(self, size: tuple[int, int], mean: Sequence[float], std: Sequence[float]) -> None:
         super().__init__()
         self.size = size
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1) * 255)

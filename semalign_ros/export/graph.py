@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import io
 import itertools
 import logging
@@ -10,6 +11,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -34,7 +36,7 @@ def export_graph(
     module: nn.Module,
     inputs: Mapping[str, Tensor],
     outputs: Sequence[str],
-    dynamic: Mapping[str, Mapping[int, str]],
+    dynamic: Mapping[str, Mapping[int, str | None]],
     path: Path,
 ) -> None:
     """Export a module.
@@ -44,15 +46,23 @@ def export_graph(
         inputs: Example by name; a dimension in `dynamic` should be 2 or more.
         outputs: Names of the outputs.
         dynamic: Name of each free dimension, by input and axis. Dimensions of one name
-            are equal.
+            are equal; None leaves the relation to the others to torch.
         path: The ``.onnx`` file to write.
 
     Raises:
         BundleError: torch cannot express the module in ONNX.
     """
-    named = {name for axes in dynamic.values() for name in axes.values()}
+    named = {name for axes in dynamic.values() for name in axes.values() if name}
     dims = {name: torch.export.Dim(name, min=1, max=1 << 16) for name in named}
-    shapes = tuple({a: dims[n] for a, n in dynamic.get(key, {}).items()} for key in inputs)
+    auto = torch.export.Dim.AUTO
+    shapes: list[Any] = [
+        {a: dims[n] if n else auto for a, n in dynamic.get(key, {}).items()} for key in inputs
+    ]
+    # torch wants the shapes of `*past` as one nested entry.
+    kinds = [p.kind for p in inspect.signature(module.forward).parameters.values()]
+    if inspect.Parameter.VAR_POSITIONAL in kinds:
+        fixed = kinds.index(inspect.Parameter.VAR_POSITIONAL)
+        shapes = [*shapes[:fixed], tuple(shapes[fixed:])]
     try:
         with _quiet(), torch.no_grad():
             program = torch.onnx.export(
@@ -62,10 +72,11 @@ def export_graph(
                 opset_version=OPSET,
                 input_names=list(inputs),
                 output_names=list(outputs),
-                dynamic_shapes=shapes,
+                dynamic_shapes=tuple(shapes),
             )
     except Exception as error:  # torch raises many types; all mean that the module has no graph
-        reason = str(error).strip().splitlines() or [type(error).__name__]
+        cause = error.__cause__ or error
+        reason = str(cause).strip().splitlines() or [type(cause).__name__]
         raise BundleError(
             f"{type(module).__name__} cannot be exported to ONNX: {reason[0]}"
         ) from error

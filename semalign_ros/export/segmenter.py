@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,8 +21,8 @@ from semalign_ros.export.graph import (
     store_half,
     tool_versions,
 )
+from semalign_ros.export.options import ExportOptions
 from semalign_ros.export.parity import (
-    Tolerance,
     largest_differences,
     require_parity,
     sample_frames,
@@ -33,10 +33,8 @@ from semalign_ros.inference.manifest import (
     Normalisation,
     SegmenterManifest,
     SegmenterOutput,
-    Source,
 )
 from semalign_ros.scene.taxonomy import CLASSES
-from semalign_ros.types import Image
 
 _OUTPUTS = ("labels", "confidence")
 
@@ -123,33 +121,15 @@ def class_map(id2label: Mapping[int, str]) -> tuple[str, ...]:
 
 
 def export_segmenter(
-    folder: Path,
-    out: Path,
-    *,
-    name: str,
-    source: Source,
-    size: tuple[int, int] | None = None,
-    half_weights: bool = False,
-    tolerance: Tolerance | None = None,
-    frames: Sequence[Image] = (),
-    metrics: Mapping[str, object] | None = None,
-    notes: Sequence[str] = (),
-    overwrite: bool = False,
+    folder: Path, out: Path, options: ExportOptions, *, size: tuple[int, int] | None = None
 ) -> Bundle:
     """Export a segmentation checkpoint.
 
     Args:
         folder: ``config.json``, weights and ``preprocessor_config.json``.
         out: Bundle to write.
-        name: Of the bundle.
-        source: Origin and licence.
+        options: Name, licence, precision, parity.
         size: Net size, height and width; None for the checkpoint's.
-        half_weights: Store weights as float16 (rounded before the parity check).
-        tolerance: What may differ from torch.
-        frames: u8[H, W, 3] to check on; none for made-up ones.
-        metrics: Measured figures for the manifest.
-        notes: What users must know.
-        overwrite: Replace `out`.
 
     Raises:
         BundleError: The checkpoint cannot be read or exported, or the graph differs.
@@ -158,7 +138,7 @@ def export_segmenter(
     prepared = read_preprocessing(folder, size)
     model = load_checkpoint(folder)
     channels = class_map({int(k): str(v) for k, v in model.config.id2label.items()})  # type: ignore
-    if half_weights:
+    if options.half_weights:
         round_to_half(fold_batch_norms(model))
     pixels = Pixels(prepared.size, prepared.mean, prepared.std)
     module = LabelsAndConfidence(pixels, LogitsOnly(model)).eval()
@@ -167,24 +147,23 @@ def export_segmenter(
         example = torch.zeros(2, 96, 160, 3, dtype=torch.uint8)
         axes = {0: "batch", 1: "height", 2: "width"}
         export_graph(module, {"image": example}, _OUTPUTS, {"image": axes}, graph)
-        if half_weights:
+        if options.half_weights:
             store_half(graph)
-        feeds = [{"image": np.asarray(f)[None]} for f in frames or sample_frames()]
+        feeds = [{"image": np.asarray(f)[None]} for f in options.frames or sample_frames()]
         differences = largest_differences(module, graph, feeds, _OUTPUTS)
-        require_parity(differences, tolerance or Tolerance(), ("labels",))
+        require_parity(differences, options.tolerance, ("labels",))
         manifest = SegmenterManifest(
-            name=name,
-            source=source,
+            name=options.name,
+            source=options.source,
             tools=tool_versions(),
-            precision="float16-weights" if half_weights else "float32",
+            precision=options.precision,
             net_size=prepared.size,
             normalisation=Normalisation(scale=1 / 255, mean=prepared.mean, std=prepared.std),
             output=SegmenterOutput(confidence="confidence"),
             class_map=channels,
-            metrics={"parity": differences, **(metrics or {})},  # type: ignore[dict-item]
-            notes=tuple(notes),
+            metrics={"parity": differences},  # type: ignore[dict-item]
         )
-        return write_bundle(out, manifest, {"segmenter.onnx": graph}, overwrite=overwrite)
+        return write_bundle(out, manifest, {"segmenter.onnx": graph}, overwrite=options.overwrite)
 
 
 def load_checkpoint(folder: Path) -> nn.Module:

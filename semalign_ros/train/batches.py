@@ -83,7 +83,7 @@ class Prefetch(Generic[T]):
                 if self._cancelled.is_set():
                     return
                 self._queue.put(self._make(step))
-        except BaseException as error:  # noqa: BLE001 - handed to the caller, who raises it
+        except BaseException as error:
             self._queue.put(error)
 
     def __iter__(self) -> Iterator[T]:

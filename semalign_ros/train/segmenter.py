@@ -93,9 +93,7 @@ def segmentation_scores(
         "mean_iou": float(mean_iou(confusion)),
         "pixel_accuracy": float(np.trace(confusion)) / total,
     }
-    scores |= {
-        f"iou/{name}": float(v) for name, v in zip(CLASSES, iou, strict=True) if v == v
-    }
+    scores |= {f"iou/{name}": float(v) for name, v in zip(CLASSES, iou, strict=True) if v == v}
     return scores
 
 

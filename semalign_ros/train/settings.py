@@ -95,6 +95,65 @@ class SegmenterSettings(_Settings):
     augment: AugmentSettings = AugmentSettings()
 
 
+class ContrastiveSettings(_Settings):
+    """A CLIP-style dual encoder on the frozen tower.
+
+    Args:
+        hidden: Width of the text tower and of the image encoder.
+        heads: Attention heads.
+        text_layers: Layers of the text tower.
+        queries: Learnt queries of the attention pooling.
+        embedding: Width of the joint space.
+        context_length: Most tokens of a text.
+        dropout: Of the image encoder.
+        caption_weight: Weight of the contrastive loss on whole sentences.
+        presence_shift: How far the decision moves from the likeliest answer (0) to the
+            one that treats present and absent alike (1); see `logit_shift`.
+        stage: The schedule.
+    """
+
+    hidden: int = Field(ge=16)
+    heads: int = Field(ge=1)
+    text_layers: int = Field(ge=1)
+    queries: int = Field(ge=1)
+    embedding: int = Field(ge=8)
+    context_length: int = Field(default=96, ge=16)
+    dropout: float = Field(default=0.1, ge=0, lt=1)
+    caption_weight: float = Field(default=0.2, ge=0)
+    presence_shift: float = Field(default=0.5, ge=0, le=1)
+    stage: StageSettings
+
+
+class GenerativeSettings(_Settings):
+    """A LLaVA-style model on the frozen tower.
+
+    Args:
+        hidden: Width of the language model.
+        intermediate: Width of its feed-forward layers.
+        layers: Their number.
+        heads: Attention heads.
+        kv_heads: Key and value heads.
+        dropout: Of the projector.
+        questions: Presence questions an image and step.
+        description_weight: Weight of the loss on descriptions.
+        scene_text: Share of the samples that carry a sentence of the perception system.
+        presence_shift: See :class:`ContrastiveSettings`.
+        stage: The schedule.
+    """
+
+    hidden: int = Field(ge=16)
+    intermediate: int = Field(ge=16)
+    layers: int = Field(ge=1)
+    heads: int = Field(ge=1)
+    kv_heads: int = Field(ge=1)
+    dropout: float = Field(default=0.1, ge=0, lt=1)
+    questions: int = Field(default=6, ge=1, le=19)
+    description_weight: float = Field(default=0.3, ge=0)
+    scene_text: float = Field(default=0.25, ge=0, le=1)
+    presence_shift: float = Field(default=0.5, ge=0, le=1)
+    stage: StageSettings
+
+
 class TrainSettings(_Settings):
     """The settings of all stages.
 
@@ -102,11 +161,20 @@ class TrainSettings(_Settings):
         seed: Keys the weights and every random draw.
         threads: Threads of torch.
         segmenter: First stage.
+        views: Changed copies of each frame whose image tokens the language models see,
+            besides the frame itself and its overlay or mask.
+        vocabulary: Tokens of the language models at most.
+        contrastive: Second stage.
+        generative: Third stage.
     """
 
     seed: int = Field(default=0, ge=0)
     threads: int = Field(default=2, ge=1)
     segmenter: SegmenterSettings
+    views: int = Field(default=3, ge=0)
+    vocabulary: int = Field(default=768, ge=512)
+    contrastive: ContrastiveSettings
+    generative: GenerativeSettings
 
 
 def load_settings(path: Path) -> TrainSettings:

@@ -1,0 +1,158 @@
+"""`semalign train`: the small segmenter and language models, from labelled frames."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+HELP = "train a segmenter and two vision-language models on data in the Cityscapes layout"
+EXAMPLE = (
+    "semalign train --data /data/cityscapes --data out/scenes=0.5 --work out/train "
+    "--out out/models --licence 'non-commercial use only (Cityscapes terms)'"
+)
+_STAGES = ("segmenter", "contrastive", "generative")
+
+
+def _positive(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < 1e6:
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected a number above 0")
+    return value
+
+
+def _source(text: str) -> tuple[Path, float]:
+    root, mark, weight = text.rpartition("=")
+    return (Path(root), _positive(weight)) if mark else (Path(text), 1.0)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument(
+        "--data",
+        action="append",
+        required=True,
+        type=_source,
+        metavar="ROOT[=WEIGHT]",
+        help="data set in the Cityscapes layout, and how often its frames are drawn relative to "
+        "the others (default 1); may be repeated",
+    )
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="folder that gets the bundles"
+    )
+    parser.add_argument(
+        "--work",
+        type=Path,
+        metavar="DIR",
+        help="checkpoints; the same folder again goes on with an interrupted run "
+        "(default: OUT/.train)",
+    )
+    parser.add_argument(
+        "--size", default="small", help="settings in config/train, or a file (default small)"
+    )
+    parser.add_argument("--seed", type=int, help="instead of the one in the settings")
+    parser.add_argument(
+        "--epochs",
+        type=_positive,
+        help="passes of the segmenter over the frames; the other stages change alike",
+    )
+    parser.add_argument(
+        "--stage",
+        action="append",
+        choices=_STAGES,
+        help="only this stage; may be repeated (default: all)",
+    )
+    parser.add_argument("--threads", type=int, help="threads of torch, instead of the settings'")
+    parser.add_argument("--limit", type=int, metavar="N", help="use N frames of each split at most")
+    parser.add_argument(
+        "--licence",
+        default="unstated; the terms of the training data decide",
+        help="licence of the models, written into the bundles",
+    )
+    parser.add_argument("--licence-note", help="what users must know beside it")
+    parser.add_argument("--overwrite", action="store_true", help="replace bundles in OUT")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Train, export, measure and print the figures."""
+    from semalign_ros.commands.export import require_torch
+
+    require_torch()
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from semalign_ros.errors import ConfigError, OutputError
+    from semalign_ros.resources import find_resource
+    from semalign_ros.train.datasets import find_samples
+    from semalign_ros.train.loop import Progress as Step
+    from semalign_ros.train.pipeline import DataSource, Plan, run_plan, scaled
+    from semalign_ros.train.settings import load_settings
+
+    settings = load_settings(find_resource(args.size, "config/train"))
+    changes = {k: getattr(args, k) for k in ("seed", "threads") if getattr(args, k) is not None}
+    bad = [f"--{k} {v}" for k, v in changes.items() if v < (k == "threads")]
+    if bad or (args.limit is not None and args.limit < 1):
+        raise ConfigError(f"{', '.join(bad) or f'--limit {args.limit}'}: too small")
+    settings = settings.model_copy(update=changes)
+    sources = [DataSource(_name(root), root, weight) for root, weight in args.data]
+    if len({s.name for s in sources}) < len(sources):
+        raise ConfigError(
+            f"--data: folders need different names, found {', '.join(s.name for s in sources)}"
+        )
+    counts = [len(find_samples(s.root, "train")) for s in sources]
+    frames = sum(min(n, args.limit or n) for n in counts)
+    if args.epochs is not None:
+        stage = settings.segmenter.stage
+        settings = scaled(settings, args.epochs * frames / (stage.batch * stage.steps))
+    stages = tuple(s for s in _STAGES if s in (args.stage or _STAGES))
+    for name in stages:
+        target = args.out / f"street_{name}"
+        if target.exists() and not args.overwrite:
+            raise OutputError(f"{target}: exists already; choose another --out or --overwrite")
+    plan = Plan(
+        sources=sources,
+        work=args.work or args.out / ".train",
+        out=args.out,
+        settings=settings,
+        licence=args.licence,
+        licence_note=args.licence_note,
+        stages=stages,
+        limit=args.limit,
+        overwrite=args.overwrite,
+    )
+    columns = (
+        TextColumn("{task.description:24}"),
+        BarColumn(),
+        TextColumn("{task.completed:.0f}/{task.total:.0f}"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[figures]}"),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        tasks: dict[str, object] = {}
+
+        def show(what: str, done: int, of: int, figures: str = "") -> None:
+            if what not in tasks:
+                tasks[what] = progress.add_task(what, total=of, figures="")
+            progress.update(tasks[what], completed=done, total=of, figures=figures)  # type: ignore[arg-type]
+
+        def report(step: Step) -> None:
+            show(step.stage, step.step, step.steps, _figures(step.loss, dict(step.scores)))
+
+        bundles = run_plan(plan, report, show)
+    for name, bundle in bundles.items():
+        print(f"{name}: {bundle.folder} ({bundle.bundle_id})")
+        for part, scores in dict(bundle.manifest.metrics.get("held_out") or {}).items():  # type: ignore[arg-type]
+            print(f"  {part}: {_figures(None, scores)}")  # type: ignore[arg-type]
+
+
+def _name(root: Path) -> str:
+    return root.resolve().name
+
+
+def _figures(loss: float | None, scores: dict[str, float]) -> str:
+    shown = [] if loss is None else [f"loss {loss:.3f}"]
+    wanted = ("mean_iou", "presence_balanced_accuracy", "presence_f1", "safety_balanced_accuracy")
+    shown += [f"{k} {v:.3f}" for k, v in scores.items() if k.rpartition("/")[2] in wanted]
+    return "  ".join(shown)

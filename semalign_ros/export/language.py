@@ -1,0 +1,270 @@
+"""Modules that make the trained language models our graphs, and their bundles."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from transformers import DynamicCache, PreTrainedModel
+
+from semalign_ros.export.adapters import Pixels
+from semalign_ros.export.graph import export_graph, store_half
+from semalign_ros.export.parity import (
+    Tolerance,
+    largest_differences,
+    require_parity,
+    sample_frames,
+)
+from semalign_ros.types import Image
+
+_T = TypeVar("_T")
+
+
+class ImageScores(nn.Module):
+    """Image side of a dual encoder with the scoring.
+
+    u8[N, H, W, 3], text embeddings f32[K, D] -> logits f32[N, K].
+
+    Args:
+        pixels: First step.
+        encoder: Pixels to image embeddings f32[N, D] of length 1.
+        scale: Factor on the similarities.
+        bias: Added to them.
+    """
+
+    scale: Tensor
+    bias: Tensor
+
+    def __init__(self, pixels: Pixels, encoder: nn.Module, scale: float, bias: float = 0.0) -> None:
+        super().__init__()
+        self.pixels, self.encoder = pixels, encoder
+        self.register_buffer("scale", torch.tensor(scale))
+        self.register_buffer("bias", torch.tensor(bias))
+
+    def forward(self, image: Tensor, text_embeds: Tensor) -> Tensor:
+        """Score every image with every text."""
+        embeds: Tensor = self.encoder(self.pixels(image))
+        return self.scale * embeds @ text_embeds.T + self.bias
+
+
+class ImageFeatures(nn.Module):
+    """Image side of a generative model: u8[1, H, W, 3] -> image_features f32[1, T, D].
+
+    Args:
+        pixels: First step.
+        encoder: Pixels to features, tower and projector.
+    """
+
+    def __init__(self, pixels: Pixels, encoder: nn.Module) -> None:
+        super().__init__()
+        self.pixels, self.encoder = pixels, encoder
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Return the features."""
+        features: Tensor = self.encoder(self.pixels(image))
+        return features
+
+
+class CachedDecoder(nn.Module):
+    """A decoder with its KV cache as plain tensors, one graph for prefill and decode.
+
+    Args:
+        language: A causal language model whose layers all attend in full.
+    """
+
+    def __init__(self, language: PreTrainedModel) -> None:
+        super().__init__()
+        self.language = language
+
+    def forward(
+        self, inputs_embeds: Tensor, attention_mask: Tensor, position_ids: Tensor, *past: Tensor
+    ) -> tuple[Tensor, ...]:
+        """Read S tokens after P cached ones.
+
+        Args:
+            inputs_embeds: f32[B, S, D].
+            attention_mask: i64[B, P + S], 0 for padding.
+            position_ids: i64[B, S].
+            *past: Key and value of each layer, f32[B, heads, P, head_dim].
+
+        Returns:
+            Logits of the last position f32[B, 1, V], then the keys and values of all.
+        """
+        pairs = [(past[i], past[i + 1]) for i in range(0, len(past), 2)]
+        cache = DynamicCache(pairs)
+        length, count = past[0].shape[2], inputs_embeds.shape[1]
+        row = torch.arange(count).unsqueeze(1) + length
+        column = torch.arange(attention_mask.shape[1]).unsqueeze(0)
+        # A padded position sees itself, so that its softmax is defined; nobody reads it.
+        seen = (column <= row) & (attention_mask[:, None, None, :] != 0) | (column == row)
+        out = self.language.model(
+            inputs_embeds=inputs_embeds,
+            attention_mask=seen,
+            position_ids=position_ids,
+            past_key_values=cache,
+            use_cache=True,
+        )
+        logits = self.language.lm_head(out.last_hidden_state[:, -1:])
+        present = [t for layer in out.past_key_values.layers for t in (layer.keys, layer.values)]
+        return (logits, *present)
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """One graph to export and check.
+
+    Args:
+        module: What it computes.
+        inputs: Example by name.
+        outputs: Names.
+        dynamic: Free dimensions, see :func:`semalign_ros.export.graph.export_graph`.
+        feeds: Inputs to compare on.
+    """
+
+    module: nn.Module
+    inputs: Mapping[str, Tensor]
+    outputs: Sequence[str]
+    dynamic: Mapping[str, Mapping[int, str | None]]
+    feeds: Sequence[Mapping[str, NDArray[np.generic]]]
+
+
+def export_checked(
+    graphs: Mapping[str, Graph],
+    half_weights: bool,
+    tolerance: Tolerance,
+    use: Callable[[dict[str, Path], dict[str, float]], _T],
+) -> _T:
+    """Export graphs, check each against its module, and hand them on.
+
+    Args:
+        graphs: By file stem.
+        half_weights: Store weights that float16 holds as float16.
+        tolerance: What may differ.
+        use: Called with the files by stem and the differences by output, while the files exist.
+
+    Raises:
+        BundleError: A module cannot be exported, or its graph differs too much.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        files: dict[str, Path] = {}
+        differences: dict[str, float] = {}
+        for name, graph in graphs.items():
+            files[name] = Path(scratch) / f"{name}.onnx"
+            export_graph(graph.module, graph.inputs, graph.outputs, graph.dynamic, files[name])
+            if half_weights:
+                store_half(files[name])
+            found = largest_differences(graph.module, files[name], graph.feeds, graph.outputs)
+            require_parity(found, tolerance)
+            differences |= {f"{name}/{output}": value for output, value in found.items()}
+        return use(files, differences)
+
+
+def image_scores_graph(module: ImageScores, width: int, frames: Sequence[Image] = ()) -> Graph:
+    """Describe ``vision.onnx`` of a dual encoder with text embeddings of `width`."""
+    texts = np.asarray(_random((3, width)) / np.sqrt(width), np.float32)
+    return Graph(
+        module,
+        {
+            "image": torch.zeros(2, 96, 160, 3, dtype=torch.uint8),
+            "text_embeds": torch.from_numpy(texts),
+        },
+        ("logits",),
+        {"image": {0: "batch", 1: "height", 2: "width"}, "text_embeds": {0: "texts"}},
+        [{"image": f[None], "text_embeds": texts} for f in frames or sample_frames()],
+    )
+
+
+def text_graph(module: nn.Module, vocab: int, eos: int, length: int) -> Graph:
+    """Describe ``text.onnx``: input_ids, attention_mask i64[K, L] -> text_embeds f32[K, D]."""
+    feeds = []
+    for count, width in ((2, length), (3, max(2, length // 3)), (1, 4)):
+        ids = np.asarray(_integers((count, width), eos + 1, vocab))
+        mask = np.ones_like(ids)
+        for row in range(count):
+            end = width - row - 1 if width > row + 1 else width - 1
+            ids[row, end] = eos
+            ids[row, end + 1 :] = 0
+            mask[row, end + 1 :] = 0
+        feeds.append({"input_ids": ids, "attention_mask": mask})
+    axes = {0: "texts", 1: "tokens"}
+    return Graph(
+        module,
+        {name: torch.from_numpy(value) for name, value in feeds[1].items()},
+        ("text_embeds",),
+        {"input_ids": axes, "attention_mask": axes},
+        feeds,
+    )
+
+
+def image_features_graph(module: ImageFeatures, frames: Sequence[Image] = ()) -> Graph:
+    """Describe ``vision.onnx`` of a generative model."""
+    return Graph(
+        module,
+        {"image": torch.zeros(1, 96, 160, 3, dtype=torch.uint8)},
+        ("image_features",),
+        {"image": {1: "height", 2: "width"}},
+        [{"image": f[None]} for f in frames or sample_frames()],
+    )
+
+
+def embedding_graph(table: nn.Module, vocab: int) -> Graph:
+    """Describe ``embed_tokens.onnx``: input_ids i64[B, S] -> inputs_embeds f32[B, S, D]."""
+    ids = np.asarray(_integers((2, 7), 0, vocab))
+    return Graph(
+        table,
+        {"input_ids": torch.from_numpy(ids)},
+        ("inputs_embeds",),
+        {"input_ids": {0: "batch", 1: "sequence"}},
+        [{"input_ids": ids}],
+    )
+
+
+def decoder_graph(module: CachedDecoder) -> Graph:
+    """Describe ``decoder.onnx``; checked on a prefill and on left-padded rows after it."""
+    config = module.language.config
+    layers, heads = config.num_hidden_layers, config.num_key_value_heads
+    width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    names = [f"{i}.{part}" for i in range(layers) for part in ("key", "value")]
+    past_names = [f"past_key_values.{n}" for n in names]
+
+    def feed(batch: int, past: int, new: int, padded: int) -> dict[str, NDArray[np.generic]]:
+        mask = np.ones((batch, past + new), np.int64)
+        mask[0, past : past + padded] = 0
+        steps = past + np.maximum(np.arange(new) - np.array([[padded]] + [[0]] * (batch - 1)), 0)
+        shape = (batch, heads, past, width)
+        cache = {n: np.asarray(_random(shape), np.float32) for n in past_names}
+        embeds = np.asarray(_random((batch, new, config.hidden_size)), np.float32)
+        return {
+            "inputs_embeds": embeds,
+            "attention_mask": mask,
+            "position_ids": steps.astype(np.int64),
+            **cache,
+        }
+
+    return Graph(
+        module,
+        {name: torch.from_numpy(v) for name, v in feed(2, 5, 3, 0).items()},
+        ("logits", *(f"present.{n}" for n in names)),
+        {
+            "inputs_embeds": {0: "batch", 1: "sequence"},
+            "attention_mask": {0: "batch", 1: None},  # past + sequence
+            "position_ids": {0: "batch", 1: "sequence"},
+            **{n: {0: "batch", 2: "past"} for n in past_names},
+        },
+        [feed(1, 0, 9, 0), feed(3, 9, 6, 2), feed(1, 12, 1, 0)],
+    )
+
+
+def _random(shape: tuple[int, ...]) -> NDArray[np.float64]:
+    return np.random.Generator(np.random.Philox(key=[0, 1])).standard_normal(shape)
+
+
+def _integers(shape: tuple[int, ...], low: int, high: int) -> NDArray[np.int64]:
+    return np.random.Generator(np.random.Philox(key=[0, 2])).integers(low, high, shape)

@@ -1,0 +1,37 @@
+"""What every export may be told."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from semalign_ros.export.parity import Tolerance
+from semalign_ros.inference.manifest import Source
+from semalign_ros.types import Image
+
+
+@dataclass(frozen=True, slots=True)
+class ExportOptions:
+    """Options that all kinds share.
+
+    Args:
+        name: Of the bundle.
+        source: Origin and licence.
+        half_weights: Store weights as float16, rounded before the parity check.
+        tolerance: What may differ from torch.
+        frames: u8[H, W, 3] to check on; none for made-up ones.
+        overwrite: Replace an existing bundle.
+    """
+
+    name: str
+    source: Source
+    half_weights: bool = False
+    tolerance: Tolerance = field(default_factory=Tolerance)
+    frames: Sequence[Image] = ()
+    overwrite: bool = False
+
+    @property
+    def precision(self) -> Literal["float32", "float16-weights"]:
+        """As the manifest says it."""
+        return "float16-weights" if self.half_weights else "float32"

@@ -1,0 +1,184 @@
+"""The two language models: a dual encoder and a generative one on one frozen vision tower.
+
+Both see an image as tokens: a grid of cells and one summary of the whole image,
+each holding pooled features and class evidence of the segmenter trained before.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from transformers import (
+    CLIPTextConfig,
+    CLIPTextModelWithProjection,
+    LlamaConfig,
+    LlamaForCausalLM,
+    UperNetForSemanticSegmentation,
+)
+
+from semalign_ros.scene.taxonomy import NUM_CLASSES
+from semalign_ros.train.settings import ContrastiveSettings, GenerativeSettings
+
+GRID = 8
+"""Cells along each side of the image."""
+IMAGE_TOKENS = GRID * GRID + 1
+_SUB = 2  # class shares inside a cell are kept for SUB x SUB parts
+
+
+class Tower(nn.Module):
+    """The segmenter's network up to image tokens.
+
+    f32[N, 3, S, S] -> f32[N, 65, F]: the cells row by row, then the whole image.
+
+    Args:
+        segmenter: Trained; becomes part of this module.
+    """
+
+    def __init__(self, segmenter: UperNetForSemanticSegmentation) -> None:
+        super().__init__()
+        self.backbone = segmenter.backbone
+        self.decode_head = segmenter.decode_head
+        self.classifier = segmenter.decode_head.classifier
+        self.decode_head.classifier = nn.Identity()
+        self.width = 2 * self.decode_head.channels + (_SUB * _SUB + 2) * NUM_CLASSES
+
+    def forward(self, pixel_values: Tensor) -> Tensor:
+        """Return the image tokens."""
+        maps = self.backbone.forward_with_filtered_kwargs(pixel_values).feature_maps
+        features = self.decode_head(maps)
+        shares = self.classifier(features).softmax(dim=1)
+        cell = features.shape[2] // GRID
+        cells = self._pool(features, shares, cell)
+        whole = self._pool(features, shares, features.shape[2] // _SUB, whole=True)
+        return torch.cat([cells.flatten(2), whole.flatten(2)], dim=2).transpose(1, 2)
+
+    @staticmethod
+    def _pool(features: Tensor, shares: Tensor, cell: int, *, whole: bool = False) -> Tensor:
+        part = cell if whole else cell // _SUB
+        cell = cell * _SUB if whole else cell
+        fine = nn.functional.avg_pool2d(shares, part)
+        mean = nn.functional.avg_pool2d(fine, _SUB)
+        return torch.cat(
+            [
+                nn.functional.avg_pool2d(features, cell),
+                nn.functional.max_pool2d(features, cell),
+                nn.functional.pixel_unshuffle(fine, _SUB),
+                # Presence is a matter of area shares from 0.0005 on: the logarithm spreads them.
+                (mean + 1e-4).log() / 4 + 1,
+                nn.functional.max_pool2d(shares, cell),
+            ],
+            dim=1,
+        )
+
+
+class ImageEncoder(nn.Module):
+    """Image tokens to one embedding: a transformer layer, then learnt attention pooling.
+
+    f32[N, 65, F] -> f32[N, D], of length 1.
+    """
+
+    def __init__(self, width: int, settings: ContrastiveSettings) -> None:
+        super().__init__()
+        d = settings.hidden
+        self.norm = nn.BatchNorm1d(width)
+        self.project = nn.Linear(width, d)
+        self.position = nn.Parameter(torch.randn(IMAGE_TOKENS, d) * 0.02)
+        self.layer = nn.TransformerEncoderLayer(
+            d, settings.heads, 2 * d, settings.dropout, "gelu", batch_first=True, norm_first=True
+        )
+        self.queries = nn.Parameter(torch.randn(settings.queries, d) * 0.02)
+        self.attention = nn.MultiheadAttention(d, settings.heads, batch_first=True)
+        self.drop = nn.Dropout(settings.dropout)
+        self.out = nn.Sequential(
+            nn.LayerNorm((settings.queries + 1) * d),
+            nn.Linear((settings.queries + 1) * d, 2 * d),
+            nn.GELU(),
+            nn.Linear(2 * d, settings.embedding),
+        )
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Return the embedding."""
+        x = self.norm(tokens.transpose(1, 2)).transpose(1, 2)
+        x = self.layer(self.drop(self.project(x)) + self.position)
+        queries = self.queries.expand(x.shape[0], -1, -1)
+        pooled = self.attention(queries, x, x, need_weights=False)[0]
+        joined = torch.cat([pooled, x[:, -1:]], dim=1).flatten(1)
+        return nn.functional.normalize(self.out(self.drop(joined)), dim=1)
+
+
+class Contrastive(nn.Module):
+    """A CLIP-style model on image tokens: image encoder, CLIP text tower, learnt scale."""
+
+    def __init__(self, width: int, settings: ContrastiveSettings, vocab: int, eos: int) -> None:
+        super().__init__()
+        self.image = ImageEncoder(width, settings)
+        self.text = CLIPTextModelWithProjection(
+            CLIPTextConfig(
+                vocab_size=vocab,
+                hidden_size=settings.hidden,
+                intermediate_size=2 * settings.hidden,
+                projection_dim=settings.embedding,
+                num_hidden_layers=settings.text_layers,
+                num_attention_heads=settings.heads,
+                max_position_embeddings=settings.context_length,
+                eos_token_id=eos,
+                bos_token_id=eos,
+                pad_token_id=0,
+                attn_implementation="eager",
+            )
+        )
+        self.scale = nn.Parameter(torch.tensor(2.5))
+
+    def embed_texts(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """Embed texts: i64[K, L] twice -> f32[K, D], of length 1."""
+        out = self.text(input_ids=input_ids, attention_mask=attention_mask)
+        return nn.functional.normalize(out.text_embeds, dim=1)
+
+    def score(self, image_embeds: Tensor, text_embeds: Tensor) -> Tensor:
+        """Logits of every image with every text, f32[N, K]."""
+        return self.scale.exp() * image_embeds @ text_embeds.T
+
+
+class Projector(nn.Module):
+    """Image tokens to embeddings of the language model, f32[N, 65, F] -> f32[N, 65, D]."""
+
+    def __init__(self, width: int, hidden: int, dropout: float) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm1d(width)
+        self.layers = nn.Sequential(
+            nn.Linear(width, 2 * hidden),
+            nn.GELU(),
+            nn.Dropout(dropout),
+            nn.Linear(2 * hidden, hidden),
+        )
+        self.position = nn.Parameter(torch.randn(IMAGE_TOKENS, hidden) * 0.02)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Return the embeddings."""
+        x = self.norm(tokens.transpose(1, 2)).transpose(1, 2)
+        projected: Tensor = self.layers(x)
+        return projected + self.position
+
+
+class Generative(nn.Module):
+    """A LLaVA-style model on image tokens: projector and a small Llama."""
+
+    def __init__(self, width: int, settings: GenerativeSettings, vocab: int, eos: int) -> None:
+        super().__init__()
+        self.projector = Projector(width, settings.hidden, settings.dropout)
+        self.language = LlamaForCausalLM(
+            LlamaConfig(
+                vocab_size=vocab,
+                hidden_size=settings.hidden,
+                intermediate_size=settings.intermediate,
+                num_hidden_layers=settings.layers,
+                num_attention_heads=settings.heads,
+                num_key_value_heads=settings.kv_heads,
+                max_position_embeddings=1024,
+                tie_word_embeddings=True,
+                bos_token_id=eos,
+                eos_token_id=eos,
+                pad_token_id=0,
+                attn_implementation="sdpa",
+            )
+        )

@@ -1,0 +1,293 @@
+"""From data sets to three finished bundles; every stage resumes where it was interrupted."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from tokenizers import Tokenizer
+
+from semalign_ros.errors import ConfigError
+from semalign_ros.export.options import ExportOptions
+from semalign_ros.export.segmenter import export_segmenter
+from semalign_ros.export.street import export_contrastive, export_generative
+from semalign_ros.inference.bundle import Bundle, write_bundle
+from semalign_ros.inference.manifest import Source
+from semalign_ros.language import PromptSet
+from semalign_ros.output import atomic_path
+from semalign_ros.scene.reference import ReferenceRule
+from semalign_ros.train.checkpoints import save_language_model, save_segmenter
+from semalign_ros.train.contrastive import train_contrastive
+from semalign_ros.train.datasets import FrameSet, load_frames
+from semalign_ros.train.generative import train_generative
+from semalign_ros.train.loop import Report
+from semalign_ros.train.measure import measure_segmenter, measure_vlm
+from semalign_ros.train.models import Tower
+from semalign_ros.train.questions import build_tokenizer
+from semalign_ros.train.segmenter import clean_for_scoring, train_segmenter
+from semalign_ros.train.settings import StageSettings, TrainSettings
+from semalign_ros.train.views import Views, plain_views, training_views
+from semalign_ros.types import Image
+
+STAGES: tuple[str, ...] = ("segmenter", "contrastive", "generative")
+Count = Callable[[str, int, int], None]
+"""Reports work of a kind done and in all."""
+
+
+@dataclass(frozen=True, slots=True)
+class DataSource:
+    """A data set in the Cityscapes layout and how often its frames are drawn."""
+
+    name: str
+    root: Path
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A training run.
+
+    Args:
+        sources: Data sets; each gives its ``train`` split, and ``val`` where it has one
+            is only measured on.
+        work: Folder of the checkpoints; a run in the same folder goes on.
+        out: Folder that gets ``street_segmenter``, ``street_contrastive``, ``street_generative``.
+        settings: Models and schedules.
+        licence: Of the models, which the data sets decide.
+        licence_note: What users must know beside it.
+        stages: Which to run, in order; earlier ones must have been run in `work`.
+        limit: Frames used of each split at most, evenly spread.
+        overwrite: Replace bundles in `out`.
+    """
+
+    sources: Sequence[DataSource]
+    work: Path
+    out: Path
+    settings: TrainSettings
+    licence: str
+    licence_note: str | None = None
+    stages: Sequence[str] = STAGES
+    limit: int | None = None
+    overwrite: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Data:
+    train: Sequence[FrameSet]
+    held_out: Mapping[str, FrameSet]
+
+
+def run_plan(plan: Plan, report: Report, count: Count) -> dict[str, Bundle]:
+    """Train, export and measure.
+
+    Args:
+        plan: What to do.
+        report: Called after every step.
+        count: Called while frames are read and views computed.
+
+    Returns:
+        The bundles by stage.
+
+    Raises:
+        DatasetError: A data set has another layout.
+        ConfigError: A checkpoint is of another run, or an earlier stage is missing.
+        BundleError: A graph does not equal its model.
+        OutputError: A bundle exists, or cannot be written.
+    """
+    settings = plan.settings
+    torch.set_num_threads(settings.threads)
+    torch.set_flush_denormal(True)
+    data = _load(plan, count)
+    bundles: dict[str, Bundle] = {}
+    segmenter = train_segmenter(
+        data.train,
+        {k: replace(v, labels=clean_for_scoring(v.labels)) for k, v in data.held_out.items()},
+        settings.segmenter,
+        settings.seed,
+        plan.work / "segmenter.pt",
+        report,
+    )
+    if "segmenter" in plan.stages:
+        save_segmenter(plan.work / "segmenter", segmenter, settings.segmenter)
+        draft = export_segmenter(
+            plan.work / "segmenter",
+            plan.work / "bundles" / "street_segmenter",
+            _options(plan, "segmenter", data),
+        )
+        scores = {k: measure_segmenter(draft.folder, v) for k, v in data.held_out.items()}
+        bundles["segmenter"] = _publish(plan, draft, scores)
+    if set(plan.stages) <= {"segmenter"}:
+        return bundles
+
+    tower = Tower(segmenter).eval().to(memory_format=torch.channels_last)
+    views, held_out = _views(plan, tower, data, count)
+    prompts = PromptSet.load()
+    tokenizer = build_tokenizer(prompts, settings.vocabulary, settings.seed)
+    for stage in [s for s in STAGES[1:] if s in plan.stages]:
+        _train_language(plan, stage, tower, views, held_out, prompts, tokenizer, report)
+        export = export_contrastive if stage == "contrastive" else export_generative
+        options = _options(plan, stage, data)
+        draft = export(plan.work / stage, plan.work / "bundles" / f"street_{stage}", options)
+        scores = {k: measure_vlm(draft.folder, v, prompts) for k, v in data.held_out.items()}
+        bundles[stage] = _publish(plan, draft, scores)
+    return bundles
+
+
+def scaled(settings: TrainSettings, factor: float) -> TrainSettings:
+    """Lengthen or shorten all stages.
+
+    Raises:
+        ConfigError: `factor` is not positive.
+    """
+    if not factor > 0:
+        raise ConfigError(f"length of the run: found {factor}, expected more than 0")
+
+    def stage(old: StageSettings) -> StageSettings:
+        return old.model_copy(update={"steps": max(1, round(old.steps * factor))})
+
+    parts = {
+        name: getattr(settings, name).model_copy(
+            update={"stage": stage(getattr(settings, name).stage)}
+        )
+        for name in STAGES
+    }
+    return settings.model_copy(update=parts)
+
+
+def _load(plan: Plan, count: Count) -> _Data:
+    size = plan.settings.segmenter.net_size
+    train, held_out = [], {}
+    for source in plan.sources:
+        train.append(
+            load_frames(
+                source.root,
+                "train",
+                size,
+                weight=source.weight,
+                limit=plan.limit,
+                progress=lambda done, of: count("reading frames", done, of),
+            )
+        )
+        if (source.root / "leftImg8bit" / "val").is_dir():
+            held_out[source.name] = load_frames(source.root, "val", size, limit=plan.limit)
+    return _Data(train, held_out)
+
+
+def _train_language(
+    plan: Plan,
+    stage: str,
+    tower: Tower,
+    views: Views,
+    held_out: Mapping[str, Views],
+    prompts: PromptSet,
+    tokenizer: Tokenizer,
+    report: Report,
+) -> None:
+    settings = plan.settings
+    checkpoint = plan.work / f"{stage}.pt"
+    if stage == "contrastive":
+        dual = train_contrastive(
+            views,
+            held_out,
+            prompts,
+            tokenizer,
+            settings.contrastive,
+            settings.seed,
+            checkpoint,
+            report,
+        )
+        save_language_model(
+            plan.work / stage, tower, dual, tokenizer, settings.segmenter, settings.contrastive
+        )
+    else:
+        speaker = train_generative(
+            views,
+            held_out,
+            prompts,
+            tokenizer,
+            settings.generative,
+            settings.seed,
+            checkpoint,
+            report,
+        )
+        save_language_model(
+            plan.work / stage, tower, speaker, tokenizer, settings.segmenter, settings.generative
+        )
+
+
+def _views(plan: Plan, tower: Tower, data: _Data, count: Count) -> tuple[Views, dict[str, Views]]:
+    """Views of all frames; those of the training frames are kept in the work folder."""
+    settings = plan.settings
+    path = plan.work / f"views-{_fingerprint(plan, tower, data)}.pt"
+    if path.exists():
+        views = Views.load(path)
+    else:
+        views = training_views(
+            tower,
+            data.train,
+            settings.views,
+            settings.segmenter.augment,
+            settings.segmenter.min_label_support,
+            settings.seed,
+            lambda done, of: count("computing image tokens", done, of),
+        )
+        with atomic_path(path, overwrite=True) as partial:
+            views.save(partial)
+    return views, {name: plain_views(tower, frames) for name, frames in data.held_out.items()}
+
+
+def _fingerprint(plan: Plan, tower: Tower, data: _Data) -> str:
+    """What the cached views depend on: the tower, the frames, how they are changed."""
+    digest = hashlib.sha256()
+    for tensor in tower.state_dict().values():
+        digest.update(tensor.contiguous().numpy().tobytes())
+    for frames in data.train:
+        digest.update("\0".join([*frames.names, str(frames.weight)]).encode())
+    part = plan.settings.model_dump_json(include={"seed", "views", "segmenter"})
+    digest.update(part.encode())
+    return digest.hexdigest()[:12]
+
+
+def _publish(plan: Plan, draft: Bundle, scores: Mapping[str, Mapping[str, float]]) -> Bundle:
+    """Write the bundle with its figures to where users look for it."""
+    rounded = {k: {n: round(v, 4) for n, v in part.items()} for k, part in scores.items()}
+    manifest = draft.manifest.model_copy(
+        update={
+            "metrics": {**draft.manifest.metrics, "held_out": rounded},
+            "notes": _notes(plan),
+        }
+    )
+    files = {name: draft.path(name) for name in draft.manifest.files}
+    return write_bundle(plan.out / draft.manifest.name, manifest, files, overwrite=plan.overwrite)
+
+
+def _notes(plan: Plan) -> tuple[str, ...]:
+    drawn = ", ".join(f"{s.name} (weight {s.weight:g})" for s in plan.sources)
+    return (
+        f"trained from random weights by `semalign train` on {drawn}; seed {plan.settings.seed}",
+        "held_out: frames of the val splits, never trained on; mIoU on labels without pixels "
+        "that differ from their 3x3 neighbourhood; presence over the critical classes, balanced "
+        "accuracy over those with at least 10 frames with and 10 without",
+        f"safety reference: {ReferenceRule().describe()}",
+    )
+
+
+def _options(plan: Plan, stage: str, data: _Data) -> ExportOptions:
+    source = Source(
+        checkpoint=f"semalign train, seed {plan.settings.seed}",
+        licence=plan.licence,
+        licence_note=plan.licence_note,
+    )
+    return ExportOptions(
+        f"street_{stage}", source, half_weights=True, frames=_check_frames(data), overwrite=True
+    )
+
+
+def _check_frames(data: _Data) -> list[Image]:
+    """A few held-out frames on which graph and model are compared."""
+    return [
+        frames.images[i] for frames in data.held_out.values() for i in range(min(3, len(frames)))
+    ]
