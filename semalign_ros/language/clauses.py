@@ -126,7 +126,8 @@ def _mood(
         first += 1
     opener = tokens[first] if first < end else ""
     after = tokens[first + 1] if first + 1 < end else ""
-    if opener in w.CONDITIONS or (opener, after) in {
+    inverted = start == 0 and opener == "should" and after in w.INDEFINITE | w.DEFINITE | w.ANY
+    if inverted or opener in w.CONDITIONS or (opener, after) in {
         ("in", "case"),
         ("as", "soon"),
         ("as", "long"),
@@ -146,7 +147,7 @@ def _mood(
 
 
 def _governed_by_advice(tokens: Sequence[str], start: int) -> bool:
-    return any(token in w.ENSURING for token in tokens[max(0, start - 4) : start])
+    return any(token in w.ENSURING for token in tokens[max(0, start - 2) : start])
 
 
 def advice_cue(tokens: Sequence[str], start: int, end: int, heading: str = "") -> int | None:

@@ -1,14 +1,14 @@
-"""Where a sentence names a class, and the noun phrase around it."""
+"""Where a sentence names a class, and whether it is the own vehicle or part of another word."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, replace
 
 from semalign_ros.language import words as w
 from semalign_ros.language.lexicon import Term, longest_match
+from semalign_ros.language.phrases import Phrase, phrase_at
 
-_WINDOW = 40
 _COLOURS = frozenset("green red yellow amber orange".split())
 _LIGHT_WORDS = frozenset("light lights signal signals arrow arrows".split())
 _LIGHT_PREDICATES = frozenset(
@@ -31,38 +31,28 @@ _OTHERS_PLACE = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Mention:
-    """A class named at one place of a sentence.
+class Mention(Phrase):
+    """A class named at one place of a sentence, with its noun phrase.
 
     Args:
         classes: What the words name.
-        start: Index of their first token.
-        end: Index after the last.
-        left: Index of the first token of the noun phrase, its determiner included.
-        determiners: Determiners and quantifiers of the phrase, those of a list that it
-            closes included ("no cars or trucks").
-        modifiers: The words between determiner and noun.
-        plural: Whether the noun is a plural.
-        governor: Index of the word before the phrase (or before its list), -1 at the start.
         compound: Whether it only qualifies another noun ("vehicle headlights").
         own: Whether it is the own vehicle.
     """
 
     classes: tuple[str, ...]
-    start: int
-    end: int
-    left: int
-    determiners: frozenset[str]
-    modifiers: frozenset[str]
-    plural: bool
-    governor: int
     compound: bool
     own: bool
 
 
-def find_mentions(tokens: Sequence[str]) -> list[Mention]:
-    """List every mention of a class, in order; words that hide a class give none."""
-    found: list[Mention] = []
+def find_mentions(tokens: Sequence[str]) -> tuple[list[Mention], frozenset[int]]:
+    """Find every mention of a class.
+
+    Returns:
+        The mentions in order, words that hide a class giving none; and the indices of all
+        tokens that the lexicon knows as nouns.
+    """
+    matches: list[tuple[int, int, Term]] = []
     i = 0
     while i < len(tokens):
         match = longest_match(tokens, i) or _light(tokens, i)
@@ -70,10 +60,14 @@ def find_mentions(tokens: Sequence[str]) -> list[Mention]:
             i += 1
             continue
         term, end = match
-        if term.classes and not _is_no_noun(tokens, i, end, term):
-            found.append(_mention(tokens, i, end, term))
+        if not _is_no_noun(tokens, i, end):
+            matches.append((i, end, term))
         i = end
-    return _join_riders(tokens, found)
+    nouns = frozenset(k for start, end, _ in matches for k in range(start, end))
+    found = [
+        _mention(tokens, start, end, term, nouns) for start, end, term in matches if term.classes
+    ]
+    return _join_riders(tokens, found), nouns
 
 
 def _light(tokens: Sequence[str], i: int) -> tuple[Term, int] | None:
@@ -89,7 +83,7 @@ def _light(tokens: Sequence[str], i: int) -> tuple[Term, int] | None:
         return None if _of_a_vehicle(tokens, i) else (term, i + 1)
     if token in {"arrow", "arrows"}:
         return None
-    definite = any(word in w.DEFINITE for word in before)
+    definite = any(word in w.DEFINITE | w.EGO for word in before)
     own = any(word in _OWN_LIGHT_VERBS for word in tokens[max(0, i - 4) : i])
     coloured = any(word in _COLOURS for word in tokens[i + 1 : i + 6])
     if (
@@ -127,7 +121,7 @@ def _of_a_vehicle(tokens: Sequence[str], i: int) -> bool:
     )
 
 
-def _is_no_noun(tokens: Sequence[str], start: int, end: int, term: Term) -> bool:
+def _is_no_noun(tokens: Sequence[str], start: int, end: int) -> bool:
     """Whether the words are a verb or an idiom here: "signs of", "shops online"."""
     after = tokens[end] if end < len(tokens) else ""
     word = tokens[end - 1]
@@ -158,104 +152,14 @@ def _sign_of_something(tokens: Sequence[str], end: int) -> bool:
     return end + 1 < len(tokens)
 
 
-def _mention(tokens: Sequence[str], start: int, end: int, term: Term) -> Mention:
-    left, determiners, modifiers = noun_phrase(tokens, start, term.plural)
-    governor = left - 1
-    list_left, listed, shared = _list_head(tokens, left, end)
-    if not determiners & (w.DEFINITE | w.INDEFINITE | w.QUANTIFIERS | w.EGO) and list_left < left:
-        determiners |= listed
-        modifiers |= shared
-        governor = list_left - 1
-    compound = _is_compound(tokens, start, end, term)
-    own = _is_own(tokens, start, end, term, determiners, modifiers)
+def _mention(tokens: Sequence[str], start: int, end: int, term: Term, nouns: Set[int]) -> Mention:
+    phrase = phrase_at(tokens, start, end, term.plural, nouns)
     return Mention(
-        term.classes, start, end, left, determiners, modifiers, term.plural, governor, compound, own
+        **{name: getattr(phrase, name) for name in Phrase.__slots__},
+        classes=term.classes,
+        compound=_is_compound(tokens, start, end, term),
+        own=_is_own(tokens, phrase, term),
     )
-
-
-def noun_phrase(
-    tokens: Sequence[str], start: int, plural: bool = False
-) -> tuple[int, frozenset[str], frozenset[str]]:
-    """Walk left from a noun to its determiner.
-
-    Returns:
-        Index of the phrase's first token, its determiners and quantifiers, its modifiers.
-    """
-    determiners: set[str] = set()
-    modifiers: set[str] = set()
-    k = start - 1
-    limit = max(-1, start - 1 - _WINDOW)
-    all_determiners = (
-        w.DEFINITE | w.GENERAL | w.INDEFINITE | w.QUANTIFIERS | w.ANY | w.NEGATIVE | w.EGO
-    )
-    while k > limit:
-        token = tokens[k]
-        if token == "that" and (plural or determiners):
-            # "suggests that (the) cars": a conjunction, the determiner would be "those".
-            break
-        if token in all_determiners or token.isdigit():
-            determiners.add("two" if token.isdigit() else token)
-        elif token == "of" and k and tokens[k - 1] in w.QUANTIFIERS | {"any", "none", "all"}:
-            pass
-        elif token == "'s" and k:
-            # "the driver's car": the possessor determines, and is walked over.
-            determiners.add("its")
-            k -= 1
-            modifiers.add(tokens[k])
-        elif token == "," and modifiers and k and tokens[k - 1] in w.ADJECTIVES:
-            pass
-        elif token.endswith(("ed", "ing")) and k and tokens[k - 1] in all_determiners:
-            modifiers.add(token)
-        elif token in w.NOT_IN_NOUN_PHRASE or not token[0].isalnum():
-            break
-        elif determiners & (w.DEFINITE | w.INDEFINITE | w.ANY | w.NEGATIVE | w.EGO):
-            break
-        else:
-            modifiers.add(token)
-        k -= 1
-    return k + 1, frozenset(determiners), frozenset(modifiers)
-
-
-def _list_head(
-    tokens: Sequence[str], left: int, end: int
-) -> tuple[int, frozenset[str], frozenset[str]]:
-    """For the last item of a list, find where the list begins and what governs it.
-
-    Returns:
-        Index of the list's first token (`left` if there is no list), the determiners
-        and modifiers of its first item that hold for all items.
-    """
-    first, determiners, modifiers = left, frozenset[str](), frozenset[str]()
-    limit = left - _WINDOW
-    closes_clause = end < len(tokens) and (
-        tokens[end] in w.AUXILIARIES or tokens[end] in w.FINITE_VERBS
-    )
-    k = left - 1
-    while k > max(0, limit):
-        if tokens[k] == "not" or tokens[k] not in {"and", "or", "nor", ",", "&", "/"}:
-            break
-        plain_or = False
-        while k > 0 and tokens[k] in {"and", "or", "nor", ",", "&", "/"}:
-            plain_or |= tokens[k] in {"or", "nor", "/"}
-            k -= 1
-        if closes_clause and not plain_or:
-            break
-        item_left, item_determiners, item_modifiers = noun_phrase(tokens, k + 1)
-        if item_left == k + 1:
-            break
-        before = tokens[item_left - 1] if item_left else ""
-        located = before in w.LOCATIVE and not _preposition_of_caution(tokens, item_left - 1)
-        keep = item_determiners & (w.NEGATIVE | w.ANY | (frozenset() if located else w.DEFINITE))
-        first, determiners, modifiers = item_left, keep, item_modifiers & w.POSSIBLE
-        if item_determiners & (w.INDEFINITE | w.QUANTIFIERS):
-            determiners = keep & w.NEGATIVE
-        closes_clause = False
-        k = item_left - 1
-    return first, determiners, modifiers
-
-
-def _preposition_of_caution(tokens: Sequence[str], k: int) -> bool:
-    return k > 0 and tokens[k - 1] in w.CAUTION_HEADS
 
 
 def _is_compound(tokens: Sequence[str], start: int, end: int, term: Term) -> bool:
@@ -268,17 +172,14 @@ def _is_compound(tokens: Sequence[str], start: int, end: int, term: Term) -> boo
         return False
     if after == "'s":
         return not any(token in w.DEFINITE for token in tokens[max(0, start - 4) : start])
+    if after in w.COMPOUND_OR_VERB and start and tokens[start - 1] in w.DEFINITE | w.INDEFINITE:
+        return False
     return after in w.COMPOUND_HEADS and not term.plural
 
 
-def _is_own(
-    tokens: Sequence[str],
-    start: int,
-    end: int,
-    term: Term,
-    determiners: frozenset[str],
-    modifiers: frozenset[str],
-) -> bool:
+def _is_own(tokens: Sequence[str], phrase: Phrase, term: Term) -> bool:
+    start, end = phrase.start, phrase.end
+    determiners, modifiers = phrase.determiners, phrase.modifiers
     if not {"car", "vehicle", "truck", "bus"} & set(term.classes):
         return False
     if (determiners | modifiers) & w.EGO:

@@ -42,7 +42,10 @@ LINKING = _set("is be are was appears seems looks")
 BEFORE_VERDICT = LINKING | _set(
     "not to would considered very too quite no longer judgment safety and illegal legal"
 )
+WAY_VERDICTS = _set("appropriate acceptable fine ok okay permissible allowed possible")
+"""Verdicts on a way of going only: "continuing is fine", but "it is fine" may mean the weather."""
 AFTER_VERDICT = _set(". , ! ; now due because and at here under with currently right")
+ENOUGH = _set("enough sufficient ample adequate")
 RECOMMENDING = _set("recommend advise suggest recommended advised")
 CAUSING = _set(
     "requires require requiring allows allow allowing permits permit permitting enables obliges means"
@@ -81,6 +84,8 @@ _ONWARD = _set(
 DISTANCES = _set(
     "m km meter meters metre metres kilometers kilometres kilometer feet yards miles mile"
 )
+_MANNERS = _set("safely cautiously slowly carefully")
+_KEPT = _ONWARD | {"immediately"}
 _GOING_ON = _set("follow drive move proceed travel head go navigate cross advance turn")
 _FOLLOWED = _set(
     "vehicle vehicles car cars truck bus motorcycle van taxi sedan suv cyclist traffic road lane lead flow "
@@ -122,7 +127,7 @@ def action_at(tokens: Sequence[str], i: int, end: int) -> Action | None:
     rest = [
         token
         for token in tokens[i + 1 : min(i + 8, end)]
-        if token not in ADVERBS or token in _ONWARD
+        if token not in ADVERBS or token in _KEPT
     ]
     if _stops(verb, rest):
         return Action.STOP
@@ -135,6 +140,8 @@ def _stops(verb: str, rest: list[str]) -> bool:
     first = rest[0] if rest else ""
     if verb in {"stopped", "stationary", "halted"}:
         return True
+    if verb == "brake":
+        return "immediately" in rest or "hard" in rest or bool(_STANDSTILLS & set(rest[:4]))
     if verb in _STOPPING:
         return first not in {"sign", "signs", "or"} and not any(
             token in {"any", "potential", "or"} for token in rest[:3]
@@ -176,17 +183,18 @@ def _goes(verb: str, rest: list[str]) -> bool:
             "turning",
         }
     if verb in {"go", "move", "drive"}:
-        return first in _ONWARD or not first.isalnum()
+        # "Drive slowly" is caution, "drive slowly past the truck" a way to go.
+        return bool((_ONWARD - _MANNERS) & set(rest[:2])) or not first.isalnum()
     if verb == "follow":
         return bool(_FOLLOWED & set(rest[:6])) and not _NOT_ROADS & set(rest[:5])
     if verb == "turn":
         return first in {"left", "right"}
-    if verb in _TURN_MAKING:
-        return "turn" in rest[:5]
+    if verb in _TURN_MAKING and "turn" in rest[:5]:
+        return True
     if verb == "keep" and first in GOING_GERUNDS | {"following", "going"}:
         return True
     if verb in {"maintain", "keep"}:
         return bool({"speed", "pace"} & set(rest[:4])) and bool(_SAME_SPEED & set(rest[:4]))
-    if verb == "resume":
+    if verb in {"resume", "start", "begin"}:
         return bool({"driving", "moving", "speed", "proceeding"} & set(rest[:3]))
     return False

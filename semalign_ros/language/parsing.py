@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from semalign_ros.language.analysis import Analysis, analyse
 from semalign_ros.language.claims import Answer, judgment_of
-from semalign_ros.language.clauses import split_clauses
 from semalign_ros.language.mentions import find_mentions
 from semalign_ros.language.prompts import PromptSet, Question
 from semalign_ros.language.safety import judgment_of_sentences
 from semalign_ros.language.status import Status, status_of
-from semalign_ros.language.text import Sentence, sentences
+from semalign_ros.language.text import Sentence
 from semalign_ros.language.yes_no import parse_yes_no
 from semalign_ros.types import Judgment, SceneClaims
 
@@ -36,12 +36,12 @@ def parse_scene_text(text: str) -> SceneClaims:
         >>> parse_scene_text("A bus is ahead, but no cyclist is visible.").present
         frozenset({'bus'})
     """
-    found = sentences(text)
+    found = analyse(text)
     by_status: dict[Status, set[str]] = {status: set() for status in Status}
     parsed = 0
-    for sentence in found:
-        claims = _claims(sentence)
-        parsed += bool(claims) or judgment_of_sentences([sentence]) is not None
+    for analysis in found:
+        claims = _claims(analysis)
+        parsed += bool(claims) or judgment_of_sentences([analysis]) is not None
         for name, status in claims:
             by_status[status].add(name)
     present = frozenset(by_status[Status.PRESENT])
@@ -70,7 +70,7 @@ def parse_safety(text: str, safe_when_yes: bool = True) -> Judgment | None:
         >>> parse_safety("No, a cyclist is crossing.")
         <Judgment.UNSAFE: 'unsafe'>
     """
-    said = judgment_of_sentences(sentences(text))
+    said = judgment_of_sentences(analyse(text))
     answer = parse_yes_no(text, explicit_only=True)
     if answer is None:
         return said
@@ -89,14 +89,12 @@ def parse_answer(question: Question, text: str, prompts: PromptSet) -> Answer:
     return parse_safety(text, prompts.safety_prompt(question.subject).safe_when_yes)
 
 
-def _claims(sentence: Sentence) -> set[tuple[str, Status]]:
-    tokens = sentence.tokens
-    clauses = split_clauses(tokens, sentence.heading)
-    claims = _label_claims(sentence)
+def _claims(analysis: Analysis) -> set[tuple[str, Status]]:
+    claims = _label_claims(analysis.sentence)
     sign_end: int | None = None
-    for mention in find_mentions(tokens):
+    for mention in analysis.mentions:
         if not mention.own:
-            status = status_of(tokens, mention, clauses, sign_end)
+            status = status_of(analysis, mention, sign_end)
             claims |= {(name, status) for name in mention.classes}
         if "traffic sign" in mention.classes:
             sign_end = mention.end
@@ -112,4 +110,4 @@ def _label_claims(sentence: Sentence) -> set[tuple[str, Status]]:
         status = Status.DENIED if first == "0" else Status.PRESENT
     else:
         return set()
-    return {(name, status) for m in find_mentions(sentence.label) for name in m.classes}
+    return {(name, status) for m in find_mentions(sentence.label)[0] for name in m.classes}

@@ -12,25 +12,25 @@ from collections.abc import Iterator, Sequence
 
 from semalign_ros.language import motion as m
 from semalign_ros.language import words as w
-from semalign_ros.language.clauses import Clause, Mood, is_imperative, split_clauses
-from semalign_ros.language.mentions import Mention, find_mentions
-from semalign_ros.language.text import Sentence
+from semalign_ros.language.analysis import Analysis
+from semalign_ros.language.clauses import Clause, Mood, is_imperative
+from semalign_ros.language.mentions import Mention
 from semalign_ros.types import Judgment
 
 SAFE, UNSAFE = Judgment.SAFE, Judgment.UNSAFE
 
 
-def judgment_of_sentences(found: Sequence[Sentence]) -> Judgment | None:
+def judgment_of_sentences(found: Sequence[Analysis]) -> Judgment | None:
     """Join the votes of all sentences; None where there is none, or where they differ."""
     strong: set[Judgment] = set()
     weak: set[Judgment] = set()
     red = False
-    for sentence in found:
-        if sentence.question:
+    for analysis in found:
+        if analysis.sentence.question:
             continue
-        for vote, is_strong in _votes(sentence):
+        for vote, is_strong in _votes(analysis):
             (strong if is_strong else weak).add(vote)
-        red |= _red_light(sentence.tokens)
+        red |= _red_light(analysis.tokens)
     if red:
         # "The light is red, the road ahead is clear" decides nothing.
         weak.discard(SAFE)
@@ -44,10 +44,8 @@ def _red_light(tokens: Sequence[str]) -> bool:
     )
 
 
-def _votes(sentence: Sentence) -> Iterator[tuple[Judgment, bool]]:
-    tokens = sentence.tokens
-    mentions = find_mentions(tokens)
-    clauses = split_clauses(tokens, sentence.heading)
+def _votes(analysis: Analysis) -> Iterator[tuple[Judgment, bool]]:
+    tokens, clauses, mentions = analysis.tokens, analysis.clauses, analysis.mentions
     suspended = False
     for i, clause in enumerate(clauses):
         if tokens[clause.start - 1] == ";" and clause.start:
@@ -61,7 +59,7 @@ def _votes(sentence: Sentence) -> Iterator[tuple[Judgment, bool]]:
             # "In 80 metres, turn left" is not now.
             continue
         trailing = clauses[i + 1] if i + 1 < len(clauses) else None
-        for vote, is_strong in _clause_votes(tokens, clause, mentions, sentence.heading):
+        for vote, is_strong in _clause_votes(tokens, clause, mentions, analysis.sentence.heading):
             if not _cancelled(tokens, vote, trailing):
                 yield vote, is_strong
 
@@ -128,7 +126,7 @@ def _evaluation(tokens: Sequence[str], i: int, clause: Clause) -> Judgment | Non
             return UNSAFE
         done = tokens[verb : verb + 2] == ("do", "so") and not favourable
         return UNSAFE if done else None
-    if token in m.VERDICTS and _is_predicate(tokens, i, clause):
+    if token in m.VERDICTS | m.WAY_VERDICTS and _is_predicate(tokens, i, clause):
         return SAFE if favourable else UNSAFE
     return None
 
@@ -144,7 +142,9 @@ def _is_predicate(tokens: Sequence[str], i: int, clause: Clause) -> bool:
         # The bare verdict of a short answer: "Unsafe.", "Not safe".
         return k < clause.start and clause.start == 0 and len(tokens) <= 4
     subject = tokens[clause.start : k + 1]
-    return subject[-1:] in (("it",), ("this",)) or any(m.is_going(word) for word in subject)
+    if any(m.is_going(word) for word in subject):
+        return True
+    return tokens[i] in m.VERDICTS and subject[-1:] in (("it",), ("this",))
 
 
 def _going(action: m.Action, allowed: bool) -> Judgment | None:
@@ -156,8 +156,10 @@ def _going(action: m.Action, allowed: bool) -> Judgment | None:
 
 def _caused(tokens: Sequence[str], i: int, clause: Clause) -> Judgment | None:
     """ "The light requires vehicles to remain stationary", "allowing us to proceed"."""
-    if tokens[i] not in m.CAUSING or any(
-        word in m.NEGATIONS for word in tokens[max(clause.start, i - 3) : i]
+    if (
+        tokens[i] not in m.CAUSING
+        or _of_nothing(tokens, clause)
+        or any(word in m.NEGATIONS for word in tokens[max(clause.start, i - 3) : i])
     ):
         return None
     verb = _infinitive(tokens, i + 1, clause.end)
@@ -167,6 +169,12 @@ def _caused(tokens: Sequence[str], i: int, clause: Clause) -> Judgment | None:
     vote = SAFE if action in m.GOING else UNSAFE
     generic = bool(m.GENERIC_SUBJECTS & set(tokens[i + 1 : verb]))
     return vote if not generic or _light_agrees(tokens, vote) else None
+
+
+def _of_nothing(tokens: Sequence[str], clause: Clause) -> bool:
+    """ "There is no hazard that requires us to stop": a relative clause to nothing."""
+    before = tokens[max(0, clause.start - 12) : clause.start]
+    return tokens[clause.start] in {"that", "which"} and bool(m.NEGATIONS & set(before))
 
 
 def _infinitive(tokens: Sequence[str], start: int, end: int) -> int | None:
@@ -189,6 +197,13 @@ def _modal(
     tokens: Sequence[str], i: int, clause: Clause, mentions: Sequence[Mention]
 ) -> Judgment | None:
     token = tokens[i]
+    if token in {"i", "we"} and i + 1 < clause.end:
+        # "I wait behind him", "we proceed": the simple present of what one does now.
+        verb = next((k for k in range(i + 1, clause.end) if tokens[k] not in w.ADVERBS), i)
+        action = m.action_at(tokens, verb, clause.end)
+        if action is m.Action.STOP and not tokens[verb].endswith("ed"):
+            return UNSAFE
+        return SAFE if tokens[verb] in {"proceed", "continue"} and action is m.Action.GO else None
     if token not in m.MODALS or (i and tokens[i - 1] in {"may", "might", "could"}):
         return None
     start = i + 1
@@ -280,7 +295,7 @@ def _light_agrees(tokens: Sequence[str], vote: Judgment) -> bool:
 def _order(tokens: Sequence[str], i: int, clause: Clause, heading: str) -> Judgment | None:
     first = clause.start
     while first < clause.end and (
-        tokens[first] in w.ADVERBS or tokens[first] in {"and", "please", ",", "do", "not"}
+        tokens[first] in w.ADVERBS or tokens[first] in {"and", "so", "please", ",", "do", "not"}
     ):
         first += 1
     if i != first:
@@ -330,6 +345,10 @@ def _refusal(tokens: Sequence[str], i: int, clause: Clause) -> Judgment | None:
             if verb is not None and m.action_at(tokens, verb, clause.end) is m.Action.GO
             else None
         )
+    if token in {"space", "room"} and set(tokens[max(clause.start, i - 2) : i]) & m.ENOUGH:
+        ends = (k for k in range(i + 1, min(i + 10, clause.end - 1)) if tokens[k] == "to")
+        going = any(m.action_at(tokens, k + 1, clause.end) is m.Action.GO for k in ends)
+        return SAFE if going else None
     if token not in m.GOING_GERUNDS or i == clause.start:
         return None
     before = tokens[max(clause.start, i - 6) : i - 1]

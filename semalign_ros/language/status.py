@@ -6,12 +6,15 @@ import enum
 from collections.abc import Sequence
 
 from semalign_ros.language import words as w
+from semalign_ros.language.analysis import Analysis
 from semalign_ros.language.clauses import Clause, Mood
 from semalign_ros.language.lexicon import longest_match
-from semalign_ros.language.mentions import Mention, noun_phrase
+from semalign_ros.language.mentions import Mention
+from semalign_ros.language.phrases import Phrase, phrase_at
 
 _REACH = 14
 _SUBJECT_REACH = 8
+_FAR = 25
 
 
 class Status(enum.Enum):
@@ -23,55 +26,70 @@ class Status(enum.Enum):
     INCIDENTAL = "incidental"
 
 
-def status_of(
-    tokens: Sequence[str], mention: Mention, clauses: Sequence[Clause], sign_end: int | None
-) -> Status:
+def status_of(analysis: Analysis, mention: Mention, sign_end: int | None) -> Status:
     """Decide what a mention claims.
 
     Args:
-        tokens: The sentence.
-        mention: The mention.
-        clauses: Clauses of the sentence.
+        analysis: The sentence.
+        mention: One of its mentions.
         sign_end: Index after the last traffic sign named before the mention, if any.
     """
-    position = next(k for k, c in enumerate(clauses) if c.start <= mention.start < c.end)
+    tokens, clauses = analysis.tokens, analysis.clauses
+    position = analysis.clause_at(mention.start)
     clause = clauses[position]
     if _rule_about_light(tokens, mention, clauses, position):
         return Status.HYPOTHETICAL
-    irrealis = clause.mood is not Mood.ASSERTED and mention.start >= clause.cue
+    general = _general_term(analysis, mention)
     denial = _denial(tokens, mention, clause)
-    if denial is Status.DENIED and irrealis:
-        # "after making sure that there are no pedestrians"
-        return Status.HYPOTHETICAL
+    if denial is None and general is not None:
+        denial = _denial(tokens, general, clause)
+    if denial is Status.DENIED:
+        if clause.mood is not Mood.ASSERTED and mention.start >= clause.cue:
+            # "after making sure that there are no pedestrians"
+            return Status.HYPOTHETICAL
+        return Status.INCIDENTAL if mention.compound else denial
     if denial is not None:
         return denial
-    if _supposed(tokens, mention, clause, sign_end):
+    if _supposed(tokens, mention, clause, sign_end) or (
+        general is not None and (general.determiners & w.ANY or general.modifiers & w.POSSIBLE)
+    ):
         return Status.HYPOTHETICAL
     return Status.INCIDENTAL if mention.compound else Status.PRESENT
+
+
+def _general_term(analysis: Analysis, mention: Mention) -> Phrase | None:
+    """The X of "X such as cars", "X like cars", "X, including cars"."""
+    tokens, k = analysis.tokens, mention.governor
+    if _word(tokens, k) == "as" and _word(tokens, k - 1) == "such":
+        k -= 1
+    elif _word(tokens, k) not in {"like", "including"}:
+        return None
+    while k > 0 and tokens[k - 1] == ",":
+        k -= 1
+    if k <= 0 or not tokens[k - 1][0].isalnum():
+        return None
+    return phrase_at(tokens, k - 1, k, tokens[k - 1].endswith("s"), analysis.nouns)
 
 
 # --- negation -----------------------------------------------------------------------------------
 
 
-def _denial(tokens: Sequence[str], mention: Mention, clause: Clause) -> Status | None:
+def _denial(tokens: Sequence[str], mention: Phrase, clause: Clause) -> Status | None:
     if mention.determiners & w.NEGATIVE:
-        if (
-            mention.modifiers & {"other", "further", "additional", "more"}
-            or "more" in mention.determiners
-        ):
-            return Status.INCIDENTAL
-        return None if mention.compound else Status.DENIED
+        others = (
+            mention.modifiers & {"other", "further", "additional"} or "more" in mention.determiners
+        )
+        return Status.INCIDENTAL if others else Status.DENIED
     before = _word(tokens, mention.governor)
     before2 = _word(tokens, mention.governor - 1)
-    definite = bool(mention.determiners & (w.DEFINITE | w.EGO))
-    if before in {"without", "nor", "neither"} and not definite:
+    if before in {"without", "nor", "neither", "lacks", "lack", "lacking"} and not mention.definite:
         return Status.DENIED
     if before2 in {"nor", "neither"} and before in w.AUXILIARIES:
         return Status.DENIED
     if (
         before in {"of", "from"}
         and before2 in {"free", "devoid", "clear", "empty"}
-        and not definite
+        and not mention.definite
     ):
         return Status.DENIED
     if (
@@ -85,24 +103,9 @@ def _denial(tokens: Sequence[str], mention: Mention, clause: Clause) -> Status |
         return Status.DENIED if there else Status.INCIDENTAL
     if (before, before2) in {("than", "rather"), ("of", "instead")}:
         return Status.INCIDENTAL
-    if _example_of(tokens, mention) & w.NEGATIVE:
-        return Status.DENIED
     if _negated_perception(tokens, mention, clause):
         return Status.DENIED
     return _denied_by_predicate(tokens, mention, clause)
-
-
-def _example_of(tokens: Sequence[str], mention: Mention) -> frozenset[str]:
-    """Determiners and modifiers of X in "X such as cars", "X like cars", "X including cars"."""
-    k = mention.governor
-    if _word(tokens, k) == "as" and _word(tokens, k - 1) == "such":
-        k -= 1
-    elif _word(tokens, k) not in {"like", "including"}:
-        return frozenset()
-    while k > 0 and tokens[k - 1] == ",":
-        k -= 1
-    _, determiners, modifiers = noun_phrase(tokens, k)
-    return determiners | modifiers
 
 
 def _negated_noun(tokens: Sequence[str], k: int) -> bool:
@@ -112,7 +115,7 @@ def _negated_noun(tokens: Sequence[str], k: int) -> bool:
     return any(token in w.NEGATIVE or token == "not" for token in tokens[max(0, k - 3) : k])
 
 
-def _negated_perception(tokens: Sequence[str], mention: Mention, clause: Clause) -> bool:
+def _negated_perception(tokens: Sequence[str], mention: Phrase, clause: Clause) -> bool:
     """ "I do not see a car", "the image does not show any cars"."""
     start = max(clause.start, mention.governor - 7)
     span = tokens[start : mention.governor + 1]
@@ -130,9 +133,9 @@ def _negated_perception(tokens: Sequence[str], mention: Mention, clause: Clause)
     return all(token in helpers for token in (*rest[:verb], *rest[verb + 1 :]))
 
 
-def _denied_by_predicate(tokens: Sequence[str], mention: Mention, clause: Clause) -> Status | None:
+def _denied_by_predicate(tokens: Sequence[str], mention: Phrase, clause: Clause) -> Status | None:
     """ "The traffic light is not visible": the mention is the subject, or its part."""
-    end = min(mention.end + _REACH, _sentence_end(tokens, mention.end))
+    end = min(mention.end + _REACH, len(tokens))
     verb = next((k for k in range(mention.end, end) if tokens[k] in w.AUXILIARIES), None)
     if (
         verb is None
@@ -165,14 +168,14 @@ def _denied_by_predicate(tokens: Sequence[str], mention: Mention, clause: Clause
     return Status.DENIED
 
 
-def _is_attribute(tokens: Sequence[str], mention: Mention) -> bool:
+def _is_attribute(tokens: Sequence[str], mention: Phrase) -> bool:
     return (
         _word(tokens, mention.governor) == "of"
         and _word(tokens, mention.governor - 1) in w.ATTRIBUTES
     )
 
 
-def _unknown(tokens: Sequence[str], mention: Mention, clause: Clause) -> bool:
+def _unknown(tokens: Sequence[str], mention: Phrase, clause: Clause) -> bool:
     """ "unable to verify the status of the lights" leaves open whether there are any."""
     before = tokens[max(clause.start, mention.governor - 8) : mention.governor]
     return any(token in w.UNKNOWN for token in (*before, *tokens[mention.end : mention.end + 5]))
@@ -186,8 +189,6 @@ def _supposed(
 ) -> bool:
     if mention.determiners & w.ANY or mention.modifiers & w.POSSIBLE:
         return True
-    if _example_of(tokens, mention) & (w.ANY | w.POSSIBLE | {"hazards", "risks"}):
-        return True
     if _followed_by_if_present(tokens, mention):
         return True
     if clause.mood is Mood.CONDITION and _word(tokens, mention.end) in {
@@ -200,7 +201,7 @@ def _supposed(
         return True
     if _is_attribute(tokens, mention) and _unknown(tokens, mention, clause):
         return True
-    if mention.determiners & (w.DEFINITE | w.EGO):
+    if mention.definite:
         return False
     if _possibly(tokens, mention, clause) or _possible_subject(tokens, mention):
         return True
@@ -212,10 +213,8 @@ def _supposed(
         return True
     if _ruled(tokens, mention):
         return True
-    counted = bool(mention.determiners & w.QUANTIFIERS)
     if clause.mood is Mood.CONDITION:
-        return not counted
-    bare = not counted and not mention.determiners & w.INDEFINITE
+        return not mention.counted
     if (_word(tokens, mention.governor), _word(tokens, mention.governor - 1)) in w.CRASHING:
         return True
     if _reason(tokens, mention, clause):
@@ -223,9 +222,9 @@ def _supposed(
     if clause.mood is Mood.ADVICE and _sought(tokens, mention, clause):
         return True
     if _cautioned(tokens, mention, clause):
-        return bare
+        return mention.bare
     if clause.mood is Mood.ADVICE and mention.start > clause.cue:
-        return bare
+        return mention.bare
     return False
 
 
@@ -275,9 +274,9 @@ def _possibly(tokens: Sequence[str], mention: Mention, clause: Clause) -> bool:
 
 def _possible_subject(tokens: Sequence[str], mention: Mention) -> bool:
     """ "pedestrians may cross", "vehicles that might turn", "motorcycles can stop": general."""
-    if mention.determiners & w.QUANTIFIERS:
+    if mention.counted:
         return False
-    end = min(mention.end + _SUBJECT_REACH, _sentence_end(tokens, mention.end))
+    end = min(mention.end + _SUBJECT_REACH, len(tokens))
     for k in range(mention.end, end):
         token = tokens[k]
         if token in {"may", "might", "could"}:
@@ -286,7 +285,7 @@ def _possible_subject(tokens: Sequence[str], mention: Mention) -> bool:
             return not any(word in w.PERCEIVABLE for word in tokens[k + 1 : k + 5])
         if token in w.FREQUENCY:
             return not mention.determiners
-        if token in w.GENERIC_VERBS:
+        if token in w.GENERIC_VERBS or (token in w.BE and w.ALLOWING & set(tokens[k + 1 : k + 4])):
             return not mention.determiners
         if (
             token in w.AUXILIARIES
@@ -300,7 +299,7 @@ def _possible_subject(tokens: Sequence[str], mention: Mention) -> bool:
 
 
 def _compared(tokens: Sequence[str], mention: Mention) -> bool:
-    return _word(tokens, mention.governor) == "than" and not mention.determiners & w.QUANTIFIERS
+    return _word(tokens, mention.governor) == "than" and not mention.counted
 
 
 def _rule_about_light(
@@ -329,7 +328,9 @@ def _ruled(tokens: Sequence[str], mention: Mention) -> bool:
         return False
     before = tokens[max(0, mention.governor - 6) : mention.governor]
     lights = {"light", "lights", "signal", "signals", "green", "red", "arrow"}
-    governor = _word(tokens, mention.governor)
+    governor, before2 = _word(tokens, mention.governor), _word(tokens, mention.governor - 1)
+    if (before2, governor) in w.RESERVED:
+        return True
     return governor in w.RULING or (governor == "for" and bool(lights & set(before)))
 
 
@@ -349,7 +350,14 @@ def _content_of_sign(tokens: Sequence[str], mention: Mention, sign_end: int) -> 
 
 def _cautioned(tokens: Sequence[str], mention: Mention, clause: Clause) -> bool:
     start = max(clause.start, mention.governor - 5)
-    return any(token in w.CAUTION_HEADS for token in tokens[start : mention.governor + 1])
+    if any(token in w.CAUTION_HEADS for token in tokens[start : mention.governor + 1]):
+        return True
+    # "Be prepared for cars turning and for children": the preposition goes back to its head.
+    preposition = _word(tokens, mention.governor)
+    if preposition not in w.PREPOSITIONS or _word(tokens, mention.governor - 1) not in {"and", "or", ","}:
+        return False
+    far = range(max(0, mention.governor - _FAR), mention.governor)
+    return any(tokens[k] in w.CAUTION_HEADS and tokens[k + 1] == preposition for k in far)
 
 
 def _reason(tokens: Sequence[str], mention: Mention, clause: Clause) -> bool:
@@ -361,7 +369,3 @@ def _reason(tokens: Sequence[str], mention: Mention, clause: Clause) -> bool:
 
 def _word(tokens: Sequence[str], k: int) -> str:
     return tokens[k] if 0 <= k < len(tokens) else ""
-
-
-def _sentence_end(tokens: Sequence[str], start: int) -> int:
-    return len(tokens)

@@ -62,7 +62,7 @@ ASSERTING = _set(
 )
 ENSURING = _set(
     "ensure ensuring ensures make making sure verify verifying confirm confirming check checking "
-    "assume assuming see seeing provided important crucial essential necessary vital critical "
+    "assume assuming provided important crucial essential necessary vital critical "
     "imperative require requires required possibility chance unlikely case need allow allows"
 )
 EVALUATING = _set(
@@ -89,7 +89,7 @@ PERCEIVABLE = _set(
     "shown observed identified noticed there recognizable recognisable depicted displayed "
     "captured spotted found distinguishable discerned perceptible in included existent"
 )
-ABSENT = _set("absent missing invisible nonexistent lacking")
+ABSENT = _set("disappeared vanished absent missing invisible nonexistent lacking")
 ATTRIBUTES = _set(
     "status state color colour phase signal position condition status indication details detail "
     "type kind number meaning content text specifics intent intention presence"
@@ -106,6 +106,12 @@ SEEKING = _set("seek seeking find finding search searching")
 CRASHING = frozenset(
     ("with", noun) for noun in "collision collisions accident crash conflict".split()
 )
+ALLOWING = _set("allowed permitted prohibited forbidden banned required expected obliged supposed")
+RESERVED = frozenset(
+    [(verb, "for") for verb in ("reserved", "intended", "meant", "designated", "dedicated")]
+    + [(verb, "by") for verb in ("used", "frequented", "shared")]
+)
+"""Words before a noun that tell what a place is for, not who is there."""
 RULING = _set(
     "allow allows allowing permit permits permitting require requires requiring prohibits prohibit "
     "prohibiting enables enable enabling obliges forbids"
@@ -156,6 +162,8 @@ COMPOUND_HEADS = _set(
     "positions maneuver maneuvers manoeuvre sensors sensor detection recognition classification "
     "counts count registration's insurance rental usage use transport transportation crowd"
 )
+COMPOUND_OR_VERB = _set("signals turns stops brakes parks uses controls positions counts lights views")
+"""Of these, those that are verbs after "the cyclist"."""
 ROAD_COMPOUND_HEADS = _set(
     "condition conditions user users safety rule rules rage trip trips law laws network closure "
     "discipline change changes regulations regulation test work works travel signs sign"
