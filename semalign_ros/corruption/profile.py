@@ -176,7 +176,7 @@ class _ProfileEntry(_Entry):
     schema_version: Literal[1]
     name: _Name
     description: str = ""
-    conditions: list[_ConditionEntry] = Field(min_length=1)
+    conditions: list[_ConditionEntry]
 
 
 # Depth of a field's place in the file -> the fields that are valid there.

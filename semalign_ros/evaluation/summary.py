@@ -20,6 +20,7 @@ from semalign_ros.alignment.verdict import CLEAN
 from semalign_ros.errors import OutputError
 from semalign_ros.evaluation.store import read_settings, read_table
 from semalign_ros.evaluation.tables import Row
+from semalign_ros.scene.taxonomy import NUM_CLASSES
 
 NAN = float("nan")
 
@@ -243,8 +244,8 @@ def _language(
 
 
 def _segmentation(rows: Sequence[Row]) -> SegmentationSummary:
-    side = int(len(rows[0]["confusion"]) ** 0.5)
-    confusion = np.array([row["confusion"] for row in rows], np.int64).reshape(-1, side, side)
+    confusion = np.array([row["confusion"] for row in rows], np.int64)
+    confusion = confusion.reshape(len(rows), NUM_CLASSES, NUM_CLASSES + 1)
     pooled = confusion.sum(axis=0)
     (mean_iou,) = bootstrap(
         lambda drawn: (metrics.mean_iou(confusion[drawn].sum(axis=0)),),

@@ -194,7 +194,7 @@ def _perceive(
             clean.labels[name] = perception.labels if frame.labels is None else frame.labels
         if name not in clean.labels:
             raise InferenceError("the clean frame could not be segmented, so nothing to compare")
-        confusion = confusion_matrix(perception.labels, clean.labels[name])
+        confusion = confusion_matrix(perception.labels, clean.labels[name], void_column=True)
         quality = quality_from_confusion(confusion, models.settings.rule.critical)
         latency = perception.stage_s["segment"]
         tables["segmentation"].append(

@@ -67,11 +67,11 @@ SEGMENTATION = pa.schema(
         ("mean_iou", pa.float32()),
         ("pixel_accuracy", pa.float32()),
         ("critical_recall", pa.float32()),
-        ("confusion", pa.list_(pa.int32(), NUM_CLASSES**2)),
+        ("confusion", pa.list_(pa.int32(), NUM_CLASSES * (NUM_CLASSES + 1))),
         ("latency_s", pa.float32()),
     ]
 )
-"""``confusion`` is row-major, rows the reference."""
+"""``confusion`` is row-major: rows the reference, the last column pixels without a class."""
 
 FAILURES = pa.schema(
     [*_KEYS, ("model", pa.string()), ("reason", pa.string()), ("message", pa.string())]
