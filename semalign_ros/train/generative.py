@@ -38,6 +38,7 @@ from semalign_ros.train.views import Views
 from semalign_ros.types import Judgment
 
 _T = TypeVar("_T")
+_DESCRIBED = 0.35  # share of the steps with a description
 _OWN_WORDING = 0.6  # share of the questions in the prompt set's own words
 
 
@@ -111,7 +112,7 @@ def train_generative(
 
         def make(step: int) -> _Batch:
             index, rng = next(order), generator(seed, 21, step)
-            describes = bool(rng.random() < 0.5)
+            describes = bool(rng.random() < _DESCRIBED)
             rows, sentences = [], []
             for i in index:
                 presence, unsafe = views.presence[i], bool(views.unsafe[i])

@@ -1,7 +1,7 @@
 """The two language models: a dual encoder and a generative one on one frozen vision tower.
 
-Both see an image as tokens: a grid of cells and one summary of the whole image,
-each holding pooled features and class evidence of the segmenter trained before.
+Both see an image as tokens: a grid of cells, one summary of the whole image, and one
+token a class that holds what the segmenter trained before finds of that class.
 """
 
 from __future__ import annotations
@@ -21,14 +21,16 @@ from semalign_ros.train.settings import ContrastiveSettings, GenerativeSettings
 
 GRID = 8
 """Cells along each side of the image."""
-IMAGE_TOKENS = GRID * GRID + 1
+IMAGE_TOKENS = GRID * GRID + 1 + NUM_CLASSES
+_WHOLE = GRID * GRID  # position of the summary
 _SUB = 2  # class shares inside a cell are kept for SUB x SUB parts
 
 
 class Tower(nn.Module):
     """The segmenter's network up to image tokens.
 
-    f32[N, 3, S, S] -> f32[N, 65, F]: the cells row by row, then the whole image.
+    f32[N, 3, S, S] -> f32[N, 84, F]: the cells row by row, the whole image, the classes.
+    Class tokens use channels of their own, so that one linear layer serves both sorts.
 
     Args:
         segmenter: Trained; becomes part of this module.
@@ -40,7 +42,9 @@ class Tower(nn.Module):
         self.decode_head = segmenter.decode_head
         self.classifier = segmenter.decode_head.classifier
         self.decode_head.classifier = nn.Identity()
-        self.width = 2 * self.decode_head.channels + (_SUB * _SUB + 2) * NUM_CLASSES
+        channels = self.decode_head.channels
+        self._place_width = 2 * channels + (_SUB * _SUB + 2) * NUM_CLASSES
+        self.width = self._place_width + channels + 3
 
     def forward(self, pixel_values: Tensor) -> Tensor:
         """Return the image tokens."""
@@ -50,7 +54,25 @@ class Tower(nn.Module):
         cell = features.shape[2] // GRID
         cells = self._pool(features, shares, cell)
         whole = self._pool(features, shares, features.shape[2] // _SUB, whole=True)
-        return torch.cat([cells.flatten(2), whole.flatten(2)], dim=2).transpose(1, 2)
+        places = torch.cat([cells.flatten(2), whole.flatten(2)], dim=2).transpose(1, 2)
+        classes = self._by_class(features.flatten(2), shares.flatten(2))
+        pad = nn.functional.pad
+        return torch.cat(
+            [
+                pad(places, (0, self.width - self._place_width)),
+                pad(classes, (self._place_width, 0)),
+            ],
+            dim=1,
+        )
+
+    @staticmethod
+    def _by_class(features: Tensor, shares: Tensor) -> Tensor:
+        """Mean feature where a class is, and how much of it there is, f32[N, 19, C + 3]."""
+        mass = shares.sum(dim=2, keepdim=True)
+        mean = shares @ features.transpose(1, 2) / (mass + 1e-3)
+        won = (shares == shares.amax(dim=1, keepdim=True)).float()
+        amounts = [_spread(shares.mean(2)), _spread(won.mean(2)), shares.amax(2)]
+        return torch.cat([mean, torch.stack(amounts, dim=2)], dim=2)
 
     @staticmethod
     def _pool(features: Tensor, shares: Tensor, cell: int, *, whole: bool = False) -> Tensor:
@@ -63,18 +85,22 @@ class Tower(nn.Module):
                 nn.functional.avg_pool2d(features, cell),
                 nn.functional.max_pool2d(features, cell),
                 nn.functional.pixel_unshuffle(fine, _SUB),
-                # Presence is a matter of area shares from 0.0005 on: the logarithm spreads them.
-                (mean + 1e-4).log() / 4 + 1,
+                _spread(mean),
                 nn.functional.max_pool2d(shares, cell),
             ],
             dim=1,
         )
 
 
+def _spread(share: Tensor) -> Tensor:
+    """Spread area shares: presence is a matter of shares from 0.0005 on."""
+    return (share + 1e-4).log() / 4 + 1
+
+
 class ImageEncoder(nn.Module):
     """Image tokens to one embedding: a transformer layer, then learnt attention pooling.
 
-    f32[N, 65, F] -> f32[N, D], of length 1.
+    f32[N, 84, F] -> f32[N, D], of length 1.
     """
 
     def __init__(self, width: int, settings: ContrastiveSettings) -> None:
@@ -102,7 +128,7 @@ class ImageEncoder(nn.Module):
         x = self.layer(self.drop(self.project(x)) + self.position)
         queries = self.queries.expand(x.shape[0], -1, -1)
         pooled = self.attention(queries, x, x, need_weights=False)[0]
-        joined = torch.cat([pooled, x[:, -1:]], dim=1).flatten(1)
+        joined = torch.cat([pooled, x[:, _WHOLE : _WHOLE + 1]], dim=1).flatten(1)
         return nn.functional.normalize(self.out(self.drop(joined)), dim=1)
 
 
@@ -140,7 +166,7 @@ class Contrastive(nn.Module):
 
 
 class Projector(nn.Module):
-    """Image tokens to embeddings of the language model, f32[N, 65, F] -> f32[N, 65, D]."""
+    """Image tokens to embeddings of the language model, f32[N, 84, F] -> f32[N, 84, D]."""
 
     def __init__(self, width: int, hidden: int, dropout: float) -> None:
         super().__init__()

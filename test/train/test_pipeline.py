@@ -1,0 +1,138 @@
+"""The whole way, small: data set -> checkpoints -> bundles -> answers of ONNX Runtime."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+pytestmark = pytest.mark.torch
+torch = pytest.importorskip("torch")
+
+from semalign_ros.errors import BundleError, OutputError  # noqa: E402
+from semalign_ros.inference.bundle import load_bundle  # noqa: E402
+from semalign_ros.inference.factory import open_vlm  # noqa: E402
+from semalign_ros.inference.query import VlmQuery  # noqa: E402
+from semalign_ros.inference.segmenter import open_segmenter  # noqa: E402
+from semalign_ros.language import PromptSet  # noqa: E402
+from semalign_ros.train import pipeline  # noqa: E402
+from semalign_ros.train.checkpoints import load_language_model  # noqa: E402
+from semalign_ros.train.contrastive import score_views  # noqa: E402
+from semalign_ros.train.datasets import load_frames  # noqa: E402
+from semalign_ros.train.generative import next_logits  # noqa: E402
+from semalign_ros.train.models import IMAGE_TOKENS  # noqa: E402
+from semalign_ros.train.packing import Exchange, pack  # noqa: E402
+from semalign_ros.train.pipeline import DataSource, Plan, run_plan  # noqa: E402
+from semalign_ros.train.questions import NO, QUESTION_TEMPLATE, YES, encode  # noqa: E402
+from semalign_ros.train.segmenter import to_pixel_values  # noqa: E402
+
+PROMPTS = PromptSet.load()
+
+
+@pytest.fixture(scope="module")
+def plan(data_set, tiny_settings, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run")
+    return Plan(
+        sources=(DataSource("town", data_set),),
+        work=folder / "work",
+        out=folder / "models",
+        settings=tiny_settings,
+        licence="test only",
+        licence_note="made of noise",
+    )
+
+
+@pytest.fixture(scope="module")
+def bundles(plan):
+    return run_plan(plan, lambda _: None, lambda *_: None)
+
+
+@pytest.fixture(scope="module")
+def image(data_set):
+    return load_frames(data_set, "val", 128).images[0]
+
+
+def test_makes_three_valid_bundles_with_licence_seed_and_figures(bundles):
+    assert list(bundles) == ["segmenter", "contrastive", "generative"]
+    for stage, bundle in bundles.items():
+        manifest = load_bundle(bundle.folder).manifest
+        assert manifest.kind == stage
+        assert manifest.source.licence == "test only"
+        assert manifest.source.licence_note == "made of noise"
+        assert "seed 3" in manifest.source.checkpoint
+        assert max(manifest.metrics["parity"].values()) < 2e-3
+        figures = manifest.metrics["held_out"]["town"]
+        assert ("mean_iou" in figures) == (stage == "segmenter")
+
+
+def test_the_segmenter_bundle_labels_frames_of_other_sizes(bundles, data_set):
+    segmenter = open_segmenter(bundles["segmenter"].folder, "cpu")
+    for size in ((128, 128), (100, 210)):
+        frame = np.random.default_rng(0).integers(0, 256, (*size, 3)).astype(np.uint8)
+        found = segmenter.segment(frame)
+        assert found.labels.shape == size
+        assert found.labels.max() < 19
+        assert ((found.confidence > 1 / 19 - 1e-6) & (found.confidence <= 1)).all()
+
+
+def test_contrastive_scores_equal_torch(plan, bundles, image):
+    trained = load_language_model(plan.work / "contrastive", "contrastive")
+    with torch.no_grad():
+        embeds = trained.model.image(trained.tower(to_pixel_values(image[None])))
+        expected = score_views(
+            trained.model.embed_texts,
+            lambda texts: trained.model.score(embeds, texts),
+            PROMPTS,
+            trained.tokenizer,
+        )
+    answer = open_vlm(bundles["contrastive"].folder, "cpu", prompts=PROMPTS).answer(VlmQuery(image))
+    for question, margin in expected.items():
+        # The bundle's weights are rounded to float16.
+        assert answer.scores[question] == pytest.approx(margin[0], abs=0.02), question
+
+
+def test_generative_scores_equal_packed_torch(plan, bundles, image):
+    trained = load_language_model(plan.work / "generative", "generative")
+    yes, no = (encode(trained.tokenizer, text)[0] for text in (YES, NO))
+    questions = PROMPTS.questions()
+    asked = [
+        Exchange(encode(trained.tokenizer, QUESTION_TEMPLATE.replace("{question}", q.text)))
+        for q in questions
+    ]
+    packed = pack([asked], [[]], IMAGE_TOKENS)
+    where = torch.zeros_like(packed.ids, dtype=torch.bool).scatter_(1, packed.last, True)
+    with torch.no_grad():
+        tokens = trained.tower(to_pixel_values(image[None]))
+        logits = next_logits(trained.model, tokens, packed, where)
+    vlm = open_vlm(bundles["generative"].folder, "cpu", prompts=PROMPTS)
+    answer = vlm.answer(VlmQuery(image))
+    for k, question in enumerate(questions):
+        odds = float(logits[k, yes] - logits[k, no])
+        assert answer.scores[question.id] == pytest.approx(odds, abs=0.02), question.id
+
+
+def test_a_second_run_resumes_and_makes_the_same_bundles(plan, bundles, tmp_path):
+    steps = []
+    again = run_plan(replace(plan, out=tmp_path), steps.append, lambda *_: None)
+    assert not steps
+    for stage, bundle in bundles.items():
+        assert again[stage].manifest.files == bundle.manifest.files
+
+
+def test_existing_bundles_are_kept(plan, bundles):
+    with pytest.raises(OutputError, match="exists already"):
+        run_plan(replace(plan, stages=("segmenter",)), lambda _: None, lambda *_: None)
+
+
+def test_a_damaged_or_foreign_checkpoint_is_refused(plan, bundles, tmp_path):
+    with pytest.raises(BundleError, match="model_type is 'semalign_generative'"):
+        load_language_model(plan.work / "generative", "contrastive")
+    with pytest.raises(BundleError, match=r"no readable config\.json"):
+        load_language_model(tmp_path, "contrastive")
+
+
+def test_views_of_another_tower_are_not_reused(plan, bundles):
+    found = list(plan.work.glob("views-*.pt"))
+    assert len(found) == 1
+    assert pipeline.Views.load(found[0]).presence.shape == (12 * 3, 19)
