@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check install --quiet --progress-bar off
 
-.PHONY: help setup demo test lint colcon lock clean
+.PHONY: help setup demo test lint colcon sample-bag lock clean
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -23,6 +23,13 @@ lint: $(VENV)/.test ## ruff and strict mypy
 
 colcon: $(VENV)/.test ## build and test the package as ROS users do
 	PATH="$(CURDIR)/$(BIN):$$PATH" .ci/colcon
+
+sample-bag: setup ## render the sample bag anew
+	rm -rf out/street_demo_frames
+	$(BIN)/semalign render out/street_demo_frames --scenes 9 --frames-per-scene 8 --every 4 \
+	  --size 768x384 --seed 3 --split val --jpg 88
+	$(BIN)/semalign convert cityscapes out/street_demo_frames rosbags/street_demo --split val \
+	  --image-format jpg --compression zstd-chunk --camera-size 768x384 --overwrite
 
 lock: $(BIN)/python ## pin the newest versions that the bounds in setup.py allow
 	$(PIP) uv
