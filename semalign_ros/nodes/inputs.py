@@ -12,6 +12,14 @@ from rclpy.subscription import Subscription
 from semalign_ros.nodes.generic import type_name
 from semalign_ros.nodes.qos import matching
 
+QUEUE = 5
+"""Messages that the middleware keeps while the executor's thread is busy.
+
+Only the newest one is worked on, but what the middleware overwrites it does not report:
+with a depth of 1 a busy moment loses frames that nobody counts. The executor takes them
+all and puts them into the mailbox, which counts what it replaces.
+"""
+
 Received = Callable[[Any, "MessageInfo"], None]
 
 
@@ -60,7 +68,7 @@ class Input:
         sources: Sequence[Source],
         callback: Received,
         reliability: str = "auto",
-        depth: int = 1,
+        depth: int = QUEUE,
     ) -> None:
         self._node = node
         self._sources = [
@@ -121,7 +129,9 @@ class Input:
         self._publishers = len(publishers)
         if not publishers:
             return
-        profile = matching([p.qos_profile.reliability for p in publishers], self._reliability)
+        profile = matching(
+            [p.qos_profile.reliability for p in publishers], self._reliability, depth=self._depth
+        )
         if profile.reliability != subscription.qos_profile.reliability:
             kind = subscription.msg_type
             name = subscription.topic_name
@@ -130,7 +140,7 @@ class Input:
 
     def _subscribe(self, name: str, kind: type, publishers: Sequence[Any]) -> None:
         offered = [p.qos_profile.reliability for p in publishers]
-        profile = matching(offered, self._reliability, self._depth)
+        profile = matching(offered, self._reliability, depth=self._depth)
         self._publishers = len(publishers)
         self._subscription = self._node.create_subscription(kind, name, self._receive, profile)
         self._node.get_logger().info(

@@ -46,10 +46,10 @@ class PlayerNode(Node):  # type: ignore[misc]  # rclpy is untyped
             self.get_logger().warning(f"{info.damage}; playing what is left")
         self._count = 0
         self._total = 0
-        self._publishers = self._announce(info.topics)
-        self._clock = None
+        self._topics = self._announce(info.topics)
+        self._clock_topic = None
         if self._config.clock:
-            self._clock = self.create_publisher(Clock, "/clock", QoSProfile(depth=10))
+            self._clock_topic = self.create_publisher(Clock, "/clock", QoSProfile(depth=10))
 
     def start(self) -> bool:
         """Play to the end; other threads answer parameter requests meanwhile."""
@@ -100,7 +100,7 @@ class PlayerNode(Node):  # type: ignore[misc]  # rclpy is untyped
             time.sleep(_POLL_S)
 
     def _heard(self, name: str) -> bool:
-        publisher = self._publishers.get(name)
+        publisher = self._topics.get(name)
         # Of our own topics the matched readers count: the graph knows of them earlier.
         if publisher is not None:
             return bool(publisher.get_subscription_count())
@@ -114,7 +114,7 @@ class PlayerNode(Node):  # type: ignore[misc]  # rclpy is untyped
             start_s=config.start,
             duration_s=config.duration or None,
             clock_hz=config.clock,
-            topics=list(self._publishers),
+            topics=list(self._topics),
         )
         begin = reported = time.monotonic()
         events = schedule(config.bag, options)
@@ -126,21 +126,21 @@ class PlayerNode(Node):  # type: ignore[misc]  # rclpy is untyped
         if rclpy.ok():
             self._flush()
             self.get_logger().info(
-                f"played {self._count} messages of {len(self._publishers)} topics in "
+                f"played {self._count} messages of {len(self._topics)} topics in "
                 f"{time.monotonic() - begin:.1f} s"
             )
 
     def _publish(self, event: PlayEvent) -> None:
-        if self._clock is not None and (event.message is None or self._count == 0):
+        if self._clock_topic is not None and (event.message is None or self._count == 0):
             stamp: Time = time_message(event.time_ns)
-            self._clock.publish(Clock(clock=stamp))
+            self._clock_topic.publish(Clock(clock=stamp))
         if event.message is not None:
-            self._publishers[event.message.topic].publish(bytes(event.message.data))
+            self._topics[event.message.topic].publish(bytes(event.message.data))
             self._count += 1
 
     def _flush(self) -> None:
         """Let reliable subscribers get the last messages before the publishers go."""
-        for publisher in self._publishers.values():
+        for publisher in self._topics.values():
             if hasattr(publisher, "wait_for_all_acked"):
                 publisher.wait_for_all_acked(Duration(seconds=_ACKNOWLEDGE_S))
 

@@ -18,7 +18,7 @@ VALUES_OUT = QoSProfile(depth=50, reliability=ReliabilityPolicy.RELIABLE)
 
 
 def matching(
-    offered: Iterable[ReliabilityPolicy], wanted: str = "auto", depth: int = 1
+    offered: Iterable[ReliabilityPolicy], wanted: str = "auto", *, depth: int
 ) -> QoSProfile:
     """Profile of a subscription.
 

@@ -21,7 +21,7 @@ class Arrival:
 class StreamSequence:
     """Follows the numbers that a publisher gives its messages.
 
-    A subscription of depth 1 loses messages without a trace: the numbers alone show it.
+    A full queue of the middleware loses messages without a trace: the numbers alone show it.
     The index is the publisher's own count, so that all subscribers agree on it and a bag
     played from its start has the same indices as one read from disk. Where the middleware
     gives no number, or several publishers share the topic, messages are just counted.
