@@ -127,12 +127,17 @@ def _mood(
     opener = tokens[first] if first < end else ""
     after = tokens[first + 1] if first + 1 < end else ""
     inverted = start == 0 and opener == "should" and after in w.INDEFINITE | w.DEFINITE | w.ANY
-    if inverted or opener in w.CONDITIONS or (opener, after) in {
-        ("in", "case"),
-        ("as", "soon"),
-        ("as", "long"),
-        ("assuming", "that"),
-    }:
+    if (
+        inverted
+        or opener in w.CONDITIONS
+        or (opener, after)
+        in {
+            ("in", "case"),
+            ("as", "soon"),
+            ("as", "long"),
+            ("assuming", "that"),
+        }
+    ):
         return Mood.CONDITION, start
     if parent is not None and parent.mood is not Mood.ASSERTED:
         joined = tokens[start] in {"and", "or"} and tokens[start - 1] != ","
@@ -178,7 +183,7 @@ def advice_cue(tokens: Sequence[str], start: int, end: int, heading: str = "") -
 
 
 def is_imperative(tokens: Sequence[str], start: int, end: int) -> bool:
-    """Whether a clause that begins at `start` is an order: "Keep your distance", not "Cross traffic"."""
+    """Whether a clause from `start` is an order: "Keep your distance", not "Cross traffic"."""
     after = tokens[start + 1] if start + 1 < end else "."
     return tokens[start] in w.BASE_VERBS and (
         after in w.AFTER_IMPERATIVE or after.endswith("ing") or not after[0].isalnum()

@@ -9,20 +9,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from semalign_ros.language.words import word_set
+
 # Entries are separated by commas. Synonyms a person would use for a street scene.
 _TERMS: dict[tuple[str, ...], str] = {
     ("road",): """
         road, street, highway, motorway, freeway, expressway, avenue, boulevard, lane, alley,
-        alleyway, intersection, junction, crossroad, roundabout, carriageway, roadway, crosswalk,
-        zebra crossing, pedestrian crossing, pedestrian crossing area, pedestrian crossing zone,
-        pedestrian crosswalk, zebra crosswalk, pedestrian lane, asphalt, tarmac, lane marking,
-        lane line, road marking, marking, box marking, road surface, stop line, driveway, thoroughfare, rd, blvd, ave,
-        bike lane, bicycle lane, cycle lane, bus lane, turn lane, lane divider, lane arrow,
-        street scene, traffic lane, road lane, t junction, side street,
-        bicycle crossing, railway crossing, level crossing, school crossing, asphalt surface""",
+        alleyway, intersection, junction, crossroad, roundabout, carriageway, roadway,
+        crosswalk, zebra crossing, pedestrian crossing, pedestrian crossing area, pedestrian
+        crossing zone, pedestrian crosswalk, zebra crosswalk, pedestrian lane, asphalt, tarmac,
+        lane marking, lane line, road marking, marking, box marking, road surface, stop line,
+        driveway, thoroughfare, rd, blvd, ave, bike lane, bicycle lane, cycle lane, bus lane,
+        turn lane, lane divider, lane arrow, street scene, traffic lane, road lane, t junction,
+        side street, bicycle crossing, railway crossing, level crossing, school crossing,
+        asphalt surface""",
     ("sidewalk",): """
-        sidewalk, pavement, footpath, footway, pedestrian path, pedestrian pathway,
-        pedestrian walkway, pedestrian area, pedestrian zone, walkway""",
+        sidewalk, pavement, footpath, footway, pedestrian path, pedestrian pathway, pedestrian
+        walkway, pedestrian area, pedestrian zone, walkway""",
     ("building",): """
         building, house, skyscraper, high rise, highrise, high rise building, apartment block,
         apartment building, office block, office building, storefront, shop, house front, store,
@@ -32,28 +35,29 @@ _TERMS: dict[tuple[str, ...], str] = {
     ("pole",): "pole, utility pole, telephone pole, power pole, light pole, electric pole",
     ("traffic light",): """
         traffic light, traffic signal, traffic light signal, traffic signal light, stoplight,
-        stop light, signal light, traffic lamp, pedestrian light, pedestrian signal,
-        pedestrian traffic light, traffic control signal, overhead signal, semaphore""",
+        stop light, signal light, traffic lamp, pedestrian light, pedestrian signal, pedestrian
+        traffic light, traffic control signal, overhead signal, semaphore""",
     ("traffic sign",): """
-        traffic sign, road sign, street sign, stop sign, yield sign, speed limit sign,
-        speed sign, warning sign, direction sign, directional sign, signage,
-        road signage, traffic signage, signpost, no entry sign, no parking sign, no stopping sign,
-        no u turn sign, no left turn sign, no right turn sign, give way sign, highway sign,
-        guide sign, information sign, parking sign, street name sign, overhead sign, sign,
-        pedestrian crossing sign, crosswalk sign, construction sign, roadwork sign, school sign,
-        bus stop sign, signboard, traffic control sign, prohibition sign,
-        one way sign, do not enter sign, road traffic sign, pedestrian sign, bicycle sign""",
+        traffic sign, road sign, street sign, stop sign, yield sign, speed limit sign, speed
+        sign, warning sign, direction sign, directional sign, signage, road signage, traffic
+        signage, signpost, no entry sign, no parking sign, no stopping sign, no u turn sign, no
+        left turn sign, no right turn sign, give way sign, highway sign, guide sign, information
+        sign, parking sign, street name sign, overhead sign, sign, pedestrian crossing sign,
+        crosswalk sign, construction sign, roadwork sign, school sign, bus stop sign, signboard,
+        traffic control sign, prohibition sign, one way sign, do not enter sign, road traffic
+        sign, pedestrian sign, bicycle sign""",
     ("vegetation",): """
         tree, vegetation, shrub, bush, hedge, greenery, foliage, shrubbery, forest, palm tree,
         tree canopy, tree lined, plant, woodland, street tree, leafy tree""",
     ("terrain",): "terrain, grass, lawn, grassland, meadow, field, grassy area, soil, grass verge",
     ("sky",): "sky",
     ("person",): """
-        person, pedestrian, man, woman, child, kid, boy, girl, worker, construction worker,
-        road worker, guard, security guard, police officer, policeman, policewoman, officer,
-        traffic officer, traffic police, passerby, individual, human, people on foot,
-        pedestrian figure, crossing guard, jogger, walker, bystander, crowd, flagger, adult,
-        human figure, figure of a person, group of people, human being, personnel, first responder, firefighter, cop, pedestrian group""",
+        person, pedestrian, man, woman, child, kid, boy, girl, worker, construction worker, road
+        worker, guard, security guard, police officer, policeman, policewoman, officer, traffic
+        officer, traffic police, passerby, individual, human, people on foot, pedestrian figure,
+        crossing guard, jogger, walker, bystander, crowd, flagger, adult, human figure, figure
+        of a person, group of people, human being, personnel, first responder, firefighter, cop,
+        pedestrian group""",
     ("rider",): "rider",
     ("rider", "bicycle"): "cyclist, bicyclist, bicycle rider, bike rider, pedal cyclist",
     ("rider", "motorcycle"): """
@@ -72,31 +76,31 @@ _TERMS: dict[tuple[str, ...], str] = {
     ("bus",): "bus, coach, minibus, school bus, city bus, double decker, trolleybus, shuttle bus",
     ("train",): "train, tram, streetcar, tramcar, trolley, locomotive, light rail vehicle",
     ("motorcycle",): """
-        motorcycle, motorbike, motor bike, moped, scooter, motor scooter, electric scooter,
-        e scooter, dirt bike, two wheeler""",
+        motorcycle, motorbike, motor bike, moped, scooter, motor scooter, electric scooter, e
+        scooter, dirt bike, two wheeler""",
     ("bicycle",): "bicycle, bike, pedal bike, e bike, electric bicycle, electric bike, pushbike",
     ("vehicle",): "vehicle, motor vehicle, emergency vehicle, construction vehicle",
     # Words that hide a class: parts, other lights and signs, idioms, places named after a class.
     (): """
-        brake light, tail light, taillight, headlight, head light, headlamp, fog light, street light,
-        streetlight, street lamp, streetlamp, lamp post, lamppost, lamp, turn signal, signal lamp,
-        indicator light, hazard light, warning light, turn signal light, indicator signal,
-        light source, daylight, sunlight, city light, ambient light, natural light, white light,
-        brake signal, hand signal, turning signal, turning light, running light, reversing light,
-        left turn signal, right turn signal, blinker, interior light, neon light, neon sign,
-        shop sign, store sign, business sign, advertising sign, restaurant sign, hotel sign,
-        building sign, commercial sign, shop signage, store signage, commercial signage,
-        storefront sign, license plate, number plate, billboard sign, vehicle sign,
-        traffic cone, traffic jam, traffic flow, traffic congestion, road user, roadside, roadwork,
-        rules of the road, road rage, road trip, road safety, road condition, on board, sign of life,
-        bus stop, bus station, bus shelter, train station, train track, train line, tram track,
-        tram line, railway track, car park, parking lot, parking garage, bicycle rack, bike rack,
-        bicycle symbol, bike symbol, pedestrian symbol, bike path, bicycle path, cycle path,
-        cyclist pathway, cyclist path, cycling path, car wash, field of view, field of vision,
-        visual field, power plant, overhead walkway, elevated walkway, plant equipment,
-        road barrier, road divider, driver, passenger,
-        lane change, lane discipline, lane keeping, lane departure, lane change,
-        lane changing, human error, train of thought, man made, in person, street view, speed limit""",
+        brake light, tail light, taillight, headlight, head light, headlamp, fog light, street
+        light, streetlight, street lamp, streetlamp, lamp post, lamppost, lamp, turn signal,
+        signal lamp, indicator light, hazard light, warning light, turn signal light, indicator
+        signal, light source, daylight, sunlight, city light, ambient light, natural light,
+        white light, brake signal, hand signal, turning signal, turning light, running light,
+        reversing light, left turn signal, right turn signal, blinker, interior light, neon
+        light, neon sign, shop sign, store sign, business sign, advertising sign, restaurant
+        sign, hotel sign, building sign, commercial sign, shop signage, store signage,
+        commercial signage, storefront sign, license plate, number plate, billboard sign,
+        vehicle sign, traffic cone, traffic jam, traffic flow, traffic congestion, road user,
+        roadside, roadwork, rules of the road, road rage, road trip, road safety, road
+        condition, on board, sign of life, bus stop, bus station, bus shelter, train station,
+        train track, train line, tram track, tram line, railway track, car park, parking lot,
+        parking garage, bicycle rack, bike rack, bicycle symbol, bike symbol, pedestrian symbol,
+        bike path, bicycle path, cycle path, cyclist pathway, cyclist path, cycling path, car
+        wash, field of view, field of vision, visual field, power plant, overhead walkway,
+        elevated walkway, plant equipment, road barrier, road divider, driver, passenger, lane
+        change, lane discipline, lane keeping, lane departure, lane changing, human error, train
+        of thought, man made, in person, street view, speed limit""",
 }
 
 _IRREGULAR = {
@@ -112,9 +116,7 @@ _IRREGULAR = {
     "sky": ("skies",),
     "grass": ("grasses",),
 }
-_MASS = frozenset(
-    "vegetation greenery foliage signage terrain grass asphalt tarmac sky police".split()
-)
+_MASS = word_set("vegetation greenery foliage signage terrain grass asphalt tarmac sky police")
 _LONGEST = 5
 
 

@@ -8,25 +8,26 @@ from dataclasses import dataclass, replace
 from semalign_ros.language import words as w
 from semalign_ros.language.lexicon import Term, longest_match
 from semalign_ros.language.phrases import Phrase, phrase_at
+from semalign_ros.language.words import word_set
 
-_COLOURS = frozenset("green red yellow amber orange".split())
-_LIGHT_WORDS = frozenset("light lights signal signals arrow arrows".split())
-_LIGHT_PREDICATES = frozenset(
+_COLOURS = word_set("green red yellow amber orange")
+_LIGHT_WORDS = word_set("light lights signal signals arrow arrows")
+_LIGHT_PREDICATES = word_set(
     "turn turns turned turning change changes changed changing is are show shows showing permit "
-    "permits allow allows at ahead facing remains remain stays controlling regulating has".split()
+    "permits allow allows at ahead facing remains remain stays controlling regulating has"
 )
-_OWN_LIGHT_VERBS = frozenset("turn use using activate activating activated switch with".split())
+_OWN_LIGHT_VERBS = word_set("turn use using activate activating activated switch with")
 # "signs or signals": coupled with signs, signals are those of the traffic.
 _COUPLED = frozenset((a, b) for a in ("signs", "lights", "signage") for b in ("and", "or"))
 _RIDDEN = frozenset({"motorcycle", "bicycle"})
 _EGO_NAMES = frozenset({"car", "vehicle", "cars", "vehicles"})
-_OBSERVERS = frozenset("driving self driver camera recording observer photographer viewer".split())
-_RIDING = frozenset("riding on driving straddling mounted operating".split())
+_OBSERVERS = word_set("driving self driver camera recording observer photographer viewer")
+_RIDING = word_set("riding on driving straddling mounted operating")
 # Between "the car" and these stands nothing that would tell another car from one's own.
-_OTHERS_PLACE = frozenset(
+_OTHERS_PLACE = word_set(
     "ahead to on at directly immediately that which behind beside next parked approaching "
     "traveling travelling coming turning crossing stopped waiting facing further nearby across "
-    "visible".split()
+    "visible"
 )
 
 
@@ -129,11 +130,8 @@ def _is_no_noun(tokens: Sequence[str], start: int, end: int) -> bool:
     if word == "building" and (before in w.BE or after == "up"):
         return True
     if word in {"sign", "signs"} and end - start == 1:
-        return (
-            after == "of"
-            and _sign_of_something(tokens, end)
-            or (after == "that" and tokens[start - 1 : start] == ("a",))
-        )
+        # "signs of pedestrians", "a sign that it works": symptoms, no traffic signs.
+        return after == "of" or (after == "that" and before == "a")
     return word in {
         "store",
         "shop",
@@ -145,11 +143,6 @@ def _is_no_noun(tokens: Sequence[str], start: int, end: int) -> bool:
         "semi",
         "coach",
     } and (before in {"to", "will", "can", "should"})
-
-
-def _sign_of_something(tokens: Sequence[str], end: int) -> bool:
-    """ "signs of pedestrians" are no signs; "signs of various colours" are rare enough."""
-    return end + 1 < len(tokens)
 
 
 def _mention(tokens: Sequence[str], start: int, end: int, term: Term, nouns: Set[int]) -> Mention:

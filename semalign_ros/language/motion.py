@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Sequence
 
-from semalign_ros.language.words import ADVERBS, inflect
+from semalign_ros.language.words import ADVERBS, inflect, word_set
 
 
 class Action(enum.Enum):
@@ -16,87 +16,90 @@ class Action(enum.Enum):
     STOP = "stop"
 
 
-def _set(words: str) -> frozenset[str]:
-    return frozenset(words.split())
-
-
 GOING = frozenset({Action.GO, Action.TURN})
-NEGATIONS = _set("not no never neither nor without longer cannot")
-CHECKING = _set(
+NEGATIONS = word_set("not no never neither nor without longer cannot")
+CHECKING = word_set(
     "ensure ensuring ensures sure verify verifying confirm confirming check checking whether "
     "assess assessing determine determining if until once judge judging evaluate evaluating"
 )
-FAVOURABLE = _set(
-    "safe safely permissible permitted allowed legal okay ok fine possible acceptable appropriate free "
-    "advisable recommended clear best safest better wise prudent necessary "
-    "permitting indicating signaling signalling indicates able suitable reasonable"
+FAVOURABLE = word_set(
+    "safe safely permissible permitted allowed legal okay ok fine possible acceptable appropriate "
+    "free advisable recommended clear best safest better wise prudent necessary permitting "
+    "indicating signaling signalling indicates able suitable reasonable"
 )
-UNFAVOURABLE = _set(
+UNFAVOURABLE = word_set(
     "unsafe dangerous hazardous risky illegal inadvisable unwise prohibited forbidden unable "
     "impossible unlawful reckless"
 )
-VERDICTS = _set(
-    "illegal safe unsafe dangerous hazardous risky advisable inadvisable recommended permitted unwise"
+VERDICTS = word_set(
+    "illegal safe unsafe dangerous hazardous risky advisable inadvisable recommended permitted "
+    "unwise"
 )
-LINKING = _set("is be are was appears seems looks")
-BEFORE_VERDICT = LINKING | _set(
+LINKING = word_set("is be are was appears seems looks")
+BEFORE_VERDICT = LINKING | word_set(
     "not to would considered very too quite no longer judgment safety and illegal legal"
 )
-WAY_VERDICTS = _set("appropriate acceptable fine ok okay permissible allowed possible")
+WAY_VERDICTS = word_set("appropriate acceptable fine ok okay permissible allowed possible")
 """Verdicts on a way of going only: "continuing is fine", but "it is fine" may mean the weather."""
-AFTER_VERDICT = _set(". , ! ; now due because and at here under with currently right")
-ENOUGH = _set("enough sufficient ample adequate")
-RECOMMENDING = _set("recommend advise suggest recommended advised")
-CAUSING = _set(
-    "requires require requiring allows allow allowing permits permit permitting enables obliges means"
+AFTER_VERDICT = word_set(". , ! ; now due because and at here under with currently right")
+ENOUGH = word_set("enough sufficient ample adequate")
+RECOMMENDING = word_set("recommend advise suggest recommended advised")
+CAUSING = word_set(
+    "requires require requiring allows allow allowing permits permit permitting enables obliges "
+    "means"
 )
 """Verbs of what a light or sign makes one do."""
-ADVISING = _set("advisable recommended best safest better wise prudent necessary appropriate")
-BENEFICIARY = _set(
+ADVISING = word_set("advisable recommended best safest better wise prudent necessary appropriate")
+BENEFICIARY = word_set(
     "for us me you the driver vehicle car ego autonomous our my and legal safe it vehicles"
 )
-PREVENTING = _set("prevent prevents preventing refrain stop stops prohibit prohibits avoid keeps")
-
-MODALS = _set("should must shall can may will would need needs have has required ought advised is")
-MODALS_WITH_TO = _set("need needs have has required ought advised is")
-OWN_SUBJECTS = _set("i we you driver ego myself")
-PLAN_NOUNS = _set("action decision maneuver manoeuvre step option response course")
-GENERIC_SUBJECTS = _set("vehicles traffic drivers cars they")
-PREPARING = _set(
-    "prepare prepared preparing ready consider considering plan planning intend intending anticipate "
-    "anticipating expect expecting decide possibly potentially likely want check checking"
+PREVENTING = word_set(
+    "prevent prevents preventing refrain stop stops prohibit prohibits avoid keeps"
 )
-STANDING = _set("stopped stationary waiting halted yielding standstill")
 
-WAYS = _set("road path lane way route street highway roadway")
-OTHER_SIDES = _set("left right adjacent other opposite next oncoming side no")
-COPULAS = _set("is are appears appear seems seem looks look remains remain")
-CLEAR = _set("clear open free unobstructed empty unblocked")
-BLOCKED = _set("blocked obstructed occupied impassable closed")
-DEGREES = _set("relatively mostly largely fairly mainly")
+MODALS = word_set(
+    "should must shall can may will would need needs have has required ought advised is"
+)
+MODALS_WITH_TO = word_set("need needs have has required ought advised is")
+OWN_SUBJECTS = word_set("i we you driver ego myself")
+PLAN_NOUNS = word_set("action decision maneuver manoeuvre step option response course")
+GENERIC_SUBJECTS = word_set("vehicles traffic drivers cars they")
+PREPARING = word_set(
+    "prepare prepared preparing ready consider considering plan planning intend intending "
+    "anticipate anticipating expect expecting decide possibly potentially likely want check "
+    "checking"
+)
+STANDING = word_set("stopped stationary waiting halted yielding standstill")
 
-_STOPPING = _set("stop halt wait yield pause")
-_STILL = _set("stopped stationary still halted waiting put")
-_ONWARD = _set(
+WAYS = word_set("road path lane way route street highway roadway")
+OTHER_SIDES = word_set("left right adjacent other opposite next oncoming side no")
+COPULAS = word_set("is are appears appear seems seem looks look remains remain")
+CLEAR = word_set("clear open free unobstructed empty unblocked")
+BLOCKED = word_set("blocked obstructed occupied impassable closed")
+DEGREES = word_set("relatively mostly largely fairly mainly")
+
+_STOPPING = word_set("stop halt wait yield pause")
+_STILL = word_set("stopped stationary still halted waiting put")
+_ONWARD = word_set(
     "straight forward forwards ahead on onward onwards through along driving moving following "
     "traveling travelling going safely cautiously slowly carefully past towards toward"
 )
-DISTANCES = _set(
+DISTANCES = word_set(
     "m km meter meters metre metres kilometers kilometres kilometer feet yards miles mile"
 )
-_MANNERS = _set("safely cautiously slowly carefully")
+_MANNERS = word_set("safely cautiously slowly carefully")
 _KEPT = _ONWARD | {"immediately"}
-_GOING_ON = _set("follow drive move proceed travel head go navigate cross advance turn")
-_FOLLOWED = _set(
-    "vehicle vehicles car cars truck bus motorcycle van taxi sedan suv cyclist traffic road lane lead flow "
-    "path route curve bend line it them"
+_GOING_ON = word_set("follow drive move proceed travel head go navigate cross advance turn")
+_FOLLOWED = word_set(
+    "vehicle vehicles car cars truck bus motorcycle van taxi sedan suv cyclist traffic road lane "
+    "lead flow path route curve bend line it them"
 )
-_NOT_ROADS = _set(
+_NOT_ROADS = word_set(
     "rules rule laws law signs sign signals signal instructions regulations protocol directions"
 )
-_SAME_SPEED = _set("current consistent steady constant same present your our this")
-_TURN_MAKING = _set("make complete initiate execute perform begin start take")
-_STANDSTILLS = _set("stop halt standstill")
+_SAME_SPEED = word_set("current consistent steady constant same present your our this")
+_TURN_MAKING = word_set("make complete initiate execute perform begin start take")
+_STANDSTILLS = word_set("stop halt standstill")
 
 
 def _gerunds(verbs: str) -> frozenset[str]:
@@ -106,14 +109,12 @@ def _gerunds(verbs: str) -> frozenset[str]:
 GOING_GERUNDS = _gerunds(
     "proceed continue go move enter cross drive advance accelerate execute make"
 )
-_BASE = {
-    inflect(verb)[2]: verb
-    for verb in (
-        "proceed continue go move drive follow turn cross accelerate stop halt wait yield pause remain "
-        "stay hold maintain keep give come make advance resume bring enter start begin complete "
-        "initiate execute perform take navigate"
-    ).split()
-}
+_VERBS = word_set(
+    "proceed continue go move drive follow turn cross accelerate stop halt wait yield pause remain "
+    "stay hold maintain keep give come make advance resume bring enter start begin complete "
+    "initiate execute perform take navigate brake"
+)
+_BASE = {inflect(verb)[2]: verb for verb in _VERBS}
 
 
 def is_going(word: str) -> bool:
@@ -125,9 +126,7 @@ def action_at(tokens: Sequence[str], i: int, end: int) -> Action | None:
     """What the verb at `i` has the vehicle do, its next words included; None for neither."""
     verb = _BASE.get(tokens[i], tokens[i])
     rest = [
-        token
-        for token in tokens[i + 1 : min(i + 8, end)]
-        if token not in ADVERBS or token in _KEPT
+        token for token in tokens[i + 1 : min(i + 8, end)] if token not in ADVERBS or token in _KEPT
     ]
     if _stops(verb, rest):
         return Action.STOP

@@ -9,14 +9,15 @@ from semalign_ros.language.prompts import PromptSet, Question
 from semalign_ros.language.safety import judgment_of_sentences
 from semalign_ros.language.status import Status, status_of
 from semalign_ros.language.text import Sentence
+from semalign_ros.language.words import word_set
 from semalign_ros.language.yes_no import parse_yes_no
 from semalign_ros.types import Judgment, SceneClaims
 
 PARSER_VERSION = "1.0"
 """Version of the rules; raise it with every change that can change a result."""
 
-_NONE = frozenset("none no absent nil n not".split())
-_SOME = frozenset("yes several many multiple present one two three visible".split())
+_NONE = word_set("none no absent nil n not")
+_SOME = word_set("yes several many multiple present one two three visible")
 
 
 def parse_scene_text(text: str) -> SceneClaims:

@@ -104,14 +104,16 @@ def _walk_left(
         elif before in _BEFORE_NOUN and token in w.VERBS:
             # No verb follows an article: "any stop sign", "the following car".
             modifiers.add(token)
-        elif k not in nouns and (token in w.NOT_IN_NOUN_PHRASE or not token[0].isalnum()):
-            break
-        elif determiners & _CLOSING:
+        elif determiners & _CLOSING or (k not in nouns and _ends_phrase(token)):
             break
         else:
             modifiers.add(token)
         k -= 1
     return k + 1, determiners, modifiers
+
+
+def _ends_phrase(token: str) -> bool:
+    return token in w.NOT_IN_NOUN_PHRASE or not token[0].isalnum()
 
 
 def _list_head(

@@ -65,7 +65,7 @@ def _votes(analysis: Analysis) -> Iterator[tuple[Judgment, bool]]:
 
 
 def _checked_only(tokens: Sequence[str], clause: Clause) -> bool:
-    """ "Make sure that the road is clear": nobody says that it is."""
+    """Match "Make sure that the road is clear": nobody says that it is."""
     return any(token in m.CHECKING for token in tokens[max(0, clause.start - 4) : clause.start])
 
 
@@ -155,7 +155,7 @@ def _going(action: m.Action, allowed: bool) -> Judgment | None:
 
 
 def _caused(tokens: Sequence[str], i: int, clause: Clause) -> Judgment | None:
-    """ "The light requires vehicles to remain stationary", "allowing us to proceed"."""
+    """Match "The light requires vehicles to remain stationary", "allowing us to proceed"."""
     if (
         tokens[i] not in m.CAUSING
         or _of_nothing(tokens, clause)
@@ -172,7 +172,7 @@ def _caused(tokens: Sequence[str], i: int, clause: Clause) -> Judgment | None:
 
 
 def _of_nothing(tokens: Sequence[str], clause: Clause) -> bool:
-    """ "There is no hazard that requires us to stop": a relative clause to nothing."""
+    """Match "There is no hazard that requires us to stop": a relative clause to nothing."""
     before = tokens[max(0, clause.start - 12) : clause.start]
     return tokens[clause.start] in {"that", "which"} and bool(m.NEGATIONS & set(before))
 
@@ -278,7 +278,7 @@ def _own_subject(
 
 
 def _generic_subject(tokens: Sequence[str], i: int, clause: Clause) -> bool:
-    """ "vehicles may proceed", "traffic must stop": true of us where the light says it."""
+    """Match "vehicles may proceed", "traffic must stop": true of us where the light says it."""
     before = [
         token for token in tokens[clause.start : i] if token not in w.ADVERBS and token != "that"
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import itertools
 from collections.abc import Sequence
 
 from semalign_ros.language import words as w
@@ -105,7 +106,7 @@ def _denial(tokens: Sequence[str], mention: Phrase, clause: Clause) -> Status | 
         return Status.INCIDENTAL
     if _negated_perception(tokens, mention, clause):
         return Status.DENIED
-    return _denied_by_predicate(tokens, mention, clause)
+    return _denied_by_predicate(tokens, mention)
 
 
 def _negated_noun(tokens: Sequence[str], k: int) -> bool:
@@ -116,7 +117,7 @@ def _negated_noun(tokens: Sequence[str], k: int) -> bool:
 
 
 def _negated_perception(tokens: Sequence[str], mention: Phrase, clause: Clause) -> bool:
-    """ "I do not see a car", "the image does not show any cars"."""
+    """Match "I do not see a car", "the image does not show any cars"."""
     start = max(clause.start, mention.governor - 7)
     span = tokens[start : mention.governor + 1]
     negations = [k for k, token in enumerate(span) if token in {"not", "never", "unable", "cannot"}]
@@ -133,8 +134,8 @@ def _negated_perception(tokens: Sequence[str], mention: Phrase, clause: Clause) 
     return all(token in helpers for token in (*rest[:verb], *rest[verb + 1 :]))
 
 
-def _denied_by_predicate(tokens: Sequence[str], mention: Phrase, clause: Clause) -> Status | None:
-    """ "The traffic light is not visible": the mention is the subject, or its part."""
+def _denied_by_predicate(tokens: Sequence[str], mention: Phrase) -> Status | None:
+    """Match "The traffic light is not visible": the mention is the subject, or its part."""
     end = min(mention.end + _REACH, len(tokens))
     verb = next((k for k in range(mention.end, end) if tokens[k] in w.AUXILIARIES), None)
     if (
@@ -176,7 +177,7 @@ def _is_attribute(tokens: Sequence[str], mention: Phrase) -> bool:
 
 
 def _unknown(tokens: Sequence[str], mention: Phrase, clause: Clause) -> bool:
-    """ "unable to verify the status of the lights" leaves open whether there are any."""
+    """Match "unable to verify the status of the lights" leaves open whether there are any."""
     before = tokens[max(clause.start, mention.governor - 8) : mention.governor]
     return any(token in w.UNKNOWN for token in (*before, *tokens[mention.end : mention.end + 5]))
 
@@ -238,7 +239,7 @@ def _followed_by_if_present(tokens: Sequence[str], mention: Mention) -> bool:
 
 
 def _possibly(tokens: Sequence[str], mention: Mention, clause: Clause) -> bool:
-    """ "possibly a bus", "there may be a signal", "could be fields"."""
+    """Match "possibly a bus", "there may be a signal", "could be fields"."""
     start = max(clause.start, mention.left - _SUBJECT_REACH)
     span = tokens[start : mention.left]
     for k in range(len(span) - 1, -1, -1):
@@ -273,7 +274,7 @@ def _possibly(tokens: Sequence[str], mention: Mention, clause: Clause) -> bool:
 
 
 def _possible_subject(tokens: Sequence[str], mention: Mention) -> bool:
-    """ "pedestrians may cross", "vehicles that might turn", "motorcycles can stop": general."""
+    """Match "pedestrians may cross", "vehicles that might turn", "cars can stop": general."""
     if mention.counted:
         return False
     end = min(mention.end + _SUBJECT_REACH, len(tokens))
@@ -305,7 +306,7 @@ def _compared(tokens: Sequence[str], mention: Mention) -> bool:
 def _rule_about_light(
     tokens: Sequence[str], mention: Mention, clauses: Sequence[Clause], position: int
 ) -> bool:
-    """ "Turning on a red light is illegal", "with a green light, drivers must still yield"."""
+    """Match "Turning on a red light is illegal", "with a green light, drivers must still yield"."""
     if mention.classes != ("traffic light",) or not mention.determiners & w.INDEFINITE:
         return False
     if _word(tokens, mention.governor) not in {"on", "with", "at", "during", "for"}:
@@ -317,13 +318,13 @@ def _rule_about_light(
 
 
 def _sought(tokens: Sequence[str], mention: Mention, clause: Clause) -> bool:
-    """ "Find a parking lot next to a building": what is looked for is not seen yet."""
+    """Match "Find a parking lot next to a building": what is looked for is not seen yet."""
     start = max(clause.start, mention.governor - 6)
     return any(token in w.SEEKING for token in tokens[start : mention.governor + 1])
 
 
 def _ruled(tokens: Sequence[str], mention: Mention) -> bool:
-    """ "The light is green for vehicles going straight", "allowing pedestrians to cross"."""
+    """Match "The light is green for vehicles going straight", "allowing pedestrians to cross"."""
     if mention.determiners or not mention.plural:
         return False
     before = tokens[max(0, mention.governor - 6) : mention.governor]
@@ -354,16 +355,20 @@ def _cautioned(tokens: Sequence[str], mention: Mention, clause: Clause) -> bool:
         return True
     # "Be prepared for cars turning and for children": the preposition goes back to its head.
     preposition = _word(tokens, mention.governor)
-    if preposition not in w.PREPOSITIONS or _word(tokens, mention.governor - 1) not in {"and", "or", ","}:
+    if preposition not in w.PREPOSITIONS or _word(tokens, mention.governor - 1) not in {
+        "and",
+        "or",
+        ",",
+    }:
         return False
     far = range(max(0, mention.governor - _FAR), mention.governor)
     return any(tokens[k] in w.CAUTION_HEADS and tokens[k + 1] == preposition for k in far)
 
 
 def _reason(tokens: Sequence[str], mention: Mention, clause: Clause) -> bool:
-    """ "should be careful due to (the presence of) pedestrians" asserts them."""
+    """Match "should be careful due to (the presence of) pedestrians" asserts them."""
     span = tokens[max(clause.start, mention.governor - 12) : mention.governor + 1]
-    pairs = set(zip(span, span[1:], strict=False))
+    pairs = set(itertools.pairwise(span))
     return bool(pairs & {("due", "to"), ("because", "of"), ("owing", "to")}) or "given" in span
 
 

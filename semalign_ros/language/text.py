@@ -7,10 +7,15 @@ import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from semalign_ros.language.words import word_set
+
 _QUOTES = str.maketrans(
-    {"‘": "'", "’": "'", "‛": "'", "′": "'", "`": "'", "“": '"', "”": '"', "„": '"', "«": '"'}
-    | {"»": '"', "–": " ; ", "—": " ; ", "―": " ; ", "−": "-", "‐": "-", "‑": "-", "…": ". "}
-    | {"\u200b": "", "\u200d": "", "\ufeff": "", "\u00ad": "", "*": ""}
+    dict.fromkeys("\u2018\u2019\u201b\u2032`", "'")  # single quotes, prime
+    | dict.fromkeys("\u201c\u201d\u201e\u00ab\u00bb", '"')  # double quotes, guillemets
+    | dict.fromkeys("\u2013\u2014\u2015", " ; ")  # dashes
+    | dict.fromkeys("\u2212\u2010\u2011", "-")  # minus, hyphens
+    | dict.fromkeys("\u200b\u200d\ufeff\u00ad*", "")  # invisible, and emphasis
+    | {"\u2026": ". "}
 )
 _LIST_MARK = re.compile(
     r"^[ \t]*(?:[#>]+|[-+•]|\*(?=[ \t])|\(?\d{1,3}[.)]|\(?[a-z]\))[ \t]*(?=\D)", re.MULTILINE
@@ -23,16 +28,16 @@ _WRITTEN = re.compile(
     r"marked|display(?:s|ing)?|show(?:s|ing)?|indicat(?:es|ing)|called|titled|inscription|written|"
     r"countdown|plate)\s*[:,]?\s*$"
 )
-_ABBREVIATIONS = frozenset("e.g i.e vs mr mrs dr st rd ave blvd approx no fig etc".split())
-_PRONOUNS_WITH_IS = frozenset("it that there here he she what who where this everything".split())
+_ABBREVIATIONS = word_set("e.g i.e vs mr mrs dr st rd ave blvd approx no fig etc")
+_PRONOUNS_WITH_IS = word_set("it that there here he she what who where this everything")
 _CONTRACTED = {"m": "am", "re": "are", "ve": "have", "ll": "will", "d": "would"}
 _DASH = re.compile(r"(?<=\s)-{1,3}(?=\s)|--")
 _ENDS = frozenset(".!?")
 _HEADING_WORDS = 4
+# No sentence is that long; text without ends is cut, which keeps all rules linear in the text.
+_LONGEST_SENTENCE = 200
 # "The street is empty: no cars" has no heading.
-_NOT_IN_HEADINGS = frozenset(
-    "the a an is are was has have appears seems reports shows there".split()
-)
+_NOT_IN_HEADINGS = word_set("the a an is are was has have appears seems reports shows there")
 
 _HIDDEN = "\u2404"  # a symbol for an end of transmission, which no model writes
 WRITTEN = "writtenwords"
@@ -101,7 +106,10 @@ def _split(text: str) -> Iterator[list[str]]:
                 current = []
             continue
         current.append(token)
-        if token in _ENDS and _ends_sentence(current, matches, i):
+        if len(current) == _LONGEST_SENTENCE:
+            yield current
+            current = []
+        elif token in _ENDS and _ends_sentence(current, matches, i):
             yield current
             current = []
     if current:

@@ -3,50 +3,53 @@
 from __future__ import annotations
 
 
-def _set(words: str) -> frozenset[str]:
+def word_set(words: str) -> frozenset[str]:
+    """Make a set of the words of a text."""
     return frozenset(words.split())
 
 
 # --- noun phrases -------------------------------------------------------------------------------
-DEFINITE = _set("the this that these those its their his her both")
-EGO = _set("my our your ego autonomous self")
-INDEFINITE = _set("a an")
-GENERAL = _set("all each every")
-QUANTIFIERS = _set(
+DEFINITE = word_set("the this that these those its their his her both")
+EGO = word_set("my our your ego autonomous self")
+INDEFINITE = word_set("a an")
+GENERAL = word_set("all each every")
+QUANTIFIERS = word_set(
     "some several many multiple various numerous few couple two three four five six seven eight "
     "nine ten dozen another one more most lots number variety majority plenty pair group line row "
     "lot series stream"
 )
-ANY = _set("any either")
-NEGATIVE = _set("no zero")
-POSSIBLE = _set(
+ANY = word_set("any either")
+NEGATIVE = word_set("no zero")
+POSSIBLE = word_set(
     "potential possible hypothetical potentially possibly unexpected hidden unseen sudden"
 )
 
-ADJECTIVES = _set(
+ADJECTIVES = word_set(
     "large small big tall white black red blue green yellow silver gray grey dark bright long wide "
     "narrow old modern orange brown wet empty busy heavy light clear visible distinct tiny huge"
 )
 
-PREPOSITIONS = _set(
+PREPOSITIONS = word_set(
     "of in on at by for with from to into onto over under above below behind beside between among "
     "near along across through around toward towards against about after before during within "
     "without except beyond past off up down out due like than via per upon amid alongside "
     "underneath beneath opposite inside outside including regarding concerning despite"
 )
-LOCATIVE = _set("in on at near along across behind beside between around alongside within inside")
-CONJUNCTIONS = _set("and or nor but yet so , & /")
-PRONOUNS = _set(
+LOCATIVE = word_set(
+    "in on at near along across behind beside between around alongside within inside"
+)
+CONJUNCTIONS = word_set("and or nor but yet so , & /")
+PRONOUNS = word_set(
     "i we you he she it they us me them him there here who whom which what someone something "
     "nothing everything anyone everyone"
 )
-SUBJECT_PRONOUNS = _set("i we you he she it they there")
-BE = _set("is are was were be been being am")
-HAVE = _set("has have had having")
-DO = _set("do does did")
-MODALS = _set("can could may might must shall should will would ought")
+SUBJECT_PRONOUNS = word_set("i we you he she it they there")
+BE = word_set("is are was were be been being am")
+HAVE = word_set("has have had having")
+DO = word_set("do does did")
+MODALS = word_set("can could may might must shall should will would ought")
 AUXILIARIES = BE | HAVE | DO | MODALS
-ADVERBS = _set(
+ADVERBS = word_set(
     "not also currently clearly still only just even very quite too either already now immediately "
     "directly really actually fully entirely completely definitely explicitly apparently seemingly "
     "probably likely presumably then yet ever always never often usually generally typically "
@@ -56,27 +59,27 @@ ADVERBS = _set(
 )
 
 # --- clauses ------------------------------------------------------------------------------------
-CONDITIONS = _set("if unless whether when whenever once until till before after lest wherever")
-ASSERTING = _set(
+CONDITIONS = word_set("if unless whether when whenever once until till before after lest wherever")
+ASSERTING = word_set(
     "while because since although though whereas as where which who whom that so whose"
 )
-ENSURING = _set(
+ENSURING = word_set(
     "ensure ensuring ensures make making sure verify verifying confirm confirming check checking "
-    "assume assuming provided important crucial essential necessary vital critical "
-    "imperative require requires required possibility chance unlikely case need allow allows"
+    "assume assuming provided important crucial essential necessary vital critical imperative "
+    "require requires required possibility chance unlikely case need allow allows"
 )
-EVALUATING = _set(
+EVALUATING = word_set(
     "important crucial essential necessary vital critical imperative advisable recommended "
-    "required requires require prudent wise necessitates necessitate needed caution careful "
-    "harder difficult easier challenging cautious importance necessity need needs responsibility"
+    "required requires require prudent wise necessitates necessitate needed caution careful harder "
+    "difficult easier challenging cautious importance necessity need needs responsibility"
 )
-PURPOSES = _set(
+PURPOSES = word_set(
     "avoid ensure prevent accommodate allow anticipate prepare protect comply yield respond react "
     "minimize reduce prioritize"
 )
 
 # --- perception ---------------------------------------------------------------------------------
-PERCEIVING = _set(
+PERCEIVING = word_set(
     "see seen sees saw seeing observe observed observes spot spotted detect detected detects "
     "identify identified discern discerned notice noticed find found recognize recognise "
     "recognized recognised distinguish distinguished make perceive perceived view viewed locate "
@@ -84,52 +87,55 @@ PERCEIVING = _set(
     "displayed feature features depict depicts depicted indicate reveal reveals exist exists "
     "capture captures captured noted confirm verify"
 )
-PERCEIVABLE = _set(
+PERCEIVABLE = word_set(
     "visible seen present apparent evident detected discernible observable identifiable noticeable "
-    "shown observed identified noticed there recognizable recognisable depicted displayed "
-    "captured spotted found distinguishable discerned perceptible in included existent"
+    "shown observed identified noticed there recognizable recognisable depicted displayed captured "
+    "spotted found distinguishable discerned perceptible in included existent"
 )
-ABSENT = _set("disappeared vanished absent missing invisible nonexistent lacking")
-ATTRIBUTES = _set(
+ABSENT = word_set("disappeared vanished absent missing invisible nonexistent lacking")
+ATTRIBUTES = word_set(
     "status state color colour phase signal position condition status indication details detail "
     "type kind number meaning content text specifics intent intention presence"
 )
-EXISTING = _set(
-    "be include represent have contain indicate suggest come mean belong hide conceal originate exist"
+EXISTING = word_set(
+    "be include represent have contain indicate suggest come mean belong hide conceal originate "
+    "exist"
 )
-GENERIC_VERBS = _set("need require tend should must ought")
-FREQUENCY = _set(
+GENERIC_VERBS = word_set("need require tend should must ought")
+FREQUENCY = word_set(
     "often usually typically generally frequently sometimes always commonly tend normally"
 )
-INTERPRETING = _set("interpreted identified recognized recognised described read seen taken")
-SEEKING = _set("seek seeking find finding search searching")
+INTERPRETING = word_set("interpreted identified recognized recognised described read seen taken")
+SEEKING = word_set("seek seeking find finding search searching")
 CRASHING = frozenset(
-    ("with", noun) for noun in "collision collisions accident crash conflict".split()
+    ("with", noun) for noun in ("collision", "collisions", "accident", "crash", "conflict")
 )
-ALLOWING = _set("allowed permitted prohibited forbidden banned required expected obliged supposed")
+ALLOWING = word_set(
+    "allowed permitted prohibited forbidden banned required expected obliged supposed"
+)
 RESERVED = frozenset(
     [(verb, "for") for verb in ("reserved", "intended", "meant", "designated", "dedicated")]
     + [(verb, "by") for verb in ("used", "frequented", "shared")]
 )
 """Words before a noun that tell what a place is for, not who is there."""
-RULING = _set(
+RULING = word_set(
     "allow allows allowing permit permits permitting require requires requiring prohibits prohibit "
     "prohibiting enables enable enabling obliges forbids"
 )
-UNKNOWN = _set(
+UNKNOWN = word_set(
     "not cannot inability unable unclear uncertain unknown difficult hard impossible unverified"
 )
-SIGNS_OF = _set(
+SIGNS_OF = word_set(
     "sign signs indication indications evidence trace traces presence view sight hint hints "
     "shortage absence lack"
 )
-LOCATED = _set(
+LOCATED = word_set(
     "ahead nearby visible parked present front behind left right beside adjacent currently "
     "approaching there background distance foreground further directly in on"
 )
 
 # --- caution: who says "watch for cyclists" claims no cyclist -----------------------------------
-CAUTION_HEADS = _set(
+CAUTION_HEADS = word_set(
     "aware awareness alert attentive attention mindful vigilant vigilance cautious careful caution "
     "beware wary watch watching watchful look looking lookout check checking scan scanning monitor "
     "monitoring anticipate anticipating expect expecting avoid avoiding yield yielding prepare "
@@ -137,34 +143,36 @@ CAUTION_HEADS = _set(
     "risks danger hazard hazards conflict conflicts safety protect protecting accommodate "
     "accommodating obstruct obstructing obstruction endanger endangering interfere interfering "
     "respect eye account accounting react reacting respond responding response interact hit "
-    "hitting way communicate communicating predict predicting consider considering ensure "
-    "ensuring avoidance disrupt disrupting impede impeding verify verifying "
-    "confirm confirming possibility potential chance likelihood case increase increased "
-    "higher frequent obey obeying follow following comply complying adhere adhering accordance "
-    "maneuver manoeuvre maneuvering react pass passing overtake overtaking"
+    "hitting way communicate communicating predict predicting consider considering ensure ensuring "
+    "avoidance disrupt disrupting impede impeding verify verifying confirm confirming possibility "
+    "potential chance likelihood case increase increased higher frequent obey obeying follow "
+    "following comply complying adhere adhering accordance maneuver manoeuvre maneuvering react "
+    "pass passing overtake overtaking"
 )
 
 # --- compounds: "vehicle headlights", "pedestrian traffic" --------------------------------------
-COMPOUND_HEADS = _set(
+COMPOUND_HEADS = word_set(
     "headlight headlights taillight taillights light lights lamp lamps brake brakes traffic "
     "activity activities movement movements dashboard camera cameras window windows windshield "
-    "door doors mirror mirrors hood roof trunk engine wheel wheels tire tires speed speeds "
-    "safety access crossing crossings crosswalk crosswalks lane lanes zone zones area areas path "
-    "paths stop stops station stations park parks parking driver drivers passenger passengers "
-    "occupant occupants horn horns number type types make model brand volume flow density "
-    "behavior behaviour control controls operation operations dynamics bridge bridges overpass "
-    "underpass tunnel plaza precinct helmet helmets shelter shelters depot route routes service "
-    "services system systems interior exterior owner owners dealership manufacturer license "
-    "plate plates registration symbol symbols icon icons pictogram marking markings signal "
-    "signals trail trails rack racks infrastructure presence hazard hazards turn turns "
-    "perspective viewpoint view congestion collision collisions accident accidents height "
-    "heights weight width length cab bed line lines exhaust noise distance positioning position "
-    "positions maneuver maneuvers manoeuvre sensors sensor detection recognition classification "
-    "counts count registration's insurance rental usage use transport transportation crowd"
+    "door doors mirror mirrors hood roof trunk engine wheel wheels tire tires speed speeds safety "
+    "access crossing crossings crosswalk crosswalks lane lanes zone zones area areas path paths "
+    "stop stops station stations park parks parking driver drivers passenger passengers occupant "
+    "occupants horn horns number type types make model brand volume flow density behavior "
+    "behaviour control controls operation operations dynamics bridge bridges overpass underpass "
+    "tunnel plaza precinct helmet helmets shelter shelters depot route routes service services "
+    "system systems interior exterior owner owners dealership manufacturer license plate plates "
+    "registration symbol symbols icon icons pictogram marking markings signal signals trail trails "
+    "rack racks infrastructure presence hazard hazards turn turns perspective viewpoint view "
+    "congestion collision collisions accident accidents height heights weight width length cab bed "
+    "line lines exhaust noise distance positioning position positions maneuver maneuvers manoeuvre "
+    "sensors sensor detection recognition classification counts count registration's insurance "
+    "rental usage use transport transportation crowd"
 )
-COMPOUND_OR_VERB = _set("signals turns stops brakes parks uses controls positions counts lights views")
+COMPOUND_OR_VERB = word_set(
+    "signals turns stops brakes parks uses controls positions counts lights views"
+)
 """Of these, those that are verbs after "the cyclist"."""
-ROAD_COMPOUND_HEADS = _set(
+ROAD_COMPOUND_HEADS = word_set(
     "condition conditions user users safety rule rules rage trip trips law laws network closure "
     "discipline change changes regulations regulation test work works travel signs sign"
 )
@@ -186,14 +194,14 @@ _VERBS = """
     resemble accommodate interfere disrupt impede predict spotlight encounter navigate negotiate
     steer brake honk exercise
 """
-_DOUBLING = _set("stop get let cut put run sit hit spot plan step begin regulat tow")
-_PARTICIPLES = _set(
+_DOUBLING = word_set("stop get let cut put run sit hit spot plan step begin regulat tow")
+_PARTICIPLES = word_set(
     "approaching oncoming incoming crossing moving merging turning passing parked stopped waiting "
     "standing walking slowing overtaking surrounding flashing leading trailing existing stationary "
     "illuminated lit visible parking preceding neighboring neighbouring located positioned "
     "dedicated marked driving directed towing painted paved parked"
 )
-IRREGULAR_FORMS = _set(
+IRREGULAR_FORMS = word_set(
     "saw seen given gave went gone came drove driven took taken made got kept left led let met "
     "found known knew thought said ran held stood sat ridden rode began begun cut put hit told "
     "became"
@@ -228,8 +236,9 @@ AFTER_IMPERATIVE = (
     | ADVERBS
     | ANY
     | QUANTIFIERS
-    | _set(
-        "and or speed caution attention sure certain safe straight forward ahead left right stopped stationary current clear it them"
+    | word_set(
+        "and or speed caution attention sure certain safe straight forward ahead left right "
+        "stopped stationary current clear it them"
     )
 )
 BASE_VERBS = frozenset(_VERBS.split())
@@ -244,8 +253,8 @@ PARTICIPLES = _PARTICIPLES
 
 NOT_IN_NOUN_PHRASE = (
     PREPOSITIONS | CONJUNCTIONS | PRONOUNS | AUXILIARIES | CONDITIONS | ASSERTING | VERBS
-) | _set("not never neither nor 's - ; : ( ) \" ' . ! ? [ ]")
-SIGN_VERBS = _set(
+) | word_set("not never neither nor 's - ; : ( ) \" ' . ! ? [ ]")
+SIGN_VERBS = word_set(
     "indicates indicating indicate means warns warning instructs instructing prohibits prohibiting "
     "reminds reminding tells telling showing depicting displaying featuring shows displays depicts "
     "symbol icon pictogram picture image silhouette figure for advises alerting alerts requiring "

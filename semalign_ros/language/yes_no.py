@@ -2,38 +2,35 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 from semalign_ros.language import words as w
 from semalign_ros.language.text import Sentence, sentences
+from semalign_ros.language.words import word_set
 
-
-def _set(words: str) -> frozenset[str]:
-    return frozenset(words.split())
-
-
-_YES = _set("yes yeah yep yup yea true correct affirmative certainly absolutely indeed")
-_NO = _set("no nope nah false incorrect negative")
-_EMPHATIC = _set("definitely certainly absolutely clearly")
-_FILLERS = _set(
-    "well sure okay ok so oh hmm answer assistant response final output actually the is : , . > < / \" ' "
-    "} { ( ) [ ] a1 a"
+_YES = word_set("yes yeah yep yup yea true correct affirmative certainly absolutely indeed")
+_NO = word_set("no nope nah false incorrect negative")
+_EMPHATIC = word_set("definitely certainly absolutely clearly")
+_FILLERS = word_set(
+    "well sure okay ok so oh hmm answer assistant response final output actually the is : , . > < "
+    "/ \" ' } { ( ) [ ] a1 a"
 )
-_ANSWER_LINKS = _set(
+_ANSWER_LINKS = word_set(
     "is was would be should : > \" ' = , { } the to your question simply clearly a"
 )
-_UNSURE = _set("maybe perhaps possibly uncertain unclear unsure depends ambiguous inconclusive")
-_UNABLE = _set(
+_UNSURE = word_set("maybe perhaps possibly uncertain unclear unsure depends ambiguous inconclusive")
+_UNABLE = word_set(
     "tell determine say know confirm answer judge ascertain assess verify certain sure decide"
 )
-_LIKELY = _set("probably likely presumably apparently seemingly")
-_NEGATIONS = _set("not no never none nothing neither nobody cannot nowhere without")
-_SEEING = _set("see observe spot identify detect find notice discern make recognize recognise")
-_SHOWING = _set(
+_LIKELY = word_set("probably likely presumably apparently seemingly")
+_NEGATIONS = word_set("not no never none nothing neither nobody cannot nowhere without")
+_SEEING = word_set("see observe spot identify detect find notice discern make recognize recognise")
+_SHOWING = word_set(
     "show shows contain contains include includes depict depicts feature features have has display "
     "displays reveal reveals"
 )
-_THERE = _set(
+_THERE = word_set(
     "visible present seen there shown depicted detected discernible evident apparent observed "
     "identified included recognizable noticeable spotted located parked standing driving walking "
     "crossing"
@@ -143,9 +140,8 @@ def _implied(tokens: Sequence[str]) -> tuple[bool, bool | None]:
     words = set(tokens)
     if _is_undecided(tokens):
         return True, None
-    if "think" in words or "believe" in words or "appear" in words or "seem" in words:
-        if tokens[-2:-1] == ("so",) or tokens[-1] == "so":
-            return False, not words & _NEGATIONS
+    if words & {"think", "believe", "appear", "seem"} and "so" in tokens[-2:]:
+        return False, not words & _NEGATIONS
     if words <= _LIKELY | {".", "so", "not", "it", "is"} and words & _LIKELY:
         return False, "not" not in words
     if "unlikely" in words:
@@ -173,7 +169,7 @@ def _is_undecided(tokens: Sequence[str]) -> bool:
 
 
 def _is_existential(tokens: Sequence[str]) -> bool:
-    pairs = set(zip(tokens, tokens[1:], strict=False))
+    pairs = set(itertools.pairwise(tokens))
     words = set(tokens)
     return (
         any(
