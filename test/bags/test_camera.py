@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
@@ -14,6 +14,7 @@ CAMERA = CameraModel(2048, 1024, 2262.52, 2265.3, 1096.98, 513.137, 0.2093, (1.7
 angles = st.floats(-1.5, 1.5)
 
 
+@settings(deadline=None)  # a busy machine is no error
 @given(angles, angles, angles)
 def test_mounting_is_the_yaw_pitch_roll_rotation(yaw, pitch, roll):
     camera = CameraModel(4, 4, 1, 1, 1, 1, None, (1.0, 2.0, 3.0), yaw, pitch, roll)
@@ -43,6 +44,7 @@ def test_a_camera_that_pitches_down_sees_the_horizon_above_its_centre():
     assert row == pytest.approx(513.137 - 2265.3 * np.tan(0.038), abs=0.01)
 
 
+@settings(deadline=None)  # a busy machine is no error
 @given(st.floats(3, 400), st.floats(-20, 20))
 def test_depth_recovers_a_point_seen_by_two_cameras(depth, lateral):
     left = CAMERA.fx * lateral / depth
@@ -61,6 +63,7 @@ def test_no_disparity_is_no_depth():
     assert depth.dtype == np.float32
 
 
+@settings(deadline=None)  # a busy machine is no error
 @given(st.floats(0, 2047), st.floats(0, 1023), st.integers(1, 4096), st.integers(1, 4096))
 def test_resizing_keeps_the_rays(u, v, width, height):
     small = CAMERA.resized(width, height)
