@@ -21,8 +21,11 @@ CORE = [
     "pyyaml>=6.0",  # profiles, prompts, bundles
     "pydantic>=2.5,<3",  # bundle manifests; discriminated unions
     "onnxruntime>=1.18",  # opset 20 graphs; onnxruntime-gpu takes its place on a GPU
+    "onnx>=1.17",  # looks into graphs before they are loaded: external data, io, opset
     "tokenizers>=0.19,<1",  # tokenizer.json of language models, without transformers
     "rosbags>=0.11,<0.12",  # bags without ROS; its writer's signature changes between minors
+    "lz4>=4",  # chunks of damaged MCAP files, read where rosbags gives up
+    'backports.zstd>=1; python_version < "3.14"',  # the same; later Pythons have it built in
     "pyarrow>=14",  # Parquet shards of an evaluation
     "scipy>=1.9",  # exact binomial test, rank correlations
     "jinja2>=3.1",  # the HTML report
@@ -37,14 +40,13 @@ EXTRAS = {
     # torch 2.13 and transformers 5.23 are the pair whose exporter was measured; the latter has
     # no release for Python 3.10, where only `semalign train` and `export` are missing.
     "train": [
-        "onnx>=1.17",  # reads the graph back to store its weights and check it
         'torch>=2.13,<3; python_version >= "3.11"',
         'transformers>=5.23,<6; python_version >= "3.11"',
         'onnxscript>=0.5; python_version >= "3.11"',  # torch.onnx needs it
+        'safetensors>=0.4; python_version >= "3.11"',  # checkpoints of transformers
     ],
     "test": [
         "pytest>=8",
-        "onnx>=1.17",  # small graphs for the tests
         "pytest-timeout>=2.3",  # a node that hangs must fail, not block
         "hypothesis>=6.100",
         "scikit-learn>=1.3",  # independent implementations of the metrics
