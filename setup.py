@@ -84,7 +84,7 @@ setup(
     zip_safe=False,
     maintainer="semalign_ros maintainers",
     maintainer_email="maintainers@semalign.example",
-    description="Monitors whether a vehicle's vision-language model still means what the camera sees",
+    description="Does the vision-language model in the car still mean what the camera sees?",
     license="Apache-2.0",
     entry_points={
         "console_scripts": [
