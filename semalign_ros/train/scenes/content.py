@@ -9,13 +9,14 @@ import numpy as np
 
 from semalign_ros.scene.taxonomy import LABEL_ID
 from semalign_ros.train.scenes.camera import Camera
+from semalign_ros.train.scenes.decals import Decals
 from semalign_ros.train.scenes.faces import Faces, stack
-from semalign_ros.train.scenes.ground import GroundLook
 from semalign_ros.train.scenes.lighting import Lighting
-from semalign_ros.train.scenes.people import PHASES, cyclist, draw_clothes, walker
 from semalign_ros.train.scenes.people import bicycle as bicycle_picture
+from semalign_ros.train.scenes.people import draw_clothes
 from semalign_ros.train.scenes.people import motorcycle as motorcycle_picture
 from semalign_ros.train.scenes.street import KERB_HEIGHT, Street
+from semalign_ros.train.scenes.surface import GroundLook
 from semalign_ros.train.scenes.texture import Texture
 from semalign_ros.train.scenes.things import (
     Billboard,
@@ -55,6 +56,7 @@ class Scene:
         street: The plan.
         lighting: The light.
         look: Colours of the ground.
+        decals: What lies on the carriageway.
         solids: Static surfaces in the world.
         boards: Static billboards.
         shadows: What throws shadows and does not move.
@@ -71,6 +73,7 @@ class Scene:
     street: Street
     lighting: Lighting
     look: GroundLook
+    decals: Decals
     solids: Faces
     boards: tuple[Billboard, ...]
     shadows: tuple[Shadow, ...]
@@ -154,21 +157,12 @@ class Collector:
 
     def person(self, rng: np.random.Generator, motion: Motion) -> None:
         """Add somebody on foot."""
-        clothes, ppm = draw_clothes(rng), self.detail.person
-        phases = range(PHASES) if motion.moves else (int(rng.integers(PHASES)),) * PHASES
-        side = rng.random() < 0.5
-        if motion.moves or side:
-            # Only pictures that can be seen are drawn: both views, lazily by phase.
-            pictures = tuple(walker(clothes, p, ppm, side=True) for p in phases)
-            front = tuple(walker(clothes, p, ppm, side=False) for p in phases)
-        else:
-            front = pictures = tuple(walker(clothes, p, ppm, side=False) for p in phases)
         self.walkers.append(
             Walker(
                 motion,
                 float(np.clip(rng.normal(1.72, 0.09), 1.25, 1.95)),
-                pictures,
-                front,
+                draw_clothes(rng),
+                self.detail.person,
                 rng.random(),
                 self.instance("person"),
                 self.ground_height(motion.s, motion.d),
@@ -186,20 +180,14 @@ class Collector:
             draw(np.random.Generator(np.random.Philox(style)), ppm, side=side)
             for side in (True, False)
         )
-        rider = None
-        if ridden:
-            clothes = draw_clothes(rng)
-            phases = (0,) * PHASES if motor else range(PHASES)
-            rider = (
-                tuple(cyclist(clothes, p, ppm, side=True, motor=motor) for p in phases),
-                tuple(cyclist(clothes, p, ppm, side=False, motor=motor) for p in phases),
-            )
         ident = self.instance("motorcycle" if motor else "bicycle")
         self.two_wheelers.append(
             TwoWheeler(
                 motion,
                 (pictures[0], pictures[1]),
-                rider,
+                draw_clothes(rng) if ridden else None,
+                motor,
+                ppm,
                 rng.random(),
                 ident,
                 self.instance("rider") if ridden else 0,

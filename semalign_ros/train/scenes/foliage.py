@@ -15,7 +15,7 @@ VARIANTS = 10
 
 
 def _green(rng: np.random.Generator) -> NDArray[np.float64]:
-    base = np.array([rng.uniform(52, 96), rng.uniform(82, 118), rng.uniform(30, 54)])
+    base = np.array([rng.uniform(62, 108), rng.uniform(90, 126), rng.uniform(34, 62)])
     return base * rng.uniform(0.7, 1.1)
 
 
@@ -26,10 +26,10 @@ def _leaves(shape: tuple[int, int], rng: np.random.Generator) -> Rgba:
     clumps = noise_tile(512, int(rng.integers(50, 56)), 6, 12)
     fine = noise_tile(512, int(rng.integers(60, 64)), 5, 48)
     up = np.roll(clumps, 9, axis=0) - clumps
-    light = 1.0 + 0.16 * up + 0.18 * fine + 0.10 * clumps
+    light = 1.0 + 0.34 * up + 0.24 * fine + 0.12 * clumps
     repeat = (-(-height // 512), -(-width // 512))
     light = np.tile(light, repeat)[:height, :width]
-    fall = np.linspace(1.18, 0.72, height)[:, None]
+    fall = np.linspace(1.3, 0.72, height)[:, None]
     rgba = canvas(height, width, (0, 0, 0))
     rgba[..., :3] = np.clip(base * (light * fall)[..., None], 6, 235)
     return rgba
@@ -37,7 +37,7 @@ def _leaves(shape: tuple[int, int], rng: np.random.Generator) -> Rgba:
 
 def _edge(shape: tuple[int, int], rng: np.random.Generator, strength: float) -> NDArray[np.float32]:
     height, width = shape
-    tile = noise_tile(512, int(rng.integers(70, 76)), 6, 10)
+    tile = noise_tile(512, int(rng.integers(70, 76)), 5, 20)
     repeat = (-(-height // 512), -(-width // 512))
     return np.tile(tile, repeat)[:height, :width] * np.float32(strength)
 
@@ -53,8 +53,8 @@ def crown(variant: int, size: int = 320) -> Texture:
         cx, cy = rng.uniform(-0.45, 0.45), rng.uniform(-0.5, 0.45)
         r = rng.uniform(0.34, 0.52)
         radius = np.minimum(radius, np.hypot(x - cx, y - cy) - np.float32(r))
-    inside = -radius * 9 + _edge((size, size), rng, 0.55)
-    rgba[..., 3] = np.clip(inside * 160 + 128, 0, 255)
+    inside = -radius * 9 + _edge((size, size), rng, 0.9)
+    rgba[..., 3] = np.clip(inside * 700 + 128, 0, 255)
     return Texture(rgba)
 
 
@@ -66,8 +66,8 @@ def conifer(variant: int, size: int = 256) -> Texture:
     rgba[..., :3] = (rgba[..., :3] * np.array([0.62, 0.74, 0.8])).astype(np.uint8)
     y, x = np.mgrid[0:size, 0:size].astype(np.float32) / size
     saw = (y * 7 % 1) * 0.06
-    inside = (y * 0.42 + saw - np.abs(x - 0.5)) * 14 + _edge((size, size), rng, 0.35)
-    rgba[..., 3] = np.clip(inside * 160 + 128, 0, 255)
+    inside = (y * 0.42 + saw - np.abs(x - 0.5)) * 14 + _edge((size, size), rng, 0.5)
+    rgba[..., 3] = np.clip(inside * 600 + 128, 0, 255)
     return Texture(rgba)
 
 
@@ -86,7 +86,7 @@ def hedge(variant: int, ragged: float = 0.12) -> Texture:
     y = np.arange(height, dtype=np.float32)[:, None] / height
     inside = (y - np.float32(ragged) - profile[None, :width]) * 40
     inside = inside + _edge((height, width), rng, 0.6)
-    rgba[..., 3] = np.clip(inside * 128 + 128, 0, 255)
+    rgba[..., 3] = np.clip(inside * 400 + 128, 0, 255)
     return Texture(rgba)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,18 +13,34 @@ from semalign_ros.scene.taxonomy import LABEL_ID
 from semalign_ros.train.scenes import facades, foliage
 from semalign_ros.train.scenes.content import Collector
 from semalign_ros.train.scenes.faces import FaceBuilder
-from semalign_ros.train.scenes.ground import DIRT, GRASS, PAVERS
 from semalign_ros.train.scenes.street import BEHIND, LENGTH, Street
+from semalign_ros.train.scenes.surface import DIRT, GRASS, PAVERS
 from semalign_ros.train.scenes.texture import Texture
 
+_DEPTH = 11.0
+"""Depth of a house, metres."""
 _END = 300.0
 """Where the view along the street is closed, metres."""
 
 # What stands behind the pavement, by kind of street.
 _PARCELS = {
-    "canyon": {"house": 0.90, "wall": 0.04, "park": 0.06},
-    "residential": {"villa": 0.52, "house": 0.14, "hedge": 0.14, "wall": 0.10, "park": 0.10},
-    "avenue": {"house": 0.50, "park": 0.24, "hedge": 0.10, "wall": 0.08, "villa": 0.08},
+    "canyon": {"house": 0.86, "wall": 0.03, "fence": 0.04, "park": 0.07},
+    "residential": {
+        "villa": 0.52,
+        "house": 0.14,
+        "hedge": 0.12,
+        "wall": 0.06,
+        "fence": 0.06,
+        "park": 0.10,
+    },
+    "avenue": {
+        "house": 0.50,
+        "park": 0.24,
+        "hedge": 0.08,
+        "wall": 0.04,
+        "fence": 0.06,
+        "villa": 0.08,
+    },
     "suburban": {
         "park": 0.36,
         "fence": 0.16,
@@ -48,7 +65,7 @@ class House:
 
 def draw_houses(rng: np.random.Generator, street: Street, ppm: float) -> tuple[House, ...]:
     """Draw the looks of the houses of one scene."""
-    low = {"canyon": (3, 6), "avenue": (3, 7), "residential": (2, 3), "suburban": (1, 4)}
+    low = {"canyon": (4, 7), "avenue": (4, 8), "residential": (2, 4), "suburban": (2, 5)}
     houses = []
     for _ in range(7):
         colour = facades.plaster(rng)
@@ -57,13 +74,22 @@ def draw_houses(rng: np.random.Generator, street: Street, ppm: float) -> tuple[H
         houses.append(
             House(
                 facades.facade(rng, width, storeys, colour, ppm),
-                facades.side_wall(colour, ppm, int(rng.integers(8))),
+                _side_picture(rng, colour, storeys, ppm),
                 facades.roof(rng, ppm),
                 width,
                 storeys * facades.STOREY + 0.6,
             )
         )
     return tuple(houses)
+
+
+def _side_picture(
+    rng: np.random.Generator, colour: Sequence[float], storeys: int, ppm: float
+) -> Texture:
+    """Draw the side of a house: as its front, or blank."""
+    if rng.random() < 0.5:
+        return facades.facade(rng, _DEPTH, storeys, colour, ppm)
+    return facades.side_wall(colour, ppm, int(rng.integers(8)))
 
 
 def _house(house: House, width: float, depth: float, side: int) -> FaceBuilder:
@@ -109,9 +135,17 @@ def _house(house: House, width: float, depth: float, side: int) -> FaceBuilder:
     return build
 
 
-def tree(collector: Collector, rng: np.random.Generator, s: float, d: float, size: float) -> None:
-    """Plant a tree of `size` metres."""
-    if rng.random() < 0.15:
+def tree(
+    collector: Collector,
+    rng: np.random.Generator,
+    s: float,
+    d: float,
+    size: float,
+    *,
+    conifers: float = 0.15,
+) -> None:
+    """Plant a tree of `size` metres, a conifer with probability `conifers`."""
+    if rng.random() < conifers:
         picture = foliage.conifer(int(rng.integers(4)))
         collector.board(s, d, size * 0.5, size, picture, "vegetation")
         collector.shadow(s, d, size * 0.4, size * 0.4, size, 0.5, soft=True)
@@ -120,7 +154,7 @@ def tree(collector: Collector, rng: np.random.Generator, s: float, d: float, siz
     width = size * rng.uniform(0.6, 0.85)
     mirror = 1 if rng.random() < 0.5 else -1
     collector.board(
-        s, d, size * 0.035 + 0.12, bare * 1.5, foliage.trunk(int(rng.integers(4))), "vegetation"
+        s, d, size * 0.028 + 0.09, bare * 1.5, foliage.trunk(int(rng.integers(4))), "vegetation"
     )
     picture = foliage.crown(int(rng.integers(foliage.VARIANTS)))
     collector.board(s - 0.2, d, width * mirror, size - bare, picture, "vegetation", bare)
@@ -212,7 +246,7 @@ def _side(
         if kind == "house":
             behind[metres] = PAVERS
             setback = 0.0 if street.kind == "canyon" else rng.uniform(0.0, 1.5)
-            _put_house(collector, house, middle, side, edge + setback, width * 0.995, 11.0)
+            _put_house(collector, house, middle, side, edge + setback, width * 0.995, _DEPTH)
         elif kind == "villa":
             behind[metres] = GRASS
             setback = rng.uniform(3.0, 7.0)

@@ -15,7 +15,7 @@ from semalign_ros.train.scenes.street import KERB_HEIGHT
 
 _STATIC = 4
 """Cityscapes label id of things without a class of their own, such as backs of signs."""
-_REACH = 220.0
+_REACH = 150.0
 
 
 def furnish(collector: Collector, rng: np.random.Generator) -> None:
@@ -85,16 +85,16 @@ def _panel(
 
 def _lamps(collector: Collector, rng: np.random.Generator) -> None:
     street = collector.street
-    spacing, height = rng.uniform(22, 38), rng.uniform(6.0, 9.0)
+    spacing, height = rng.uniform(24, 42), rng.uniform(6.0, 9.0)
     tone = int(rng.integers(4))
     wires = street.tram
     for side in (1, -1):
-        edge = (street.left + 0.6) if side > 0 else (street.right - 0.6)
-        s = rng.uniform(4, spacing)
+        edge = (street.left + 0.8) if side > 0 else (street.right - 0.8)
+        s = rng.uniform(7, spacing + 5)
         while s < _REACH:
             if not street.in_crossing(s, 3.0):
                 foot = collector.ground_height(s, edge)
-                width = 0.24 if wires else 0.17
+                width = 0.19 if wires else 0.13
                 collector.board(s, edge, width, height, furniture.pole(tone), "pole", foot)
                 collector.shadow(s, edge, 0.2, 0.2, height)
                 _arm(collector, s, edge, side, height + foot, tone)
@@ -211,13 +211,13 @@ def _signs(collector: Collector, rng: np.random.Generator) -> None:
     weights = np.array([0.16, 0.22, 0.14, 0.1, 0.1, 0.1, 0.06, 0.06, 0.06])
     for side in (1, -1):
         edge = (street.left + 0.5) if side > 0 else (street.right - 0.5)
-        s = rng.uniform(8, 45)
+        s = rng.uniform(8, 70)
         while s < 150:
             if not street.in_crossing(s, 2.0):
                 kind = str(rng.choice(kinds, p=weights / weights.sum()))
                 d = edge + side * (0.5 if kind == "direction" else 0.0)
                 put_sign(collector, rng, s, d, kind, oncoming=side > 0 and rng.random() < 0.6)
-            s += rng.uniform(14, 50)
+            s += rng.uniform(18, 80)
     if street.median:
         for crossing in street.crossings:
             put_sign(collector, rng, crossing.s + crossing.half_width + 1.5, 0.0, "mandatory")
@@ -229,15 +229,15 @@ def _street_trees(collector: Collector, rng: np.random.Generator) -> None:
     rows = []
     if street.median > 1.2 and rng.random() < 0.6:
         rows.append(0.0)
-    chance = {"canyon": 0.25, "residential": 0.35, "avenue": 0.6, "suburban": 0.4}[street.kind]
+    chance = {"canyon": 0.4, "residential": 0.5, "avenue": 0.75, "suburban": 0.5}[street.kind]
     if rng.random() < chance:
         rows += [street.left + 0.9, street.right - 0.9]
-    size, spacing = rng.uniform(5, 11), rng.uniform(9, 18)
+    size, spacing = rng.uniform(6, 13), rng.uniform(9, 18)
     for d in rows:
         s = rng.uniform(6, 16)
         while s < 240:
             if not street.in_crossing(s, 5.0):
-                tree(collector, rng, s, d, size * rng.uniform(0.8, 1.2))
+                tree(collector, rng, s, d, size * rng.uniform(0.8, 1.2), conifers=0.0)
             s += spacing * rng.uniform(0.8, 1.3)
 
 

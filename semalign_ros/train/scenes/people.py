@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -110,6 +111,7 @@ class _Sketch:
         return Texture(self.rgba)
 
 
+@functools.lru_cache(maxsize=512)
 def walker(clothes: Clothes, phase: int, ppm: float, *, side: bool) -> Texture:
     """Draw a person on foot.
 
@@ -185,6 +187,7 @@ def walker(clothes: Clothes, phase: int, ppm: float, *, side: bool) -> Texture:
     return sketch.texture()
 
 
+@functools.lru_cache(maxsize=128)
 def cyclist(clothes: Clothes, phase: int, ppm: float, *, side: bool, motor: bool) -> Texture:
     """Draw who rides a bicycle or motorcycle; the picture fits that of the vehicle.
 

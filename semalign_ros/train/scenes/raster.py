@@ -7,26 +7,32 @@ inverse depth of a plane is an affine function of the pixel.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from semalign_ros.train.scenes.camera import View
+from semalign_ros.train.scenes.camera import Camera, View
 from semalign_ros.train.scenes.faces import Faces
 from semalign_ros.train.scenes.lighting import Lighting
-from semalign_ros.train.scenes.texture import Texture
+from semalign_ros.train.scenes.texture import Rgba
 
 _NEAR = 0.4
 """Nothing nearer to the camera is drawn, metres."""
 _SUBPIXEL = 4
 """Bits behind the point in cv2's polygon corners."""
+_HUGE = 8000.0
 _SOLID = 110
 """Opacity from which a pixel belongs to the face; below 128, so that two faces that share
 an edge leave no gap."""
+_THINNEST = 0.5
+_SMALLEST = 4.0
+"""Faces thinner (pixels) or smaller (square pixels) than this are not drawn."""
 _BIAS = np.float32(1.0005)
 """A face of equal depth that comes later wins."""
+_COUNT = np.arange(8192, dtype=np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,60 +56,70 @@ def draw_faces(buffers: Buffers, view: View, faces: Faces, lighting: Lighting) -
         return
     camera = view.camera
     toward = np.einsum("fi,fi->f", faces.normal, faces.origin - view.position)
-    seen = (toward < -1e-6) | faces.two_sided
     corners3d = (
         faces.origin[:, None]
         + faces.corners[..., :1] * faces.edge_u[:, None]
         + faces.corners[..., 1:] * faces.edge_v[:, None]
     )
     projected = view.project(corners3d)
-    depth = projected[..., 2]
-    u, v = projected[..., 0], projected[..., 1]
-    whole = (depth > _NEAR).all(1)
-    outside = (
-        (u.max(1) < 0)
-        | (u.min(1) > camera.width - 1)
-        | (v.max(1) < 0)
-        | (v.min(1) > camera.height - 1)
-        | ((np.ptp(u, axis=1) < 0.35) | (np.ptp(v, axis=1) < 0.35))
-    )
-    chosen = np.flatnonzero(seen & (depth > _NEAR).any(1) & ~(whole & outside))
-    if not len(chosen):
+    whole = (projected[..., 2] > _NEAR).all(1)
+    order = _choose(camera, projected, whole, (toward < -1e-6) | faces.two_sided)
+    if not len(order):
         return
-    order = chosen[np.argsort(-depth[chosen].mean(1), kind="stable")]
-
-    local = (faces.origin[order] - view.position) @ view.rotation.T
-    edge_u = faces.edge_u[order] @ view.rotation.T
-    edge_v = faces.edge_v[order] @ view.rotation.T
-    matrix = camera.matrix()
-    # Columns map (u, v, 1) in shares of the edges to homogeneous pixels.
-    homographies = matrix @ np.stack([edge_u, edge_v, local], axis=-1)
-    normal = faces.normal[order] @ view.rotation.T
-    offset = np.einsum("fi,fi->f", normal, local)
-    offset = np.where(np.abs(offset) < 1e-6, 1e-6, offset)
-    planes = (normal @ np.linalg.inv(matrix)) / offset[:, None]
     facing = np.where((toward[order] > 0)[:, None], -faces.normal[order], faces.normal[order])
-    light = np.clip(np.rint(lighting.shade(facing) * 32), 1, 80).astype(int)
+    light = np.clip(np.rint(lighting.shade(facing) * 32), 1, 80).astype(int).tolist()
     lamps = round(lighting.lamps * 32)
-
-    for row, face in enumerate(order):
-        if whole[face]:
-            outline = projected[face, :, :2]
-        else:
-            clipped = _clip(corners3d[face], view)
-            if clipped is None:
-                continue
-            outline = clipped
+    homographies, planes = _planes(view, faces, order)
+    textures = [faces.textures[face] for face in order]
+    outlines = [
+        projected[face, :, :2] if whole[face] else _clip(corners3d[face], view) for face in order
+    ]
+    halvings = _halvings(np.array([t.size for t in textures]), homographies)
+    for row, outline in enumerate(outlines):
+        if outline is None:
+            continue
         red, green, blue = light[row]
         _draw(
             buffers,
             outline,
             homographies[row],
-            planes[row],
-            faces.textures[face],
-            (int(red), int(green), int(blue), lamps),
-            int(faces.ids[face]),
+            planes[row].tolist(),
+            textures[row].lit(halvings[row], (red, green, blue, lamps)),
+            opaque=textures[row].opaque,
+            ident=int(faces.ids[order[row]]),
         )
+
+
+def _choose(
+    camera: Camera,
+    projected: NDArray[np.float64],
+    whole: NDArray[np.bool_],
+    seen: NDArray[np.bool_],
+) -> NDArray[np.intp]:
+    """Return the faces that can show in the picture, far ones first."""
+    u, v, depth = projected[..., 0], projected[..., 1], projected[..., 2]
+    low_u, high_u, low_v, high_v = u.min(1), u.max(1), v.min(1), v.max(1)
+    outside = (high_u < 0) | (low_u > camera.width - 1)
+    outside |= (high_v < 0) | (low_v > camera.height - 1)
+    wide, high = high_u - low_u, high_v - low_v
+    outside |= (wide < _THINNEST) | (high < _THINNEST) | (wide * high < _SMALLEST)
+    chosen = np.flatnonzero(seen & (depth > _NEAR).any(1) & ~(whole & outside))
+    return chosen[np.argsort(-depth[chosen].mean(1), kind="stable")]
+
+
+def _planes(
+    view: View, faces: Faces, order: NDArray[np.intp]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return f64[F, 3, 3] shares of the edges to pixels, and f64[F, 3] pixel to inverse depth."""
+    local = (faces.origin[order] - view.position) @ view.rotation.T
+    edge_u = faces.edge_u[order] @ view.rotation.T
+    edge_v = faces.edge_v[order] @ view.rotation.T
+    matrix = view.camera.matrix()
+    homographies = matrix @ np.stack([edge_u, edge_v, local], axis=-1)
+    normal = np.cross(edge_u, edge_v)
+    offset = np.einsum("fi,fi->f", normal, local)
+    offset = np.where(np.abs(offset) < 1e-9, 1e-9, offset)
+    return homographies, (normal @ np.linalg.inv(matrix)) / offset[:, None]
 
 
 def _clip(corners: NDArray[np.float64], view: View) -> NDArray[np.float64] | None:
@@ -133,77 +149,85 @@ def _draw(
     buffers: Buffers,
     outline: NDArray[np.float64],
     homography: NDArray[np.float64],
-    plane: NDArray[np.float64],
-    texture: Texture,
-    light: tuple[int, int, int, int],
+    plane: Sequence[float],
+    picture: Rgba,
+    *,
+    opaque: bool,
     ident: int,
 ) -> None:
     height, width = buffers.ids.shape
-    low, high = outline.min(0), outline.max(0)
-    x0, y0 = max(0, int(low[0]) - 1), max(0, int(low[1]) - 1)
-    x1, y1 = min(width, int(high[0]) + 2), min(height, int(high[1]) + 2)
+    across, down = zip(*outline.tolist(), strict=True)
+    low_x, high_x, low_y, high_y = min(across), max(across), min(down), max(down)
+    x0, y0 = max(0, int(low_x) - 1), max(0, int(low_y) - 1)
+    x1, y1 = min(width, int(high_x) + 2), min(height, int(high_y) + 2)
     if x0 >= x1 or y0 >= y1:
         return
     window = (slice(y0, y1), slice(x0, x1))
     shape = (y1 - y0, x1 - x0)
 
-    # The plane in 1/m, and whether it is in front of what is there.
+    # The window's corner is taken out in double precision: on a plane seen edge-on the
+    # coefficients are large and would cancel.
+    corner = plane[0] * x0 + plane[1] * y0 + plane[2]
     inverse = np.add.outer(
-        (plane[1] * np.arange(y0, y1) + plane[2]).astype(np.float32),
-        (plane[0] * np.arange(x0, x1)).astype(np.float32),
+        np.float32(corner) + np.float32(plane[1]) * _COUNT[: shape[0]],
+        np.float32(plane[0]) * _COUNT[: shape[1]],
     )
     there = buffers.inverse_depth[window]
-    visible = cv2.compare(inverse * _BIAS, there, cv2.CMP_GT)
-
     mask = np.zeros(shape, np.uint8)
-    # cv2 overflows on corners far outside; nothing there is visible anyway.
-    points = np.clip(outline - (x0, y0), -8000, 8000) * (1 << _SUBPIXEL)
-    cv2.fillConvexPoly(mask, np.rint(points).astype(np.int32), 255, cv2.LINE_AA, _SUBPIXEL)
-    mask &= visible
-    if not mask.any():
+    points = (outline - (x0, y0)) * (1 << _SUBPIXEL) + 0.5
+    if high_x - low_x > _HUGE or high_y - low_y > _HUGE:
+        # cv2 overflows on corners far outside.
+        points = np.clip(points, -_HUGE * (1 << _SUBPIXEL), _HUGE * (1 << _SUBPIXEL))
+    cv2.fillConvexPoly(mask, np.floor(points).astype(np.int32), 255, cv2.LINE_AA, _SUBPIXEL)
+    mask &= cv2.compare(inverse * _BIAS, there, cv2.CMP_GT)
+    if not cv2.hasNonZero(mask):
         return
 
-    picture = texture.rgba
-    if picture.shape[:2] == (1, 1):
-        colour = texture.lit((0, 0), light)[0, 0]
+    tex_h, tex_w = picture.shape[:2]
+    if tex_h == tex_w == 1:
         source = np.empty((*shape, 3), np.uint8)
-        source[:] = colour[:3]
+        source[:] = picture[0, 0, :3]
     else:
-        halvings = _halvings(texture.size, homography)
-        picture = texture.lit(halvings, light)
-        tex_h, tex_w = picture.shape[:2]
         # Texel i has its centre at (i + 0.5) / size.
-        texel = np.array([[1 / tex_w, 0, 0.5 / tex_w], [0, 1 / tex_h, 0.5 / tex_h], [0, 0, 1]])
-        shift = np.array([[1.0, 0, -x0], [0, 1.0, -y0], [0, 0, 1.0]])
+        matrix = homography / (tex_w, tex_h, 1)
+        matrix[:, 2] += 0.5 * (matrix[:, 0] + matrix[:, 1])
+        matrix[0] -= x0 * matrix[2]
+        matrix[1] -= y0 * matrix[2]
         warped = cv2.warpPerspective(
             picture,
-            shift @ homography @ texel,
+            matrix,
             (shape[1], shape[0]),
             flags=cv2.INTER_LINEAR,
             borderMode=cv2.BORDER_REPLICATE,
         )
-        source = np.ascontiguousarray(warped[..., :3])
-        if not texture.opaque:
-            mask = cv2.multiply(mask, np.ascontiguousarray(warped[..., 3]), scale=1 / 255)
+        source = cv2.cvtColor(warped, cv2.COLOR_RGBA2RGB)
+        if not opaque:
+            mask = cv2.multiply(mask, cv2.extractChannel(warped, 3), scale=1 / 255)
 
     target = buffers.colour[window]
-    weight = mask.astype(np.float32) * np.float32(1 / 255)
+    weight = mask * np.float32(1 / 255)
     target[:] = cv2.blendLinear(source, np.ascontiguousarray(target), weight, 1 - weight)
     solid = mask >= _SOLID
     np.copyto(buffers.ids[window], np.uint16(ident), where=solid)
     np.copyto(there, inverse, where=solid)
 
 
-def _halvings(size: tuple[int, int], homography: NDArray[np.float64]) -> tuple[int, int]:
-    """How often to halve a texture so that a texel is about a pixel, along each edge."""
-    ends = homography @ np.array([[0, 1, 0, 1], [0, 0, 1, 1], [1, 1, 1, 1]], np.float64)
-    if (ends[2] <= 0).any():
-        return 0, 0
-    points = (ends[:2] / ends[2]).T
+def _halvings(sizes: NDArray[np.intp], homographies: NDArray[np.float64]) -> list[tuple[int, int]]:
+    """How often to halve each texture so that a texel is about a pixel, along each edge."""
+    ends = homographies @ np.array([[0, 1, 0, 1], [0, 0, 1, 1], [1, 1, 1, 1]], np.float64)
+    depth = ends[:, 2]
+    behind = (depth <= 0).any(1)
+    points = ends[:, :2] / np.where(depth <= 0, 1.0, depth)[:, None]
     # The longer of the two opposite edges: rather a little alias than blur.
-    along_u = max(np.hypot(*(points[1] - points[0])), np.hypot(*(points[3] - points[2])))
-    along_v = max(np.hypot(*(points[2] - points[0])), np.hypot(*(points[3] - points[1])))
-    return tuple(  # type: ignore[return-value]
-        int(np.clip(np.log2(max(texels / max(pixels, 0.5), 1.0)) + 0.35, 0, 7))
-        for texels, pixels in zip(size, (along_u, along_v), strict=True)
+    along_u = np.maximum(
+        np.linalg.norm(points[..., 1] - points[..., 0], axis=1),
+        np.linalg.norm(points[..., 3] - points[..., 2], axis=1),
     )
+    along_v = np.maximum(
+        np.linalg.norm(points[..., 2] - points[..., 0], axis=1),
+        np.linalg.norm(points[..., 3] - points[..., 1], axis=1),
+    )
+    pixels = np.maximum(np.stack([along_u, along_v], 1), 0.5)
+    halvings = np.clip(np.log2(np.maximum(sizes / pixels, 1.0)) + 0.35, 0, 7).astype(int)
+    halvings[behind] = 0
+    return [(u, v) for u, v in halvings.tolist()]

@@ -8,12 +8,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from semalign_ros.train.scenes.lighting import Lighting
+from semalign_ros.train.scenes.lighting import Colour, Lighting
 from semalign_ros.train.scenes.raster import Buffers
 
 EGO_VEHICLE = 1
 """Cityscapes label id of the recording vehicle, ignored in training."""
-_NOISE = 1 << 20
+_NOISE_STARTS = 1 << 20
 
 
 def draw_bonnet(buffers: Buffers, lighting: Lighting, colour: tuple[float, float, float]) -> None:
@@ -45,21 +45,25 @@ def add_haze(buffers: Buffers, lighting: Lighting) -> None:
     buffers.colour[:] = cv2.blendLinear(buffers.colour, veil, clear, 1 - clear)
 
 
+@functools.lru_cache(maxsize=2)
+def _noise_sheet(count: int) -> NDArray[np.float32]:
+    """Normal noise, longer than a picture, so that each frame starts elsewhere in it."""
+    sheet = np.random.Generator(np.random.Philox(97)).standard_normal(
+        count + _NOISE_STARTS, np.float32
+    )
+    sheet.setflags(write=False)
+    return sheet
+
+
 @functools.lru_cache(maxsize=4)
-def _noise_table(seed: int) -> NDArray[np.int8]:
-    rng = np.random.Generator(np.random.Philox(seed))
-    table = np.clip(rng.standard_normal(_NOISE) * 32, -127, 127).astype(np.int8)
-    table.setflags(write=False)
-    return table
-
-
-@functools.lru_cache(maxsize=8)
-def _vignette(height: int, width: int) -> NDArray[np.float32]:
-    y = (np.arange(height, dtype=np.float32)[:, None] / height - 0.5) * 2
-    x = (np.arange(width, dtype=np.float32)[None] / width - 0.5) * 2
-    fall = 1.0 - 0.11 * (x * x + y * y)
-    fall.setflags(write=False)
-    return fall
+def _gain(height: int, width: int, exposure: float, tint: Colour) -> NDArray[np.float32]:
+    """Exposure, white balance and vignetting, f32[H, W, 3]."""
+    y = (np.arange(height)[:, None] / height - 0.5) * 2
+    x = (np.arange(width)[None] / width - 0.5) * 2
+    fall = exposure * (1.0 - 0.11 * (x * x + y * y))
+    gain = (fall[..., None] * np.array(tint)).astype(np.float32)
+    gain.setflags(write=False)
+    return gain
 
 
 def expose(
@@ -86,15 +90,11 @@ def expose(
         image = cv2.addWeighted(image, 1.0, bloom, 0.9, 0)
     sigma = 0.45 * width / 2048 + 0.3
     image = cv2.GaussianBlur(image, (3, 3), sigma)
-    gain = _vignette(height, width) * np.float32(lighting.exposure)
-    values = image.astype(np.float32)
-    values *= gain[..., None]
-    values *= np.array(lighting.tint, np.float32)
-    count = height * width * 3
-    start = int(rng.integers(_NOISE))
-    table = np.resize(np.roll(_noise_table(int(rng.integers(4))), start), count)
-    noise = table.reshape(height, width, 3)
-    values += noise * np.float32(lighting.noise / 32)
-    np.clip(values, 0, 255, out=values)
-    values += 0.5
-    return values.astype(np.uint8)
+    gain = _gain(height, width, lighting.exposure, lighting.tint)
+    values = cv2.multiply(image, gain, dtype=cv2.CV_32F)
+    start = int(rng.integers(_NOISE_STARTS))
+    noise = _noise_sheet(image.size)[start : start + image.size].reshape(image.shape)
+    # Rounds and saturates.
+    return np.asarray(
+        cv2.addWeighted(values, 1.0, noise, lighting.noise, 0.0, dtype=cv2.CV_8U), np.uint8
+    )

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from semalign_ros.scene.taxonomy import LABEL_ID_TO_TRAIN_ID
 from semalign_ros.train.scenes.camera import Camera, View
 from semalign_ros.train.scenes.content import Scene
+from semalign_ros.train.scenes.decals import paint_mask, tone_mask
 from semalign_ros.train.scenes.drive import EgoState, ego_states
 from semalign_ros.train.scenes.faces import stack
 from semalign_ros.train.scenes.ground import draw_ground
@@ -150,17 +151,20 @@ def render_frame(
     for walker in scene.walkers:
         place = walker.motion.at(state.time, travelled, scene.street)
         boards.append(walker.board(state.time, place, view.position))
-        shadows.append(Shadow(*place, 0.45, 0.45, walker.height, contact=True))
+        shadows.append(Shadow(*place, 0.45, 0.45, walker.height, contact=True, ground=walker.z))
     for rider in scene.two_wheelers:
         place = rider.motion.at(state.time, travelled, scene.street)
         groups.append(rider.faces(state.time, place, view.position))
         height = 1.75 if rider.rider else 1.0
-        shadows.append(Shadow(*place, 1.6, 0.3, height, contact=True))
+        shadows.append(Shadow(*place, 1.6, 0.3, height, contact=True, ground=rider.z))
     groups.append(billboard_faces(boards, view.position))
 
     draw_sky(buffers, view, scene.lighting, scene.sky_offset)
     mask = shadow_mask(view, scene.lighting, shadows)
-    draw_ground(buffers, view, scene.street, scene.look, scene.lighting, mask)
+    decals = scene.decals
+    paint = paint_mask(view, decals.paint)
+    tone = tone_mask(view, decals.tones, decals.levels)
+    draw_ground(buffers, view, scene.street, scene.look, scene.lighting, mask, paint, tone)
     draw_faces(buffers, view, stack(groups), scene.lighting)
     add_haze(buffers, scene.lighting)
     draw_bonnet(buffers, scene.lighting, scene.bonnet)

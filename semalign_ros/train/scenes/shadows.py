@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semalign_ros.train.scenes.camera import View
+from semalign_ros.train.scenes.decals import ground_polygon
 from semalign_ros.train.scenes.lighting import Lighting
 from semalign_ros.train.scenes.things import Shadow
 
 _REACH = 90.0
-_NEAREST = 0.6
 _LONGEST = 18.0
 _CONTACT = 150
 _CIRCLE = np.array(
@@ -38,9 +38,9 @@ def shadow_mask(view: View, lighting: Lighting, shadows: Iterable[Shadow]) -> ND
             continue
         if cast > 50:
             outline = _outline(shadow, slope)
-            _fill(mask, view, outline, round(cast * (0.8 if shadow.soft else 1.0)))
+            _fill(mask, view, outline, shadow.ground, round(cast * (0.8 if shadow.soft else 1.0)))
         if shadow.contact:
-            _fill(mask, view, _footprint(shadow, 1.06), _CONTACT)
+            _fill(mask, view, _footprint(shadow, 1.06), shadow.ground, _CONTACT)
     sigma = max(0.6, camera.fy / 900)
     return cv2.GaussianBlur(mask, (0, 0), sigma)
 
@@ -66,23 +66,19 @@ def _outline(shadow: Shadow, slope: NDArray[np.float64]) -> NDArray[np.float64]:
     return hull
 
 
-def _fill(mask: NDArray[np.uint8], view: View, outline: NDArray[np.float64], strength: int) -> None:
+def _fill(
+    mask: NDArray[np.uint8],
+    view: View,
+    outline: NDArray[np.float64],
+    height: float,
+    strength: int,
+) -> None:
     """Fill a polygon that lies on the ground, keeping the darker value."""
-    local = np.column_stack([outline, np.zeros(len(outline))]) - view.position
-    local = local @ view.rotation.T
-    kept = []
-    for here, there in zip(local, np.roll(local, -1, axis=0), strict=True):
-        if here[2] > _NEAREST:
-            kept.append(here)
-        if (here[2] > _NEAREST) != (there[2] > _NEAREST):
-            share = (_NEAREST - here[2]) / (there[2] - here[2])
-            kept.append(here + share * (there - here))
-    if len(kept) < 3:
+    points = ground_polygon(view, outline, height)
+    if points is None:
         return
-    points = np.array(kept)
     camera = view.camera
-    u = camera.fx * points[:, 0] / points[:, 2] + camera.u0
-    v = camera.fy * points[:, 1] / points[:, 2] + camera.v0
+    u, v = points[:, 0], points[:, 1]
     x0, x1 = max(0, int(u.min())), min(camera.width, int(u.max()) + 2)
     y0, y1 = max(0, int(v.min())), min(camera.height, int(v.max()) + 2)
     if x0 >= x1 or y0 >= y1:

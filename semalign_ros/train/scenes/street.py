@@ -140,17 +140,28 @@ class Street:
         if self.median:
             q = np.maximum(q, np.float32(self.median) - np.abs(d))
         for crossing in self.crossings:
-            across = np.abs(s - np.float32(crossing.s)) - np.float32(crossing.half_width)
+            rows = _rows_near(s, crossing.s, crossing.half_width + CORNER_RADIUS)
+            along = q[rows]
+            across = np.abs(s[rows] - np.float32(crossing.s)) - np.float32(crossing.half_width)
             rounded = np.float32(CORNER_RADIUS) - np.hypot(
-                np.maximum(np.float32(CORNER_RADIUS) - q, 0),
+                np.maximum(np.float32(CORNER_RADIUS) - along, 0),
                 np.maximum(np.float32(CORNER_RADIUS) - across, 0),
             )
-            q = np.minimum(np.minimum(q, across), rounded)
+            np.minimum(along, np.minimum(across, rounded), out=along)
         return q
 
     def in_crossing(self, s: float, margin: float = 0.0) -> bool:
         """Whether `s` lies in a crossing, `margin` metres included."""
         return any(abs(s - c.s) < c.half_width + margin for c in self.crossings)
+
+
+def _rows_near(s: Floats, centre: float, reach: float) -> slice:
+    """Rows of an image of `s` that come within `reach` of `centre`; `s` is linear in a row."""
+    if s.ndim < 2:
+        return slice(None)
+    ends = np.stack([s[:, 0], s[:, -1]])
+    rows = np.flatnonzero((ends.max(0) > centre - reach) & (ends.min(0) < centre + reach))
+    return slice(int(rows[0]), int(rows[-1]) + 1) if len(rows) else slice(0, 0)
 
 
 def draw_street(rng: np.random.Generator, kind: str | None = None) -> Street:
@@ -170,14 +181,14 @@ def draw_street(rng: np.random.Generator, kind: str | None = None) -> Street:
     median = rng.uniform(1.0, 3.0) if kind == "avenue" and rng.random() < 0.5 else 0.0
     bends = rng.random() < 0.6
     crossings: list[Crossing] = []
-    s = rng.uniform(22, 75)
+    s = rng.uniform(22, 95)
     while s < 230:
-        lights = bool(rng.random() < (0.65 if kind != "residential" else 0.25))
+        lights = bool(rng.random() < (0.5 if kind != "residential" else 0.2))
         crossings.append(
             Crossing(s, rng.uniform(3.0, 5.5), lights, bool(lights or rng.random() < 0.3))
         )
         s += rng.uniform(55, 140)
-    parking = 0.85 if kind in ("canyon", "residential") else 0.4
+    parking = 0.72 if kind in ("canyon", "residential") else 0.3
     return Street(
         kind=kind,
         slope=float(rng.choice([-1, 1])) * rng.uniform(0.1, 0.42) if bends else 0.0,
@@ -189,8 +200,8 @@ def draw_street(rng: np.random.Generator, kind: str | None = None) -> Street:
         median=median,
         parking_right=2.1 if rng.random() < parking else 0.0,
         parking_left=2.1 if rng.random() < parking else 0.0,
-        sidewalk_right=rng.uniform(1.8, 4.0),
-        sidewalk_left=rng.uniform(1.8, 4.0),
+        sidewalk_right=rng.uniform(2.0, 5.5),
+        sidewalk_left=rng.uniform(2.0, 5.5),
         verge=rng.uniform(0.8, 2.2) if kind != "canyon" and rng.random() < 0.4 else 0.0,
         crossings=tuple(crossings),
         tram=bool(kind in ("canyon", "avenue") and rng.random() < 0.35),

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semalign_ros.train.scenes.faces import FaceBuilder, Faces
-from semalign_ros.train.scenes.people import HEIGHT, PHASES, WIDTH
+from semalign_ros.train.scenes.people import HEIGHT, PHASES, WIDTH, Clothes, cyclist, walker
 from semalign_ros.train.scenes.street import Street
 from semalign_ros.train.scenes.texture import Texture
 from semalign_ros.train.scenes.vehicles import Model
@@ -32,6 +32,7 @@ class Shadow:
         base: Bottom, metres; above 0 for the crown of a tree.
         soft: Round, with gaps.
         contact: Darkens the ground below it, under any sky.
+        ground: Height of the ground that it falls on, metres.
     """
 
     x: float
@@ -43,6 +44,7 @@ class Shadow:
     base: float = 0.0
     soft: bool = False
     contact: bool = False
+    ground: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,13 +148,13 @@ class VehicleActor:
 
 @dataclass(frozen=True, slots=True)
 class Walker:
-    """A person on foot: pictures of the stride from the side and from the front.
+    """A person on foot.
 
     Args:
         motion: Where they are.
         height: Metres.
-        side: A picture per phase, walking to the right.
-        front: A picture per phase.
+        clothes: What they wear.
+        ppm: Texels per metre of their picture.
         phase: Phase at time 0, shares of a stride.
         ident: Instance id.
         z: Height of the ground there, metres.
@@ -160,8 +162,8 @@ class Walker:
 
     motion: Motion
     height: float
-    side: tuple[Texture, ...]
-    front: tuple[Texture, ...]
+    clothes: Clothes
+    ppm: float
     phase: float
     ident: int
     z: float = 0.0
@@ -177,10 +179,10 @@ class Walker:
         turn = yaw - math.atan2(y - camera[1], x - camera[0])
         scale = self.height / 1.75
         across = math.sin(turn)
-        pictures = self.side if abs(across) > 0.5 else self.front
+        picture = walker(self.clothes, index, self.ppm, side=abs(across) > 0.5)
         # The side picture walks to the right; heading left of the line of sight mirrors it.
         width = WIDTH * scale * (-1.0 if across > 0 else 1.0)
-        return Billboard(x, y, self.z, width, HEIGHT * scale, pictures[index], self.ident)
+        return Billboard(x, y, self.z, width, HEIGHT * scale, picture, self.ident)
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +192,9 @@ class TwoWheeler:
     Args:
         motion: Where it is.
         vehicle: Its pictures from the side and from the front, 1.9 m and 0.8 m wide.
-        rider: Pictures per phase from the side and from the front, or None.
+        rider: Who rides it, or None.
+        motor: A motorcycle.
+        ppm: Texels per metre of the rider's picture.
         phase: Phase of the pedals at time 0.
         ident: Instance id of the vehicle.
         rider_ident: Instance id of the rider.
@@ -199,7 +203,9 @@ class TwoWheeler:
 
     motion: Motion
     vehicle: tuple[Texture, Texture]
-    rider: tuple[tuple[Texture, ...], tuple[Texture, ...]] | None
+    rider: Clothes | None
+    motor: bool
+    ppm: float
     phase: float
     ident: int
     rider_ident: int
@@ -219,7 +225,9 @@ class TwoWheeler:
         self._plane(build, self.vehicle[0 if along else 1], size, along, 0.0, self.ident)
         if self.rider is not None:
             index = int((self.phase + time * _STRIDE_HZ) * PHASES) % PHASES
-            picture = self.rider[0 if along else 1][index]
+            if self.motor:
+                index = 0
+            picture = cyclist(self.rider, index, self.ppm, side=along, motor=self.motor)
             # Legs are in front of the frame on either side.
             near = math.copysign(0.12, math.sin(turn))
             if not along:

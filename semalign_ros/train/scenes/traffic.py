@@ -17,13 +17,19 @@ _FAR = 150.0
 class Fleet:
     """The car models of one scene; several cars share one, as drawing a model takes time."""
 
-    def __init__(self, rng: np.random.Generator, ppm: float, count: int = 9) -> None:
+    def __init__(self, rng: np.random.Generator, ppm: float, count: int = 8) -> None:
         self._rng = rng
-        self._models = tuple(car(rng, ppm) for _ in range(count))
+        self._ppm = ppm
+        self._count = count
+        self._models: list[Model] = []
 
     def draw(self) -> Model:
-        """Pick a model."""
-        return self._models[int(self._rng.integers(len(self._models)))]
+        """Pick a model, or build a new one while there are few."""
+        pick = int(self._rng.integers(self._count))
+        if pick >= len(self._models):
+            self._models.append(car(self._rng, self._ppm))
+            return self._models[-1]
+        return self._models[pick]
 
 
 def park(collector: Collector, rng: np.random.Generator, fleet: Fleet) -> None:
@@ -31,7 +37,7 @@ def park(collector: Collector, rng: np.random.Generator, fleet: Fleet) -> None:
     street = collector.street
     for side, width in ((-1, street.parking_right), (1, street.parking_left)):
         edge = street.right if side < 0 else street.left
-        filled = rng.uniform(0.25, 0.95) if width else 0.0
+        filled = rng.uniform(0.1, 0.85) if width else 0.0
         s = rng.uniform(5, 14)
         while s < _FAR and width:
             if street.in_crossing(s + 2.5, 8.0):
@@ -53,20 +59,20 @@ def park(collector: Collector, rng: np.random.Generator, fleet: Fleet) -> None:
 
 def _park_two_wheelers(collector: Collector, rng: np.random.Generator) -> None:
     street = collector.street
-    if rng.random() < 0.42:
+    if rng.random() < 0.6:
         count = int(rng.integers(1, 7))
         side = 1 if rng.random() < 0.5 else -1
         edge = (street.left + 0.9) if side > 0 else (street.right - 0.9)
-        s, facing = rng.uniform(7, 32), rng.choice([0.2, math.pi / 2, 1.2])
+        s, facing = rng.uniform(6, 24), rng.choice([0.2, math.pi / 2, 1.2])
         for k in range(count):
             at = s + 0.75 * k
             if not street.in_crossing(at, 2.0):
                 motion = Motion(at, edge, facing=facing + rng.normal(0, 0.1))
                 collector.two_wheeler(rng, motion, motor=False, ridden=False)
-    if rng.random() < 0.08:
+    if rng.random() < 0.14:
         side = 1 if rng.random() < 0.5 else -1
         edge = (street.left - 0.8) if side > 0 else (street.right + 0.8)
-        s = rng.uniform(8, 30)
+        s = rng.uniform(7, 22)
         if not street.in_crossing(s, 3.0):
             motion = Motion(s, edge, facing=rng.choice([0.5, 1.2, -0.9]))
             collector.two_wheeler(rng, motion, motor=True, ridden=False)
@@ -103,8 +109,8 @@ def drive(
     street = collector.street
     limit = max(speed, 6.0)
     for lane in range(street.lanes_left):
-        s = rng.uniform(12, 60)
-        while s < 170:
+        s = rng.uniform(12, 80)
+        while s < 140:
             _send(
                 collector,
                 rng,
@@ -114,17 +120,17 @@ def drive(
                 -rng.uniform(0.7, 1.1) * limit,
                 math.pi,
             )
-            s += rng.uniform(16, 80)
+            s += rng.uniform(18, 110)
     for lane in range(street.lanes_right):
         d = street.lane_centre(lane)
         ours = lane == street.ego_lane
         s = clear + rng.uniform(0, 40) if ours else rng.uniform(8, 50)
-        while s < 170:
+        while s < 140:
             if ours:
                 collector.vehicle(fleet.draw(), "car", Motion(s, d, follows=True))
             else:
                 _send(collector, rng, fleet, s, d, rng.uniform(0.8, 1.15) * limit, 0.0)
-            s += rng.uniform(18, 90)
+            s += rng.uniform(20, 110)
     if street.tram and rng.random() < 0.5:
         model = _large(collector, rng, "train")
         d = street.lane_centre(0, oncoming=True) if street.lanes_left else street.left + 8
@@ -162,10 +168,10 @@ def _send(
 def populate(collector: Collector, rng: np.random.Generator) -> None:
     """Let people walk and stand on the pavements."""
     street = collector.street
-    busy = {"canyon": 7.0, "residential": 3.0, "avenue": 5.0, "suburban": 2.0}[street.kind]
+    busy = {"canyon": 9.0, "residential": 4.0, "avenue": 7.0, "suburban": 2.5}[street.kind]
     for _ in range(int(rng.poisson(busy))):
         side = 1 if rng.random() < 0.5 else -1
-        s = float(rng.uniform(7, 60))
+        s = float(6 + 60 * rng.random() ** 1.6)
         if street.in_crossing(s, 1.5):
             continue
         edge = street.left if side > 0 else street.right

@@ -194,12 +194,31 @@ def _end(body: _Body, paint: np.ndarray, top: float, ppm: float, *, front: bool)
     for x in (0.06, width - 0.28):
         _fill(rgba, [(x, sill), (x + 0.22, sill), (x + 0.22, top), (x, top)], _TYRE, ppm)
     glow = np.zeros((*rgba.shape[:2], 3), np.uint8)
-    lamp, shine = ((220, 220, 214), (255, 246, 220)) if front else ((158, 18, 16), (235, 22, 12))
-    low, high = (0.02, 0.2) if front else (0.08, 0.34)
-    for x0, x1 in ((0.05, 0.38), (width - 0.38, width - 0.05)):
-        corners = [(x0, low), (x1, low + 0.03), (x1, high), (x0, high)]
+    lamp, shine = ((214, 216, 212), (255, 246, 220)) if front else ((128, 16, 14), (235, 22, 12))
+    low, high, wide = (0.03, 0.17, 0.36) if front else (0.06, 0.26, 0.22)
+    for x0, x1, x2 in (
+        (0.04, 0.04 + wide, 0.02),
+        (width - 0.04, width - 0.04 - wide, width - 0.02),
+    ):
+        corners = [(x0, low), (x1, low + 0.02), (x1, high - 0.04), (x2, high)]
         _fill(rgba, corners, lamp, ppm)
         cv2.fillPoly(glow, [np.rint(np.array(corners) * ppm).astype(np.int32)], shine)
+    # The body bulges and the bumper stands out.
+    light = np.interp(np.linspace(0, 1, rgba.shape[0]), [0, 0.25, 0.6, 1], [1.15, 1.0, 0.82, 0.7])
+    rgba[..., :3] = np.clip(rgba[..., :3] * light[:, None, None], 0, 255)
+    if not front:
+        _fill(
+            rgba,
+            [(0.3, 0.03), (width - 0.3, 0.03), (width - 0.3, 0.06), (0.3, 0.06)],
+            paint * 0.55,
+            ppm,
+        )
+    _fill(
+        rgba,
+        [(0.0, sill - 0.27), (width, sill - 0.27), (width, sill - 0.24), (0, sill - 0.24)],
+        paint * 0.5,
+        ppm,
+    )
     middle = width / 2
     if front:
         _fill(

@@ -8,12 +8,13 @@ import numpy as np
 
 from semalign_ros.train.scenes.camera import Camera
 from semalign_ros.train.scenes.content import Collector, Detail, Scene
+from semalign_ros.train.scenes.decals import draw_decals
 from semalign_ros.train.scenes.frontage import draw_houses, line_street
 from semalign_ros.train.scenes.furnish import furnish
-from semalign_ros.train.scenes.ground import draw_look
 from semalign_ros.train.scenes.lighting import draw_lighting
 from semalign_ros.train.scenes.randomness import stream
 from semalign_ros.train.scenes.street import draw_street
+from semalign_ros.train.scenes.surface import draw_look
 from semalign_ros.train.scenes.traffic import EVENTS, Fleet, drive, park, populate
 
 # How often something happens in our lane; tuned so that ego_corridor_v1 finds about a
@@ -90,6 +91,7 @@ def build_scene(seed: int, sequence: int, camera: Camera, script: Script | None 
         street=street,
         lighting=lighting,
         look=draw_look(rng("ground"), behind),
+        decals=draw_decals(rng("decals"), street),
         solids=collector.static_faces(),
         boards=tuple(collector.boards),
         shadows=tuple(collector.shadows),
