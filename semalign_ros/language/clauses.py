@@ -186,7 +186,10 @@ def is_imperative(tokens: Sequence[str], start: int, end: int) -> bool:
     """Whether a clause from `start` is an order: "Keep your distance", not "Cross traffic"."""
     after = tokens[start + 1] if start + 1 < end else "."
     return tokens[start] in w.BASE_VERBS and (
-        after in w.AFTER_IMPERATIVE or after.endswith("ing") or not after[0].isalnum()
+        after in w.AFTER_IMPERATIVE
+        or w.is_adverb(after)
+        or after.endswith("ing")
+        or not after[0].isalnum()
     )
 
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 import enum
 from collections.abc import Sequence
 
-from semalign_ros.language.words import ADVERBS, inflect, word_set
+from semalign_ros.language.words import inflect, is_adverb, word_set
+from semalign_ros.types import Judgment
+
+SAFE, UNSAFE = Judgment.SAFE, Judgment.UNSAFE
 
 
 class Action(enum.Enum):
@@ -27,6 +30,9 @@ FAVOURABLE = word_set(
     "free advisable recommended clear best safest better wise prudent necessary permitting "
     "indicating signaling signalling indicates able suitable reasonable"
 )
+PERMISSIONS = word_set("turn permission clearance")
+NECESSITIES = word_set("need reason necessity")
+NOTHING = NEGATIONS | {"nothing"}
 UNFAVOURABLE = word_set(
     "unsafe dangerous hazardous risky illegal inadvisable unwise prohibited forbidden unable "
     "impossible unlawful reckless"
@@ -62,21 +68,20 @@ MODALS = word_set(
 )
 MODALS_WITH_TO = word_set("need needs have has required ought advised is")
 OWN_SUBJECTS = word_set("i we you driver ego myself")
-PLAN_NOUNS = word_set("action decision maneuver manoeuvre step option response course")
+PLAN_NOUNS = word_set("plan action decision maneuver manoeuvre step option response course")
 GENERIC_SUBJECTS = word_set("vehicles traffic drivers cars they")
 PREPARING = word_set(
     "prepare prepared preparing ready consider considering plan planning intend intending "
     "anticipate anticipating expect expecting decide possibly potentially likely want check "
     "checking"
 )
-STANDING = word_set("stopped stationary waiting halted yielding standstill")
+STANDING = word_set("stopped stationary waiting halted yielding standstill holding")
 
 WAYS = word_set("road path lane way route street highway roadway")
 OTHER_SIDES = word_set("left right adjacent other opposite next oncoming side no")
 COPULAS = word_set("is are appears appear seems seem looks look remains remain")
 CLEAR = word_set("clear open free unobstructed empty unblocked")
 BLOCKED = word_set("blocked obstructed occupied impassable closed")
-DEGREES = word_set("relatively mostly largely fairly mainly")
 
 _STOPPING = word_set("stop halt wait yield pause")
 _STILL = word_set("stopped stationary still halted waiting put")
@@ -99,6 +104,7 @@ _NOT_ROADS = word_set(
 )
 _SAME_SPEED = word_set("current consistent steady constant same present your our this")
 _TURN_MAKING = word_set("make complete initiate execute perform begin start take")
+_PASSING = word_set("pass go cross through proceed by clear first")
 _STANDSTILLS = word_set("stop halt standstill")
 
 
@@ -107,32 +113,33 @@ def _gerunds(verbs: str) -> frozenset[str]:
 
 
 GOING_GERUNDS = _gerunds(
-    "proceed continue go move enter cross drive advance accelerate execute make"
+    "proceed continue go move enter cross drive advance accelerate execute make attempt try pass"
 )
 _VERBS = word_set(
     "proceed continue go move drive follow turn cross accelerate stop halt wait yield pause remain "
     "stay hold maintain keep give come make advance resume bring enter start begin complete "
-    "initiate execute perform take navigate brake"
+    "initiate execute perform take navigate brake pass overtake attempt try"
 )
-_BASE = {inflect(verb)[2]: verb for verb in _VERBS}
+_BASE = {inflect(verb)[2]: verb for verb in _VERBS} | {"brought": "bring"}
 
 
-def is_going(word: str) -> bool:
-    """Whether a word is a gerund of going, as a subject: "proceeding is unsafe"."""
-    return word in GOING_GERUNDS
+def light_agrees(tokens: Sequence[str], vote: Judgment) -> bool:
+    """Whether a sentence tells the colour of light that goes with a vote."""
+    return ("green" if vote is SAFE else "red") in tokens
 
 
 def action_at(tokens: Sequence[str], i: int, end: int) -> Action | None:
     """What the verb at `i` has the vehicle do, its next words included; None for neither."""
     verb = _BASE.get(tokens[i], tokens[i])
     rest = [
-        token for token in tokens[i + 1 : min(i + 8, end)] if token not in ADVERBS or token in _KEPT
+        token for token in tokens[i + 1 : min(i + 8, end)] if not is_adverb(token) or token in _KEPT
     ]
     if _stops(verb, rest):
         return Action.STOP
     if not _goes(verb, rest) or rest[:3] == ["in", "that", "direction"]:
         return None
-    return Action.TURN if verb == "turn" or "turn" in rest[:5] else Action.GO
+    aside = verb in {"turn", "pass", "overtake"} or "turn" in rest[:5]
+    return Action.TURN if aside else Action.GO
 
 
 def _stops(verb: str, rest: list[str]) -> bool:
@@ -146,13 +153,18 @@ def _stops(verb: str, rest: list[str]) -> bool:
             token in {"any", "potential", "or"} for token in rest[:3]
         )
     if verb in {"remain", "stay", "keep", "continue"}:
-        return bool(_STILL & set(rest[:2])) or (
+        if first in {"at", "here", "where"} and verb in {"remain", "stay"}:
+            return True
+        return bool(_STILL & set(rest[: 4 if verb == "keep" else 2])) or (
             verb == "continue" and rest[1:2] != [] and rest[1] in _STOPPING
         )
     if verb == "be":
         return first == "at" and bool(_STANDSTILLS & set(rest[:4]))
     if verb == "give":
         return first == "way"
+    if verb == "let":
+        # "must let them pass first"
+        return bool(_PASSING & set(rest[:6]))
     if verb in {"come", "bring", "make"}:
         return bool(_STANDSTILLS & set(rest[:6])) and "to" in rest[:4]
     if verb in {"hold", "maintain", "keep"}:
@@ -162,7 +174,16 @@ def _stops(verb: str, rest: list[str]) -> bool:
 
 def _goes(verb: str, rest: list[str]) -> bool:
     first = rest[0] if rest else ""
-    if verb in {"proceed", "advance", "accelerate", "cross", "enter", "navigate"}:
+    if verb in {
+        "proceed",
+        "advance",
+        "accelerate",
+        "cross",
+        "enter",
+        "navigate",
+        "pass",
+        "overtake",
+    }:
         return True
     if verb == "carry" and first == "on":
         verb, rest = "continue", rest[1:]
@@ -197,3 +218,10 @@ def _goes(verb: str, rest: list[str]) -> bool:
     if verb in {"resume", "start", "begin"}:
         return bool({"driving", "moving", "speed", "proceeding"} & set(rest[:3]))
     return False
+
+
+def going_vote(action: Action | None, allowed: bool) -> Judgment | None:
+    """Vote of "may go" or "may not go"; who may not turn may still go straight on."""
+    if allowed:
+        return SAFE
+    return UNSAFE if action is Action.GO else None

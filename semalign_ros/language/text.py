@@ -106,10 +106,9 @@ def _split(text: str) -> Iterator[list[str]]:
                 current = []
             continue
         current.append(token)
-        if len(current) == _LONGEST_SENTENCE:
-            yield current
-            current = []
-        elif token in _ENDS and _ends_sentence(current, matches, i):
+        if len(current) == _LONGEST_SENTENCE or (
+            token in _ENDS and _ends_sentence(current, matches, i)
+        ):
             yield current
             current = []
     if current:

@@ -58,6 +58,14 @@ ADVERBS = word_set(
     "simply specifically distinctly sufficiently legally first next therefore thus hence however"
 )
 
+NO_ADVERBS = word_set("only family assembly early likely unlikely supply apply imply reply fly")
+
+
+def is_adverb(word: str) -> bool:
+    """Whether a word is an adverb, by the list or by its -ly."""
+    return word in ADVERBS or (word.endswith("ly") and len(word) > 4 and word not in NO_ADVERBS)
+
+
 # --- clauses ------------------------------------------------------------------------------------
 CONDITIONS = word_set("if unless whether when whenever once until till before after lest wherever")
 ASSERTING = word_set(
@@ -192,7 +200,7 @@ _VERBS = """
     endanger describe mention note confirm verify determine know think believe assume say read find
     serve act work operate play run carry transport tow pull push hold remain stay become do
     resemble accommodate interfere disrupt impede predict spotlight encounter navigate negotiate
-    steer brake honk exercise
+    steer brake honk exercise halt pause resume advance pass
 """
 _DOUBLING = word_set("stop get let cut put run sit hit spot plan step begin regulat tow")
 _PARTICIPLES = word_set(

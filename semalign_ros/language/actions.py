@@ -1,0 +1,162 @@
+"""What a text tells the own vehicle to do: orders, duties, and what it is doing at a red light."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from semalign_ros.language import motion as m
+from semalign_ros.language import words as w
+from semalign_ros.language.analysis import Analysis
+from semalign_ros.language.clauses import Clause, is_imperative
+from semalign_ros.language.mentions import Mention
+from semalign_ros.language.motion import SAFE, UNSAFE, going_vote
+from semalign_ros.types import Judgment
+
+
+def action_vote(analysis: Analysis, i: int, clause: Clause) -> Judgment | None:
+    """Vote of the word at `i`: "should stop", "Proceed ...", "I am stopped at the red light"."""
+    tokens, mentions, heading = analysis.tokens, analysis.mentions, analysis.sentence.heading
+    return (
+        _modal(tokens, i, clause, mentions)
+        or _order(tokens, i, clause, heading)
+        or _state(tokens, i, clause, mentions, heading)
+    )
+
+
+def _modal(
+    tokens: Sequence[str], i: int, clause: Clause, mentions: Sequence[Mention]
+) -> Judgment | None:
+    token = tokens[i]
+    if token in {"i", "we"} and i + 1 < clause.end:
+        # "I wait behind him", "we proceed": the simple present of what one does now.
+        verb = next((k for k in range(i + 1, clause.end) if not w.is_adverb(tokens[k])), i)
+        action = m.action_at(tokens, verb, clause.end)
+        if action is m.Action.STOP and not tokens[verb].endswith("ed"):
+            return UNSAFE
+        return SAFE if tokens[verb] in {"proceed", "continue"} and action is m.Action.GO else None
+    if token not in m.MODALS or (i and tokens[i - 1] in {"may", "might", "could"}):
+        return None
+    start = i + 1
+    if token in m.MODALS_WITH_TO:
+        if tokens[i + 1 : i + 2] != ("to",):
+            return None
+        start = i + 2
+    generic = _generic_subject(tokens, i, clause)
+    if not generic and not _own_subject(tokens, i, clause, mentions):
+        return None
+    negated = token in {"need", "needs"} and bool(set(tokens[max(0, i - 2) : i]) & m.NEGATIONS)
+    for verb, inverted in _verbs(tokens, start, clause.end):
+        action = m.action_at(tokens, verb, clause.end)
+        if action is None:
+            continue
+        vote = _vote(action, token, inverted != negated)
+        if generic and vote is not None and not m.light_agrees(tokens, vote):
+            return None
+        if vote is not None:
+            return vote
+    return None
+
+
+def _vote(action: m.Action, modal: str, inverted: bool) -> Judgment | None:
+    if action in m.GOING:
+        return going_vote(action, not inverted)
+    if inverted:
+        return SAFE if modal in {"need", "needs", "have", "has"} else None
+    # "can stop" and "may wait" are abilities, no duty.
+    return None if modal in {"can", "may"} else UNSAFE
+
+
+def _verbs(tokens: Sequence[str], start: int, end: int) -> Iterator[tuple[int, bool]]:
+    """Yield the verbs that a modal governs, with whether they are negated."""
+    negated = False
+    expecting = True
+    for k in range(start, end):
+        token = tokens[k]
+        if token in m.NEGATIONS:
+            negated = True
+        elif token in m.PREPARING:
+            return
+        elif token in {"and", ",", "then"}:
+            expecting = True
+            negated = negated and token != "then"
+        elif expecting and not w.is_adverb(token) and token not in {"able", "to", "have"}:
+            if token == "be" and tokens[k + 1 : k + 2] != ("at",):
+                continue
+            yield k, negated
+            expecting = False
+
+
+def _own_subject(
+    tokens: Sequence[str], i: int, clause: Clause, mentions: Sequence[Mention]
+) -> bool:
+    subject = tokens[clause.start : i]
+    inside = [mention for mention in mentions if clause.start <= mention.start < i]
+    nearest = next(
+        (k for k in range(i - 1, clause.start - 1, -1) if tokens[k] in m.OWN_SUBJECTS), None
+    )
+    if nearest is not None:
+        between = [mention for mention in inside if mention.start > nearest and not mention.own]
+        return tokens[max(0, nearest - 1)] not in {"other", "oncoming"} and not any(
+            tokens[mention.left - 1] not in w.PREPOSITIONS for mention in between
+        )
+    if any(mention.own for mention in inside):
+        return True
+    if any(token in m.PLAN_NOUNS for token in subject):
+        return True
+    earlier = [mention for mention in mentions if mention.start < i]
+    return bool(subject) and subject[-1] == "it" and bool(earlier) and earlier[0].own
+
+
+def _generic_subject(tokens: Sequence[str], i: int, clause: Clause) -> bool:
+    """Match "vehicles may proceed", "traffic must stop": true of us where the light says it."""
+    before = [
+        token for token in tokens[clause.start : i] if not w.is_adverb(token) and token != "that"
+    ]
+    return len(before) == 1 and before[0] in m.GENERIC_SUBJECTS
+
+
+# --- "Proceed with caution." --------------------------------------------------------------------
+
+
+def _order(tokens: Sequence[str], i: int, clause: Clause, heading: str) -> Judgment | None:
+    first = clause.start
+    while first < clause.end and (
+        w.is_adverb(tokens[first]) or tokens[first] in {"and", "so", "please", ",", "do", "not"}
+    ):
+        first += 1
+    if i != first:
+        return None
+    opener = tokens[i]
+    gerund = opener.endswith("ing") and "action" in heading and i == clause.start
+    if not gerund and not is_imperative(tokens, i, clause.end):
+        return None
+    if not gerund and clause.start and tokens[clause.start - 1] not in {";", ":", ","}:
+        return None
+    if opener in m.PREPARING:
+        return None
+    negated = any(token in m.NEGATIONS for token in tokens[clause.start : i])
+    for verb, inverted in _verbs(tokens, i, clause.end):
+        action = m.action_at(tokens, verb, clause.end)
+        if action in m.GOING:
+            return going_vote(action, not (negated or inverted))
+        if action is m.Action.STOP and not negated and not inverted:
+            return UNSAFE
+    return None
+
+
+# --- "we are stopped at the red light", "no space to move forward" ------------------------------
+
+
+def _state(
+    tokens: Sequence[str], i: int, clause: Clause, mentions: Sequence[Mention], heading: str
+) -> Judgment | None:
+    if tokens[i] not in m.STANDING or not (
+        "action" in heading or {"red", "light", "signal", "line"} & set(tokens)
+    ):
+        return None
+    before = tokens[max(clause.start, i - 4) : i]
+    if not any(token in w.BE for token in before) or any(
+        token in m.NEGATIONS | {"or"} for token in before
+    ):
+        return None
+    return UNSAFE if _own_subject(tokens, i, clause, mentions) else None

@@ -1,0 +1,183 @@
+"""What a text calls safe, dangerous, allowed or blocked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from semalign_ros.language import motion as m
+from semalign_ros.language import words as w
+from semalign_ros.language.clauses import Clause
+from semalign_ros.language.motion import SAFE, UNSAFE, Action, action_at, going_vote
+from semalign_ros.types import Judgment
+
+_REACH = 6
+_MAYBE = frozenset({"may", "might", "could"})
+
+
+def verdict(tokens: Sequence[str], i: int, clause: Clause) -> Judgment | None:
+    """Vote of the word at `i`: "safe to proceed", "allows us to go", "no room to move"."""
+    return (
+        _evaluation(tokens, i, clause)
+        or _permission(tokens, i, clause)
+        or _caused(tokens, i, clause)
+        or _room(tokens, i, clause)
+        or _advised_against(tokens, i, clause)
+    )
+
+
+def of_nothing(tokens: Sequence[str], clause: Clause) -> bool:
+    """Match "There is no hazard that requires us to stop": a relative clause to nothing."""
+    before = tokens[max(0, clause.start - 12) : clause.start]
+    return tokens[clause.start] in {"that", "which"} and bool(m.NOTHING & set(before))
+
+
+def _evaluation(tokens: Sequence[str], i: int, clause: Clause) -> Judgment | None:
+    """Match "it is (not) safe to proceed", "the best thing is to wait", "going on is risky"."""
+    token = tokens[i]
+    if token not in m.FAVOURABLE and token not in m.UNFAVOURABLE:
+        return None
+    before = tokens[max(clause.start, i - _REACH) : i]
+    denied = bool(m.NEGATIONS & set(before))
+    if m.CHECKING & set(before) or (_MAYBE & set(before) and not denied):
+        # "It may not be safe" warns; "it may be safe" leaves it open.
+        return None
+    favourable = (token in m.FAVOURABLE) != denied
+    verb = infinitive(tokens, i + 1, clause.end)
+    if verb is None:
+        predicate = token in m.VERDICTS | m.WAY_VERDICTS and _is_predicate(tokens, i, clause)
+        return (SAFE if favourable else UNSAFE) if predicate else None
+    if tokens[verb] == "not":
+        # "It is best not to move."
+        return (
+            UNSAFE if favourable and action_at(tokens, verb + 2, clause.end) is Action.GO else None
+        )
+    action = action_at(tokens, verb, clause.end)
+    if action in m.GOING:
+        return going_vote(action, favourable)
+    stopping = action is Action.STOP and token in m.ADVISING and favourable
+    done = tokens[verb : verb + 2] == ("do", "so") and not favourable
+    return UNSAFE if stopping or done else None
+
+
+def _is_predicate(tokens: Sequence[str], i: int, clause: Clause) -> bool:
+    """Whether "it", the way or going on is called safe: "it is not safe", "the path is safe"."""
+    if i + 1 < clause.end and tokens[i + 1] not in m.AFTER_VERDICT:
+        return False
+    k = i - 1
+    while k >= clause.start and (tokens[k] in m.BEFORE_VERDICT or w.is_adverb(tokens[k])):
+        k -= 1
+    if not set(tokens[k + 1 : i]) & m.LINKING:
+        # The bare verdict of a short answer: "Unsafe.", "Not safe".
+        return k < clause.start and clause.start == 0 and len(tokens) <= 4
+    subject = tokens[clause.start : k + 1]
+    if m.GOING_GERUNDS & set(subject):
+        return True
+    head = subject[-2:-1] if subject[-1:] in (("ahead",), ("forward",)) else subject[-1:]
+    return tokens[i] in m.VERDICTS and bool(set(head) & (m.WAYS | {"it", "this", "situation"}))
+
+
+def _permission(tokens: Sequence[str], i: int, clause: Clause) -> Judgment | None:
+    """Match "it is our turn to go", "we have permission to proceed", "no need to stop"."""
+    token = tokens[i]
+    if token not in m.PERMISSIONS and token not in m.NECESSITIES:
+        return None
+    before = set(tokens[max(clause.start, i - 4) : i])
+    verb = infinitive(tokens, i + 1, clause.end)
+    action = None if verb is None else action_at(tokens, verb, clause.end)
+    denied = bool(before & m.NEGATIONS)
+    if token in m.NECESSITIES:
+        return SAFE if denied and action is Action.STOP else None
+    if token == "turn" and not before & w.EGO:
+        return None
+    return going_vote(action, not denied) if action in m.GOING else None
+
+
+def _caused(tokens: Sequence[str], i: int, clause: Clause) -> Judgment | None:
+    """Match "The light requires vehicles to remain stationary", "allowing us to proceed"."""
+    if tokens[i] not in m.CAUSING:
+        return None
+    if m.NEGATIONS & set(tokens[max(clause.start, i - 3) : i]):
+        return None
+    verb = infinitive(tokens, i + 1, clause.end)
+    action = None if verb is None else action_at(tokens, verb, clause.end)
+    if action is None:
+        return None
+    vote = SAFE if action in m.GOING else UNSAFE
+    generic = bool(m.GENERIC_SUBJECTS & set(tokens[i + 1 : verb]))
+    return vote if not generic or m.light_agrees(tokens, vote) else None
+
+
+def infinitive(tokens: Sequence[str], start: int, end: int) -> int | None:
+    """Index of the verb in "(for the driver) (not) to VERB" from `start` on, "not" included."""
+    for k in range(start, min(start + _REACH, end)):
+        if tokens[k] == "to":
+            verb = k + 1
+            while verb < end and w.is_adverb(tokens[verb]):
+                verb += 1
+            return verb if verb < end else None
+        if tokens[k] == "not" and tokens[k + 1 : k + 2] == ("to",):
+            return k
+        if tokens[k] not in m.BENEFICIARY:
+            return None
+    return None
+
+
+def _room(tokens: Sequence[str], i: int, clause: Clause) -> Judgment | None:
+    """Match "no space to move forward", "enough room between the cars to continue"."""
+    if tokens[i] not in {"space", "room", "way"}:
+        return None
+    before = set(tokens[max(clause.start, i - 4) : i])
+    ends = (k for k in range(i + 1, min(i + 10, clause.end - 1)) if tokens[k] == "to")
+    if not any(action_at(tokens, k + 1, clause.end) is Action.GO for k in ends):
+        return None
+    if before & m.NEGATIONS:
+        return UNSAFE
+    return SAFE if before & m.ENOUGH else None
+
+
+def _advised_against(tokens: Sequence[str], i: int, clause: Clause) -> Judgment | None:
+    """Match "I would not recommend proceeding", "preventing us from advancing"."""
+    if i == clause.start or not tokens[i].endswith("ing"):
+        return None
+    before = tokens[max(clause.start, i - _REACH) : i - 1]
+    governor = tokens[i - 1]
+    if governor in m.RECOMMENDING:
+        action = action_at(tokens, i, clause.end)
+        if action is Action.STOP:
+            return None if m.NEGATIONS & set(before) else UNSAFE
+        return going_vote(action, not m.NEGATIONS & set(before)) if action in m.GOING else None
+    if tokens[i] not in m.GOING_GERUNDS:
+        return None
+    if governor == "from":
+        verb = next((k for k, word in enumerate(before) if word in m.PREVENTING), None)
+        ours = verb is not None and all(word in m.BENEFICIARY for word in before[verb + 1 :])
+        return UNSAFE if ours else None
+    return UNSAFE if governor in {"not", "avoid"} and not set(before[-1:]) & w.BE else None
+
+
+def way_ahead(tokens: Sequence[str], i: int, clause: Clause) -> Judgment | None:
+    """Vote of a word for the way: "the road ahead is clear", "the path is blocked"."""
+    if tokens[i] not in m.WAYS or m.CHECKING & set(tokens[max(0, i - 5) : i]):
+        return None
+    span = tokens[max(clause.start, i - 3) : i]
+    if m.OTHER_SIDES & set(span):
+        return None
+    if span and span[-1] in m.CLEAR and i + 1 < clause.end and tokens[i + 1] in {"ahead", "in"}:
+        return None if m.NEGATIONS & set(span) else SAFE
+    end = min(i + 10, clause.end)
+    verb = next((k for k in range(i + 1, end) if tokens[k] in m.COPULAS), None)
+    if verb is None or (m.OTHER_SIDES | {","}) & set(tokens[i + 1 : verb]):
+        return None
+    # "The road is empty" describes; "the road ahead is empty" concludes.
+    clear = {"clear", "unobstructed"} if verb == i + 1 else m.CLEAR
+    negated = False
+    for word in tokens[verb + 1 : end]:
+        if word in m.NEGATIONS:
+            negated = True
+        elif word in clear:
+            return UNSAFE if negated else SAFE
+        elif word in m.BLOCKED:
+            return None if negated else UNSAFE
+        elif word not in w.BE and word != "to" and not w.is_adverb(word):
+            return None
+    return None
