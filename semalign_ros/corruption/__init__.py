@@ -3,7 +3,16 @@
 Importing the package puts every corruption into the table.
 """
 
-from semalign_ros.corruption import blur, cover, label_maps, light  # noqa: F401 -- they register
+from semalign_ros.corruption import (  # noqa: F401 -- they register
+    blur,
+    cover,
+    encoding,
+    label_boundaries,
+    label_regions,
+    light,
+    sensor,
+    weather,
+)
 from semalign_ros.corruption.condition import CLEAN, Condition, Step
 from semalign_ros.corruption.profile import Profile, load_profile, parse_profile
 from semalign_ros.corruption.registry import Corruption, get_corruption, list_corruptions

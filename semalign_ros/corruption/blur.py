@@ -1,4 +1,4 @@
-"""Blur by motion of the camera. Kernels are centred: the picture stays where it is."""
+"""Blur by motion and by focus. Kernels are centred: the picture stays where it is."""
 
 from __future__ import annotations
 
@@ -95,4 +95,76 @@ def motion_blur(frame: Frame, draws: Draws, *, length_px: float, angle_deg: floa
     are the severities 1, 3 and 5; applied to the encoded image, as there.
     """
     kernel = line_kernel(length_px, angle_deg, pixel_scale(frame.image.shape[1]))
+    return np.asarray(cv2.filter2D(frame.image, -1, kernel), np.uint8)
+
+
+def disc(radius: float) -> NDArray[np.float64]:
+    """Pixel coverage of a disc.
+
+    Args:
+        radius: Pixels, at least 0; below 0.5 the disc lies within the centre pixel.
+
+    Returns:
+        f64[n, n], n odd, symmetric, sum 1.
+    """
+    half = math.floor(radius + 0.5)
+    samples = 8  # a side of each pixel
+    axis = (np.arange((2 * half + 1) * samples) + 0.5) / samples - half - 0.5
+    inside = axis[:, None] ** 2 + axis**2 <= radius**2
+    shape = (2 * half + 1, samples) * 2
+    coverage = inside.reshape(shape).mean(axis=(1, 3))
+    if coverage.sum() == 0:
+        coverage[half, half] = 1
+    return np.asarray(coverage / coverage.sum())
+
+
+def _spread(kernel: NDArray[np.float64]) -> float:
+    """Variance along one axis, square pixels."""
+    offsets = np.arange(len(kernel)) - len(kernel) // 2
+    return float(kernel.sum(axis=0) @ offsets**2)
+
+
+@functools.lru_cache(maxsize=32)
+def disc_kernel(radius: float, scale: float) -> NDArray[np.float32]:
+    """Disc whose variance is that of `radius` reference pixels times `scale`^2.
+
+    As with :func:`box_taps`, blur and shrink then commute.
+
+    Args:
+        radius: Reference pixels.
+        scale: Pixels per reference pixel.
+
+    Returns:
+        f32[n, n], n odd, symmetric, sum 1.
+    """
+    wanted = scale**2 * _spread(disc(radius))
+    low, high = 0.0, radius * scale + 1
+    for _ in range(20):
+        middle = (low + high) / 2
+        low, high = (middle, high) if _spread(disc(middle)) < wanted else (low, middle)
+    kernel = disc(high).astype(np.float32)
+    kernel.setflags(write=False)
+    return kernel
+
+
+@corruption(
+    "image",
+    Number(
+        "radius_px",
+        "px",
+        0,
+        40,
+        "Radius of the blur disc.",
+        neutral=0,
+        ladder=(2, 4, 6, 8, 10),
+    ),
+)
+def defocus(frame: Frame, draws: Draws, *, radius_px: float) -> Image:  # noqa: ARG001
+    """Lens out of focus: every point becomes a disc.
+
+    Applied to the encoded image, so bright points bleed less than in linear light.
+
+    Source: geometric optics, circle of confusion of a round aperture.
+    """
+    kernel = disc_kernel(radius_px, pixel_scale(frame.image.shape[1]))
     return np.asarray(cv2.filter2D(frame.image, -1, kernel), np.uint8)

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import functools
+from dataclasses import replace
+
+import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from semalign_ros.corruption.parameters import Flag, Number
 from semalign_ros.corruption.registry import Mask, corruption
 from semalign_ros.corruption.rng import Draws
 from semalign_ros.types import Frame, Image
+
+_MUD = (55, 51, 43)
+"""Colour of dirt, RGB."""
 
 
 def rectangle(
@@ -83,3 +91,76 @@ def occlusion(
     result = frame.image.copy()
     result[_place(frame, draws, area_percent, persistent=persistent)] = round(gray)
     return result
+
+
+def _octaves(source: np.random.Generator, nodes: tuple[int, ...]) -> NDArray[np.float32]:
+    """f32[256, 512], smooth noise of mean 0 with detail at several scales."""
+    total = np.zeros((256, 512), np.float32)
+    for count in nodes:
+        noise = source.standard_normal((count, 2 * count), np.float32)
+        wide = cv2.resize(noise, (512, 256), interpolation=cv2.INTER_CUBIC)
+        total += wide * np.float32(nodes[0] / count) ** np.float32(0.5)
+    return total
+
+
+@functools.lru_cache(maxsize=2)
+def _dirt(
+    height: int, width: int, draws: Draws, coverage_percent: float, opacity: float
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Dirt of a sequence.
+
+    Returns:
+        u8[H, W], opacity, 255 where nothing shines through, and u8[H, W, 3], what the dirt
+        itself adds to the picture.
+    """
+    source = draws.whole_sequence("dirt")
+    thickness = _octaves(source, (5, 11, 25, 60))
+    # The share of the area that is at least half opaque is the coverage.
+    level = np.quantile(thickness, 1 - coverage_percent / 100)
+    soft = np.clip((thickness - level) / 1.6 + 0.5, 0, 1)
+    alpha = soft * soft * (3 - 2 * soft) * np.float32(opacity)
+    shade = 1 + 0.15 * _octaves(source, (12, 30, 90))
+    size = width, height
+    wide = [cv2.resize(a, size, interpolation=cv2.INTER_LINEAR) for a in (alpha, alpha * shade)]
+    opaque = np.asarray(cv2.convertScaleAbs(wide[0], alpha=255), np.uint8)
+    mud = np.asarray(cv2.merge([cv2.convertScaleAbs(wide[1], alpha=c) for c in _MUD]), np.uint8)
+    for array in (opaque, mud):
+        array.setflags(write=False)
+    return opaque, mud
+
+
+def _dirt_of(
+    frame: Frame, draws: Draws, coverage_percent: float, opacity: float
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    height, width = frame.image.shape[:2]
+    return _dirt(height, width, replace(draws, index=0), coverage_percent, opacity)
+
+
+def _dirty(frame: Frame, draws: Draws, *, coverage_percent: float, opacity: float) -> Mask:
+    return np.asarray(_dirt_of(frame, draws, coverage_percent, opacity)[0] >= 0.9 * 255)
+
+
+@corruption(
+    "image",
+    Number(
+        "coverage_percent",
+        "%",
+        0,
+        90,
+        "Share of the image that is at least half covered.",
+        neutral=0,
+        ladder=(3, 7, 12, 20, 30),
+    ),
+    Number("opacity", "", 0, 1, "Opacity at the thickest places.", default=0.97),
+    hides=_dirty,
+)
+def lens_dirt(frame: Frame, draws: Draws, *, coverage_percent: float, opacity: float) -> Image:
+    """Dried mud on the lens: dark, soft-edged patches that stay where they are.
+
+    Soft because the lens is far out of focus. What is at least 90 % opaque counts as hidden.
+
+    Source: shape by thresholded multi-octave noise (Perlin 1985), colour of road dirt.
+    """
+    opaque, mud = _dirt_of(frame, draws, coverage_percent, opacity)
+    seen = cv2.multiply(frame.image, cv2.merge([255 - opaque] * 3), scale=1 / 255)
+    return np.asarray(cv2.add(seen, mud), np.uint8)

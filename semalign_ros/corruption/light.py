@@ -12,18 +12,12 @@ from numpy.typing import NDArray
 from semalign_ros.corruption.parameters import Number
 from semalign_ros.corruption.registry import corruption
 from semalign_ros.corruption.rng import Draws, random_bytes
+from semalign_ros.corruption.tones import LEVELS, decode_srgb, look_up
 from semalign_ros.types import Frame, Image
-
-_LEVELS = np.arange(256)
-
-
-def decode_srgb(value: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Encoded value 0..1 to linear light 0..1 (IEC 61966-2-1)."""
-    return np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
 
 
 def noise_table(cdf: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """Tabulate a noise distribution for :func:`look_up_noise`.
+    """Tabulate a noise distribution for :func:`~semalign_ros.corruption.tones.look_up`.
 
     Args:
         cdf: f64[256, 256]; row x, column k holds the probability that a pixel of value x
@@ -33,22 +27,18 @@ def noise_table(cdf: NDArray[np.float64]) -> NDArray[np.uint8]:
         u8[65536]: the outcome for pixel x and random byte b at 256 b + x, that is the
         quantile (b + 1/2) / 256 of row x.
     """
-    quantiles = (_LEVELS + 0.5) / 256
+    quantiles = (LEVELS + 0.5) / 256
     # An outcome is the number of levels whose cumulative probability stays below the quantile.
     rows = [np.searchsorted(row, quantiles) for row in cdf]
     return np.ascontiguousarray(np.transpose(rows).clip(0, 255), np.uint8).ravel()
 
 
-def look_up_noise(image: Image, table: NDArray[np.uint8], source: np.random.Generator) -> Image:
+def _draw(image: Image, table: NDArray[np.uint8], draws: Draws) -> Image:
     """Draw the outcome of every sample from a :func:`noise_table`.
 
     One byte of randomness and one look-up a sample, whatever the distribution.
     """
-    noise = random_bytes(source, image.shape)
-    flat = (image.shape[0], -1)
-    index = cv2.merge([image.reshape(flat), noise.reshape(flat)]).view("<u2")
-    # "wrap" spares a bounds check that a 16-bit index cannot fail.
-    return np.asarray(np.take(table, index, mode="wrap")).reshape(image.shape)
+    return look_up(image, random_bytes(draws.each_frame("noise"), image.shape), table)
 
 
 def _normal_cdf(z: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -65,8 +55,8 @@ def _normal_grid() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 @functools.lru_cache(maxsize=16)
 def gamma_table(gamma: float, sigma: float) -> NDArray[np.uint8]:
     """Noise table of 255 (x / 255)^gamma plus a normal of standard deviation `sigma`."""
-    mean = 255 * (_LEVELS / 255) ** gamma
-    return noise_table(_normal_cdf((_LEVELS + 0.5 - mean[:, None]) / sigma))
+    mean = 255 * (LEVELS / 255) ** gamma
+    return noise_table(_normal_cdf((LEVELS + 0.5 - mean[:, None]) / sigma))
 
 
 @corruption(
@@ -98,9 +88,9 @@ def low_light_gamma(frame: Frame, draws: Draws, *, gamma: float, sigma: float) -
     a sensor: `low_light` is the physical one.
     """
     if sigma < 0.05:  # rounding to whole levels leaves nothing of such noise
-        curve = np.rint(255 * (_LEVELS / 255) ** gamma).astype(np.uint8)
+        curve = np.rint(255 * (LEVELS / 255) ** gamma).astype(np.uint8)
         return np.asarray(cv2.LUT(frame.image, curve), np.uint8)
-    return look_up_noise(frame.image, gamma_table(gamma, sigma), draws.each_frame("noise"))
+    return _draw(frame.image, gamma_table(gamma, sigma), draws)
 
 
 def _poisson(mean: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -121,9 +111,9 @@ def sensor_table(
     light_loss: float, gain: float, full_well: float, read_noise: float
 ) -> NDArray[np.uint8]:
     """Noise table of a sensor; arguments as in :func:`low_light`."""
-    mean = decode_srgb(_LEVELS / 255) * full_well * 2.0**-light_loss
+    mean = decode_srgb(LEVELS / 255) * full_well * 2.0**-light_loss
     # The electrons at which the encoded, amplified value passes from level k to k + 1.
-    edges = decode_srgb((_LEVELS + 0.5) / 255) * full_well * 2.0**-gain
+    edges = decode_srgb((LEVELS + 0.5) / 255) * full_well * 2.0**-gain
     if mean.max() > 4000:  # there a Poisson distribution is a normal one
         spread = np.sqrt(mean + read_noise**2)[:, None]
         cdf = _normal_cdf((edges - mean[:, None]) / spread)
@@ -177,4 +167,4 @@ def low_light(
     mean + read_noise^2.
     """
     table = sensor_table(light_loss_ev, gain_ev, full_well_e, read_noise_e)
-    return look_up_noise(frame.image, table, draws.each_frame("noise"))
+    return _draw(frame.image, table, draws)

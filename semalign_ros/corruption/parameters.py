@@ -72,6 +72,7 @@ class Number:
         ladder: Values at the severities 1..5; those between are interpolated.
         neutral: Value at severity 0, with which the corruption does nothing.
         default: Value at every severity, where there is no ladder.
+        reciprocal: Interpolate 1 / value, for lengths that act by their inverse.
 
     Raises:
         TypeError: The declaration contradicts itself (a fault of the program).
@@ -85,6 +86,7 @@ class Number:
     ladder: tuple[float, ...] = ()
     neutral: float | None = None
     default: float | None = None
+    reciprocal: bool = False
 
     def __post_init__(self) -> None:
         """Check the declaration."""
@@ -104,7 +106,10 @@ class Number:
         points = self._points()
         if len(points) == 1:
             return points[0]
-        return float(np.interp(severity, range(MAX_SEVERITY + 1), points))
+        steps = range(MAX_SEVERITY + 1)
+        if self.reciprocal:
+            return 1 / float(np.interp(severity, steps, np.reciprocal(points)))
+        return float(np.interp(severity, steps, points))
 
     def check(self, value: object) -> float:
         """Return `value` as a float; ``"15 px"`` is taken if the unit is this one.
@@ -189,8 +194,8 @@ class ClassNames:
     default: tuple[str, ...]
 
     def at(self, severity: float) -> tuple[str, ...]:  # noqa: ARG002 -- part of the protocol
-        """Return the default."""
-        return self.default
+        """Return the default, in the order of :meth:`check`: draws may follow that order."""
+        return self.check(self.default)
 
     def check(self, value: object) -> tuple[str, ...]:
         """Return the classes in the order of their train ids.

@@ -16,11 +16,12 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from semalign_ros.corruption.depth import ASSUMPTION, complete_depth
 from semalign_ros.corruption.parameters import Parameter, Value, check_severity, resolve
 from semalign_ros.corruption.rng import Draws
 from semalign_ros.errors import ConfigError, ImageError, unknown_name
 from semalign_ros.scene.reference import check_labels
-from semalign_ros.types import Frame
+from semalign_ros.types import Frame, Labels
 
 Family = Literal["image", "labels"]
 
@@ -44,7 +45,8 @@ class Corruption:
         hides: ``(frame, draws, *, parameters...) -> bool[H, W]``, true where nothing of the
             scene is left to see; None where the corruption covers nothing.
         remarks: ``(frame, *, parameters...) -> texts`` that a reader of the result must know.
-        needs_depth: Uses ``Frame.depth``, and assumes one where it is missing.
+        needs_depth: Uses ``Frame.depth``; `function` gets it without gaps, assumed where the
+            frame has none, which :meth:`notes` says.
         needs_motion: Uses ``Frame.speed`` and ``Frame.yaw_rate``.
         temporal: Depends on earlier frames.
         moves_content: Content changes its place, so that pixel-wise scores drop by that alone.
@@ -116,7 +118,8 @@ class Corruption:
         if severity == 0:
             return frame
         self._check(frame)
-        result = self.function(frame, self._draws(frame, seed, occurrence), **values)
+        seen = replace(frame, depth=complete_depth(frame)) if self.needs_depth else frame
+        result = self.function(seen, self._draws(frame, seed, occurrence), **values)
         if self.family == "image":
             return replace(frame, image=result)
         return replace(frame, labels=result)
@@ -152,9 +155,12 @@ class Corruption:
             ConfigError: Severity or parameters are bad.
         """
         values = self.resolve(severity, **params)
-        if severity == 0 or self.remarks is None:
+        if severity == 0:
             return ()
-        return tuple(f"{self.name}: {text}" for text in self.remarks(frame, **values))
+        texts = self.remarks(frame, **values) if self.remarks else ()
+        if self.needs_depth and frame.depth is None:
+            texts += (ASSUMPTION,)
+        return tuple(f"{self.name}: {text}" for text in texts)
 
     def _draws(self, frame: Frame, seed: int, occurrence: int) -> Draws:
         if isinstance(seed, bool) or not isinstance(seed, int | np.integer):
@@ -173,6 +179,12 @@ class Corruption:
             raise ImageError(
                 "bad_encoding", f"{self.name}: found an image of {image.dtype}, expected uint8"
             )
+        if self.needs_depth and frame.depth is not None and frame.depth.shape != image.shape[:2]:
+            raise ImageError(
+                "bad_size",
+                f"{self.name}: the depth map is {list(frame.depth.shape)}, "
+                f"the image {list(image.shape[:2])}; expected one size",
+            )
         if self.family == "image":
             return
         if frame.labels is None:
@@ -187,6 +199,26 @@ class Corruption:
                 f"{self.name}: the label map is {list(frame.labels.shape)}, "
                 f"the image {list(image.shape[:2])}; expected one size",
             )
+
+
+def labels_of(frame: Frame) -> Labels:
+    """Label map of a frame that :meth:`Corruption.apply` has checked.
+
+    Returns:
+        u8[H, W] train ids.
+    """
+    assert frame.labels is not None
+    return frame.labels
+
+
+def depth_of(frame: Frame) -> NDArray[np.float32]:
+    """Depth of a frame, as :meth:`Corruption.apply` hands it to what `needs_depth`.
+
+    Returns:
+        f32[H, W], metres, all finite.
+    """
+    assert frame.depth is not None
+    return frame.depth
 
 
 _TABLE: dict[str, Corruption] = {}

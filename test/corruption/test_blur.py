@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from semalign_ros.corruption import get_corruption
-from semalign_ros.corruption.blur import box_taps, line_kernel
+from semalign_ros.corruption.blur import box_taps, disc, disc_kernel, line_kernel
 from semalign_ros.types import Frame
 
 
@@ -92,3 +92,46 @@ def test_half_the_size_gets_half_the_blur() -> None:
     before = blur.apply(Frame(0, "c", 0, shrink(image)), length_px=25).image.astype(float)
     effect = np.abs(before - shrink(image)).mean()
     assert np.abs(after - before).mean() < 0.04 * effect
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.floats(0, 40), st.sampled_from([0.125, 0.5, 1.0]))
+def test_disc_kernels_are_centred_and_keep_brightness(radius: float, scale: float) -> None:
+    kernel = disc_kernel(radius, scale)
+    assert kernel.sum() == pytest.approx(1, abs=1e-5)
+    assert np.array_equal(kernel, kernel[::-1, ::-1])
+    assert np.array_equal(kernel, kernel.T)
+
+
+@pytest.mark.parametrize("radius", [3.0, 6.0, 10.0])
+def test_disc_covers_its_area(radius: float) -> None:
+    kernel = disc(radius)
+    assert 1 / kernel.max() == pytest.approx(np.pi * radius**2, rel=0.01)
+    offsets = np.arange(len(kernel)) - len(kernel) // 2
+    # A disc has the variance r^2 / 4 along an axis; sampling by pixels adds 1 / 12.
+    assert kernel.sum(0) @ offsets**2 == pytest.approx(radius**2 / 4 + 1 / 12, rel=0.015)
+
+
+def test_defocus_of_a_point_stays_where_it_is() -> None:
+    image = np.zeros((101, 1024, 3), np.uint8)
+    image[48:51, 100:103] = 255
+    for severity in (0.7, 3, 5):
+        blurred = get_corruption("defocus").apply(Frame(0, "c", 0, image), severity).image
+        y, x = ndimage.center_of_mass(blurred[..., 0].astype(float))
+        assert abs(y - 49) < 0.05
+        assert abs(x - 101) < 0.05
+
+
+def test_defocus_commutes_with_shrinking() -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (128, 2048, 3), np.uint8)
+    image = cv2.normalize(cv2.GaussianBlur(noise, (0, 0), 5), None, 0, 255, cv2.NORM_MINMAX)
+
+    def shrink(array: np.ndarray) -> np.ndarray:
+        return cv2.resize(array, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+
+    def blur(array: np.ndarray) -> np.ndarray:
+        return get_corruption("defocus").apply(Frame(0, "c", 0, array), 5).image
+
+    after, before = shrink(blur(image)).astype(float), blur(shrink(image)).astype(float)
+    effect = np.abs(before - shrink(image)).mean()
+    assert np.abs(after - before).mean() < 0.05 * effect

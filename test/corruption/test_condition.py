@@ -113,6 +113,15 @@ def test_notes_are_gathered_once(frame: Frame) -> None:
     assert len(twice.notes(replace(frame, image=frame.image[:, :64]))) == 1
 
 
+def test_described_classes_draw_the_same(frame: Frame) -> None:
+    # The resolved list stands beside the results: given back, it must lose the same instances.
+    described = Condition.of("instance_dropout", 3).describe()["steps"][0]["params"]
+    for seed in range(4):
+        a = Condition.of("instance_dropout", 3).degrade_labels(frame, seed)
+        b = Condition.of("instance_dropout", 3, **described).degrade_labels(frame, seed)
+        assert np.array_equal(a.labels, b.labels)
+
+
 def test_describe_resolves_every_parameter() -> None:
     step = MIXED.describe()["steps"][1]
     assert step["corruption"] == "instance_dropout"

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -87,3 +88,38 @@ def test_gray_level(frame: Frame) -> None:
     covered = OP.apply(frame, gray=99.6)
     hidden = OP.hidden(frame, gray=99.6)
     assert (covered.image[hidden] == 100).all()
+
+
+DIRT = get_corruption("lens_dirt")
+
+
+@pytest.mark.parametrize("coverage", [5.0, 20.0])
+def test_dirt_covers_the_declared_share(coverage: float) -> None:
+    # On white, what is half covered by dark mud is well below this level.
+    white = Frame(0, "c", 0, np.full((512, 1024, 3), 255, np.uint8))
+    for seed in range(3):
+        dirty = DIRT.apply(white, seed=seed, coverage_percent=coverage, opacity=1).image
+        half = (255 + 51) / 2
+        assert (dirty[..., 1] < half).mean() == pytest.approx(coverage / 100, abs=0.005)
+
+
+def test_dirt_stays_and_differs_by_seed(frame: Frame) -> None:
+    first, later = (DIRT.hidden(replace(frame, index=i), 5) for i in (0, 50))
+    assert np.array_equal(first, later)
+    assert not np.array_equal(first, DIRT.hidden(frame, 5, seed=1))
+
+
+def test_nothing_shines_through_where_dirt_hides(frame: Frame) -> None:
+    other = replace(frame, image=255 - frame.image)
+    hidden = DIRT.hidden(frame, 5)
+    difference = np.abs(
+        DIRT.apply(frame, 5).image.astype(int) - DIRT.apply(other, 5).image.astype(int)
+    ).max(axis=2)
+    assert hidden.any()
+    assert difference[hidden].max() <= 0.1 * 255 + 1
+    assert np.array_equal(DIRT.apply(frame, 5, opacity=0).image, frame.image)
+
+
+def test_more_dirt_keeps_what_was_covered(frame: Frame) -> None:
+    masks = [DIRT.hidden(frame, s) for s in (1, 3, 5)]
+    assert all((a <= b).all() for a, b in itertools.pairwise(masks))

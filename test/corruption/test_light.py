@@ -7,22 +7,13 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from semalign_ros.corruption import get_corruption
-from semalign_ros.corruption.light import decode_srgb, gamma_table, sensor_table
+from semalign_ros.corruption.light import gamma_table, sensor_table
+from semalign_ros.corruption.tones import decode_srgb, encode_srgb
 from semalign_ros.types import Frame
 
 
 def gray(level: int, side: int = 256) -> Frame:
     return Frame(0, "c", 0, np.full((side, side, 3), level, np.uint8))
-
-
-def encode_srgb(light: np.ndarray) -> np.ndarray:
-    light = np.clip(light, 0, 1)
-    return np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
-
-
-def test_decode_is_the_inverse_of_the_standard_curve() -> None:
-    value = np.linspace(0, 1, 1001)
-    assert encode_srgb(decode_srgb(value)) == pytest.approx(value, abs=1e-6)
 
 
 @pytest.mark.parametrize("gamma", [1.6, 2.2, 3.0])
@@ -96,7 +87,7 @@ def test_sensor_table_against_simulated_photons() -> None:
         electrons = random.poisson(light * well * 2**-loss, 200_000) + random.normal(
             0, read, 200_000
         )
-        simulated = np.rint(255 * encode_srgb(electrons / (well * 2**-gain)))
+        simulated = np.rint(255 * encode_srgb(np.clip(electrons / (well * 2**-gain), 0, 1)))
         distance = stats.ks_2samp(table[:, level], simulated).statistic
         assert distance < 1 / 256 + 0.004
 

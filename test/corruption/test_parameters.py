@@ -82,7 +82,7 @@ def test_resolve_fills_in_what_was_not_given() -> None:
     assert resolve("op", (LENGTH, SWITCH, NAMES), 2, {"persistent": False}) == {
         "length_px": 10.0,
         "persistent": False,
-        "classes": ("car", "person"),
+        "classes": ("person", "car"),
     }
 
 

@@ -143,6 +143,10 @@ def test_same_bytes_in_another_process() -> None:
         assert theirs[name] == hashlib.sha256(array.tobytes()).hexdigest(), name
 
 
+# The cells of a coarser grid may by chance fit the objects better.
+SLACK = {"downsample": 0.25}
+
+
 @ALL
 def test_damage_grows_with_severity(name: str) -> None:
     # Continuously: calibration bisects over severity.
@@ -155,12 +159,16 @@ def test_damage_grows_with_severity(name: str) -> None:
         damages.append(float(error.mean()))
     assert damages[0] == 0
     assert damages[-1] > 0.002
-    slack = 0.01 * damages[-1]
+    slack = SLACK.get(name, 0.01) * damages[-1]
     assert all(a <= b + slack for a, b in itertools.pairwise(damages)), damages
     assert damages[4] < damages[-1]
 
 
-@ALL
+# Coding blocks are 8 px at any resolution.
+NOT_SCALED = {"jpeg"}
+
+
+@pytest.mark.parametrize("name", [n for n in list_corruptions() if n not in NOT_SCALED])
 def test_half_the_size_gets_half_the_effect(name: str) -> None:
     # Damage per pixel must not depend on the camera's resolution.
     op = get_corruption(name)

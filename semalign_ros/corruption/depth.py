@@ -1,0 +1,105 @@
+"""How far away each pixel is, known or assumed."""
+
+from __future__ import annotations
+
+import functools
+import math
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from semalign_ros.types import Frame
+
+FAR_M = 1000.0
+"""Distance, in metres, of the sky and of everything that is farther."""
+
+ASSUMPTION = "the frame has no depth; distances are those of a flat street between two walls"
+"""What a result says whose distances are assumed."""
+
+# A forward camera behind a windscreen, as that of Cityscapes.
+_CAMERA_HEIGHT_M = 1.22
+_HORIZON = 0.44  # share of the image height, from the top
+_FOCAL_WIDTHS, _FOCAL_HEIGHTS = 1.1, 2.2  # focal length over image width and height
+_WALL_M = 15.0  # lateral distance of house fronts, trees, noise barriers
+
+# Depth that exceeds the flat road's by more than this is a stereo error: nothing is below it.
+_BELOW_ROAD = 1.5
+# Gaps up to this share of the width take their neighbour's depth.
+_GAP = 0.04
+
+
+@functools.lru_cache(maxsize=4)
+def road_depth(height: int) -> NDArray[np.float32]:
+    """Distance of a flat road in each image row.
+
+    Args:
+        height: Rows.
+
+    Returns:
+        f32[H, 1], metres along the optical axis; ``FAR_M`` from the horizon up.
+    """
+    below = (np.arange(height, dtype=np.float32) + 0.5) / height - _HORIZON
+    nearest = _FOCAL_HEIGHTS * _CAMERA_HEIGHT_M
+    return (nearest / np.maximum(below, nearest / FAR_M))[:, None].astype(np.float32)
+
+
+@functools.lru_cache(maxsize=4)
+def assumed_depth(height: int, width: int) -> NDArray[np.float32]:
+    """Distances in a flat, straight street between two walls, without anything in it.
+
+    Args:
+        height: Rows.
+        width: Columns.
+
+    Returns:
+        f32[H, W], metres along the optical axis, read-only.
+    """
+    aside = np.abs((np.arange(width, dtype=np.float32) + 0.5) / width - 0.5)
+    wall = _FOCAL_WIDTHS * _WALL_M / np.maximum(aside, _FOCAL_WIDTHS * _WALL_M / FAR_M)
+    depth = np.minimum(road_depth(height), wall[None, :].astype(np.float32))
+    depth.setflags(write=False)
+    return depth
+
+
+def complete_depth(frame: Frame) -> NDArray[np.float32]:
+    """Distances of a frame without gaps and gross errors.
+
+    Small gaps in the frame's depth, as at stereo shadows, take the nearest known
+    distance; large ones, as the sky, take the assumed one, and so does a frame without depth.
+
+    Returns:
+        f32[H, W], metres, all finite and positive.
+    """
+    height, width = frame.image.shape[:2]
+    prior = assumed_depth(height, width)
+    if frame.depth is None:
+        return prior
+    # NaN compares as false; a distance beyond the farthest is a disparity of almost nothing.
+    missing = ~((frame.depth > 0) & (frame.depth < FAR_M))
+    road = road_depth(height) * np.float32(_BELOW_ROAD)
+    depth = np.asarray(np.minimum(frame.depth, road), np.float32)
+    if missing.any():
+        np.copyto(depth, _neighbours(depth, missing, prior), where=missing)
+    return depth
+
+
+def _neighbours(
+    depth: NDArray[np.float32], missing: NDArray[np.bool_], prior: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """What to put where depth is missing; correct to four pixels, which a gap does not show."""
+    coarse, gaps, guess = depth[::4, ::4], missing[::4, ::4], prior[::4, ::4]
+    if gaps.all():
+        return prior
+    distance, nearest = cv2.distanceTransformWithLabels(
+        np.ascontiguousarray(gaps).view(np.uint8),
+        cv2.DIST_L2,
+        cv2.DIST_MASK_5,
+        labelType=cv2.DIST_LABEL_PIXEL,
+    )
+    depth_of = np.zeros(int(nearest.max()) + 1, np.float32)
+    depth_of[nearest[~gaps]] = coarse[~gaps]
+    near = math.ceil(_GAP * coarse.shape[1])
+    filled = np.where(distance < near, np.take(depth_of, np.asarray(nearest, np.int32)), guess)
+    height, width = depth.shape
+    return np.asarray(filled.repeat(4, axis=0)[:height].repeat(4, axis=1)[:, :width])
