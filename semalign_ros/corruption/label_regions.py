@@ -21,12 +21,13 @@ _Window = tuple[slice, slice]
 
 def _components(
     labels: Labels, ids: list[int]
-) -> Iterator[tuple[_Window, NDArray[np.int32], NDArray[np.int32]]]:
+) -> Iterator[tuple[_Window, NDArray[np.int32], NDArray[np.int64]]]:
     """Connected regions of each class.
 
     Yields:
         For every class that occurs: the window around it, the number of the region of each
-        pixel in that window, i32[h, w], 0 for other classes, and the areas, i32[regions + 1].
+        pixel in that window, i32[h, w], 0 for other classes, and the areas by that number,
+        i64[regions + 1].
     """
     for train_id in ids:
         mask = (labels == train_id).view(np.uint8)
@@ -34,8 +35,11 @@ def _components(
         if w == 0:  # OpenCV does not survive an empty window
             continue
         window = slice(y, y + h), slice(x, x + w)
-        _, regions, stats, _ = cv2.connectedComponentsWithStats(mask[window])
-        yield window, np.asarray(regions, np.int32), np.asarray(stats[:, cv2.CC_STAT_AREA])
+        inside = mask[window]
+        count, numbers = cv2.connectedComponents(inside)
+        regions = np.asarray(numbers, np.int32)
+        # OpenCV's own statistics cost more than the regions themselves.
+        yield window, regions, np.bincount(regions[inside.view(np.bool_)], minlength=count)
 
 
 @corruption(
