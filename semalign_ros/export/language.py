@@ -193,7 +193,8 @@ def text_graph(module: nn.Module, vocab: int, eos: int, length: int) -> Graph:
             ids[row, end + 1 :] = 0
             mask[row, end + 1 :] = 0
         feeds.append({"input_ids": ids, "attention_mask": mask})
-    axes = {0: "texts", 1: "tokens"}
+    # torch finds the longest text by itself: the number of positions.
+    axes = {0: "texts", 1: None}
     return Graph(
         module,
         {name: torch.from_numpy(value) for name, value in feeds[1].items()},

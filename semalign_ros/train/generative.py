@@ -59,6 +59,7 @@ class _Vocabulary:
 class _Batch:
     tokens: Tensor  # f32[B, T, F]
     packed: Packed
+    facts: Tensor  # f32[B, 20], presence and unsafe
 
 
 def train_generative(
@@ -85,19 +86,28 @@ def train_generative(
     """
     torch.manual_seed(seed + 2)
     model = Generative(views.tokens.shape[2], settings, tokenizer.get_vocab_size(), EOS)
+    model.name_classes([encode(tokenizer, f" {name}") for name in CLASSES])
     words = _vocabulary(prompts, tokenizer)
     presence_shift = logit_shift(views.presence.mean(axis=0), settings.presence_shift)
     safe_shift = float(logit_shift(np.array(1 - views.unsafe.mean()), 1.0))
+
+    facts = np.concatenate([views.presence, views.unsafe[:, None]], axis=1).astype(np.float32)
 
     def loss(net: nn.Module, batch: _Batch) -> Tensor:
         assert isinstance(net, Generative)
         packed = batch.packed
         trained = packed.target != NOTHING
-        logits = next_logits(net, batch.tokens, packed, trained)
+        embeds = net.projector(batch.tokens)
+        logits = next_logits(net, embeds, packed, trained)
         logits[:, words.yes] += packed.shift[trained]
+        read = nn.functional.binary_cross_entropy_with_logits(net.read(embeds), batch.facts)
         each = nn.functional.cross_entropy(logits, packed.target[trained], reduction="none")
         choice = packed.choice[trained]
-        return each[choice].mean() + settings.description_weight * each[~choice].mean()
+        return (
+            each[choice].mean()
+            + settings.description_weight * each[~choice].mean()
+            + settings.reader_weight * read
+        )
 
     def evaluate(net: nn.Module) -> dict[str, float]:
         assert isinstance(net, Generative)
@@ -127,7 +137,9 @@ def train_generative(
                 said = SCENE_TEXT_TEMPLATE.replace("{text}", perceived(presence, rng))
                 sentences.append(encode(tokenizer, said) if told else [])
             return _Batch(
-                views.tokens[torch.from_numpy(index)].float(), pack(rows, sentences, IMAGE_TOKENS)
+                views.tokens[torch.from_numpy(index)].float(),
+                pack(rows, sentences, IMAGE_TOKENS),
+                torch.from_numpy(facts[index]),
             )
 
         with Prefetch(make, start, stop) as stream:
@@ -140,18 +152,18 @@ def train_generative(
     return trained
 
 
-def next_logits(model: Generative, tokens: Tensor, packed: Packed, where: Tensor) -> Tensor:
+def next_logits(model: Generative, embeds: Tensor, packed: Packed, where: Tensor) -> Tensor:
     """Logits of the next token at the chosen positions, f32[M, V].
 
     Args:
         model: The model.
-        tokens: f32[B, T, F], image tokens.
+        embeds: f32[B, T, D], projected image tokens.
         packed: The rows.
         where: bool[B, L], positions.
     """
     language = model.language
     text = language.get_input_embeddings()(packed.ids)
-    embeds = torch.cat([model.projector(tokens), text], dim=1)
+    embeds = torch.cat([embeds, text], dim=1)
     hidden = language.model(
         inputs_embeds=embeds,
         attention_mask=packed.mask,
@@ -232,7 +244,7 @@ def _scores(
         for tokens in views.tokens.split(16):
             packed = pack([row] * len(tokens), [[]] * len(tokens), IMAGE_TOKENS)
             where = torch.zeros_like(packed.ids, dtype=torch.bool).scatter_(1, packed.last, True)
-            logits = next_logits(model, tokens.float(), packed, where)
+            logits = next_logits(model, model.projector(tokens.float()), packed, where)
             odds.append((logits[:, words.yes] - logits[:, words.no]).view(len(tokens), -1))
     yes = (torch.cat(odds) > 0).numpy()
     safe_when_yes = prompts.primary.safe_when_yes

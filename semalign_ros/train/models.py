@@ -6,6 +6,8 @@ token a class that holds what the segmenter trained before finds of that class.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 from transformers import (
@@ -23,6 +25,7 @@ GRID = 8
 """Cells along each side of the image."""
 IMAGE_TOKENS = GRID * GRID + 1 + NUM_CLASSES
 _WHOLE = GRID * GRID  # position of the summary
+_EVIDENCE = 6
 _SUB = 2  # class shares inside a cell are kept for SUB x SUB parts
 
 
@@ -115,9 +118,12 @@ class ImageEncoder(nn.Module):
         self.queries = nn.Parameter(torch.randn(settings.queries, d) * 0.02)
         self.attention = nn.MultiheadAttention(d, settings.heads, batch_first=True)
         self.drop = nn.Dropout(settings.dropout)
+        # Pooling mixes the class tokens; a few numbers of each go on unmixed.
+        self.evidence = nn.Linear(d, _EVIDENCE)
+        joined = (settings.queries + 1) * d + NUM_CLASSES * _EVIDENCE
         self.out = nn.Sequential(
-            nn.LayerNorm((settings.queries + 1) * d),
-            nn.Linear((settings.queries + 1) * d, 2 * d),
+            nn.LayerNorm(joined),
+            nn.Linear(joined, 2 * d),
             nn.GELU(),
             nn.Linear(2 * d, settings.embedding),
         )
@@ -128,7 +134,8 @@ class ImageEncoder(nn.Module):
         x = self.layer(self.drop(self.project(x)) + self.position)
         queries = self.queries.expand(x.shape[0], -1, -1)
         pooled = self.attention(queries, x, x, need_weights=False)[0]
-        joined = torch.cat([pooled, x[:, _WHOLE : _WHOLE + 1]], dim=1).flatten(1)
+        evidence = self.evidence(x[:, _WHOLE + 1 :]).flatten(1)
+        joined = torch.cat([pooled.flatten(1), x[:, _WHOLE], evidence], dim=1)
         return nn.functional.normalize(self.out(self.drop(joined)), dim=1)
 
 
@@ -154,6 +161,8 @@ class Contrastive(nn.Module):
             )
         )
         self.scale = nn.Parameter(torch.tensor(2.5))
+        # One direction a class, and one for "safe": both towers are drawn to them in training.
+        self.anchors = nn.Parameter(torch.randn(NUM_CLASSES + 1, settings.embedding))
 
     def embed_texts(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """Embed texts: i64[K, L] twice -> f32[K, D], of length 1."""
@@ -171,6 +180,7 @@ class Projector(nn.Module):
     def __init__(self, width: int, hidden: int, dropout: float) -> None:
         super().__init__()
         self.norm = nn.BatchNorm1d(width)
+        self.scale = nn.Parameter(torch.tensor(0.3))
         self.layers = nn.Sequential(
             nn.Linear(width, 2 * hidden),
             nn.GELU(),
@@ -183,7 +193,9 @@ class Projector(nn.Module):
         """Return the embeddings."""
         x = self.norm(tokens.transpose(1, 2)).transpose(1, 2)
         projected: Tensor = self.layers(x)
-        return projected + self.position
+        return (
+            self.scale * nn.functional.layer_norm(projected, projected.shape[-1:]) + self.position
+        )
 
 
 class Generative(nn.Module):
@@ -201,10 +213,31 @@ class Generative(nn.Module):
                 num_attention_heads=settings.heads,
                 num_key_value_heads=settings.kv_heads,
                 max_position_embeddings=1024,
-                tie_word_embeddings=True,
+                tie_word_embeddings=False,
                 bos_token_id=eos,
                 eos_token_id=eos,
                 pad_token_id=0,
                 attn_implementation="sdpa",
             )
         )
+        # Reads presence off the class tokens and "unsafe" off the summary; only in training.
+        self.reader = nn.Linear(settings.hidden, 2)
+
+    def name_classes(self, words: Sequence[Sequence[int]]) -> None:
+        """Start with the class tokens named by the words that questions use for them.
+
+        Finding the token that a question is about is then a matter of equal embeddings.
+
+        Args:
+            words: Token ids of each class's name.
+        """
+        with torch.no_grad():
+            table = self.language.get_input_embeddings().weight
+            table.normal_(0, 0.3)
+            for c, ids in enumerate(words):
+                self.projector.position[_WHOLE + 1 + c] = table[list(ids)].mean(0)
+
+    def read(self, embeds: Tensor) -> Tensor:
+        """Logits of presence by class, then of "unsafe": f32[N, 84, D] -> f32[N, 20]."""
+        found = self.reader(embeds[:, _WHOLE:])
+        return torch.cat([found[:, 1:, 0], found[:, :1, 1]], dim=1)

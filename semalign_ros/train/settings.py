@@ -107,6 +107,7 @@ class ContrastiveSettings(_Settings):
         context_length: Most tokens of a text.
         dropout: Of the image encoder.
         caption_weight: Weight of the contrastive loss on whole sentences.
+        anchor_weight: Weight of drawing texts to the direction of what they say.
         presence_shift: How far the decision moves from the likeliest answer (0) to the
             one that treats present and absent alike (1); see `logit_shift`.
         stage: The schedule.
@@ -119,7 +120,8 @@ class ContrastiveSettings(_Settings):
     embedding: int = Field(ge=8)
     context_length: int = Field(default=96, ge=16)
     dropout: float = Field(default=0.1, ge=0, lt=1)
-    caption_weight: float = Field(default=0.2, ge=0)
+    caption_weight: float = Field(default=0.1, ge=0)
+    anchor_weight: float = Field(default=2.0, ge=0)
     presence_shift: float = Field(default=0.5, ge=0, le=1)
     stage: StageSettings
 
@@ -136,6 +138,7 @@ class GenerativeSettings(_Settings):
         dropout: Of the projector.
         questions: Presence questions an image and step.
         description_weight: Weight of the loss on descriptions.
+        reader_weight: Weight of reading presence and safety off the projected tokens.
         scene_text: Share of the samples that carry a sentence of the perception system.
         presence_shift: See :class:`ContrastiveSettings`.
         stage: The schedule.
@@ -149,6 +152,7 @@ class GenerativeSettings(_Settings):
     dropout: float = Field(default=0.1, ge=0, lt=1)
     questions: int = Field(default=6, ge=1, le=19)
     description_weight: float = Field(default=0.3, ge=0)
+    reader_weight: float = Field(default=1.0, ge=0)
     scene_text: float = Field(default=0.25, ge=0, le=1)
     presence_shift: float = Field(default=0.5, ge=0, le=1)
     stage: StageSettings

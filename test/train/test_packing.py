@@ -32,7 +32,7 @@ def test_packed_questions_get_the_logits_they_get_alone(model):
     rows = [[Exchange(q, [3, 4, 1]) for q in questions]] * 2
     packed = pack(rows, sentences, IMAGE_TOKENS)
     where = torch.zeros_like(packed.ids, dtype=torch.bool).scatter_(1, packed.last, True)
-    found = next_logits(model, tokens, packed, where).view(2, 3, -1)
+    found = next_logits(model, model.projector(tokens), packed, where).view(2, 3, -1)
     for b, sentence in enumerate(sentences):
         for k, question in enumerate(questions):
             alone = last_logits(model, tokens[b : b + 1], sentence, question)

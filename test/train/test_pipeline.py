@@ -104,7 +104,7 @@ def test_generative_scores_equal_packed_torch(plan, bundles, image):
     where = torch.zeros_like(packed.ids, dtype=torch.bool).scatter_(1, packed.last, True)
     with torch.no_grad():
         tokens = trained.tower(to_pixel_values(image[None]))
-        logits = next_logits(trained.model, tokens, packed, where)
+        logits = next_logits(trained.model, trained.model.projector(tokens), packed, where)
     vlm = open_vlm(bundles["generative"].folder, "cpu", prompts=PROMPTS)
     answer = vlm.answer(VlmQuery(image))
     for k, question in enumerate(questions):
