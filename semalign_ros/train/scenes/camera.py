@@ -102,7 +102,10 @@ class Camera:
         """
         with np.errstate(divide="ignore"):
             code = (_DISPARITY_STEPS * self.baseline * self.fx) / depth + 1.5
-        return np.nan_to_num(np.minimum(code, 65535.0), nan=0.0).astype(np.uint16)
+        encoded: NDArray[np.uint16] = np.nan_to_num(np.minimum(code, 65535.0), nan=0.0).astype(
+            np.uint16
+        )
+        return encoded
 
     def depth_from_disparity(self, code: NDArray[np.uint16]) -> NDArray[np.float32]:
         """Decode :meth:`disparity`: metres, infinite for disparity 0, NaN where invalid."""

@@ -10,7 +10,7 @@ import numpy as np
 from semalign_ros.scene.taxonomy import LABEL_ID
 from semalign_ros.train.scenes.camera import Camera
 from semalign_ros.train.scenes.decals import Decals
-from semalign_ros.train.scenes.faces import Faces, stack
+from semalign_ros.train.scenes.faces import Faces, Model, stack
 from semalign_ros.train.scenes.lighting import Lighting
 from semalign_ros.train.scenes.people import bicycle as bicycle_picture
 from semalign_ros.train.scenes.people import draw_clothes
@@ -26,7 +26,6 @@ from semalign_ros.train.scenes.things import (
     VehicleActor,
     Walker,
 )
-from semalign_ros.train.scenes.vehicles import Model
 
 
 @dataclass(frozen=True, slots=True)

@@ -207,8 +207,8 @@ def _wear(rng: np.random.Generator, street: Street) -> Iterator[tuple[Spot, int]
         for k in range(lanes):
             d = sign * (street.median + (k + 0.5) * street.lane)
             for track in (-0.8, 0.8):
-                for s in range(-5, 90, 5):
-                    yield (s, s + 5, d + track - 0.24, d + track + 0.24), 122
+                for spot in _pieces(d + track, 0.24, 90.0):
+                    yield spot, 122
     for _ in range(int(rng.integers(0, 8))):
         s, d = rng.uniform(4, 90), rng.uniform(street.right + 0.3, street.left - 1)
         size = (rng.uniform(1.5, 12), rng.uniform(0.5, 2.2))
@@ -219,13 +219,19 @@ def _wear(rng: np.random.Generator, street: Street) -> Iterator[tuple[Spot, int]
         yield (s - 0.26, s + 0.26, d - 0.26, d + 0.26), 104
     if rng.random() < 0.5:
         d = rng.uniform(street.right, street.left)
-        for s in range(0, 80, 5):
-            yield (s, s + 5, d - 0.03, d + 0.03), 88
+        for spot in _pieces(d, 0.03, 80.0):
+            yield spot, 88
     if street.tram:
         for d in _rails(street):
-            for s in np.arange(-5.0, 135.0, 5.0):
-                yield (float(s), float(s) + 5, d - 0.09, d + 0.09), 84
-                yield (float(s), float(s) + 5, d - 0.03, d + 0.03), 190
+            for half, level in ((0.09, 84), (0.03, 190)):
+                for spot in _pieces(d, half, 135.0):
+                    yield spot, level
+
+
+def _pieces(d: float, half: float, end: float) -> Iterator[Spot]:
+    """Yield the pieces of a band along the street, crossings included."""
+    for s in np.arange(-5.0, end, 5.0):
+        yield float(s), float(s) + 5, d - half, d + half
 
 
 def _rails(street: Street) -> Iterator[float]:

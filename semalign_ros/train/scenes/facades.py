@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import cv2
 import numpy as np
 
-from semalign_ros.train.scenes.texture import Rgba, Texture, canvas, roughen
+from semalign_ros.train.scenes.drawing import Colour, Sketch, scaled
+from semalign_ros.train.scenes.texture import Texture, roughen
 
 STOREY = 3.1
 """Height of a storey, metres."""
@@ -26,23 +24,23 @@ _PLASTER = (
     (140, 96, 80),
     (168, 128, 100),
 )
+_ROOFS = ((132, 68, 50), (104, 62, 52), (78, 74, 76), (116, 84, 66))
 _LIT = (255, 205, 128)
+_CURTAIN = (214, 208, 196)
 
 
-def plaster(rng: np.random.Generator) -> tuple[float, float, float]:
+def plaster(rng: np.random.Generator) -> Colour:
     """Draw the colour of a house."""
-    base = _PLASTER[int(rng.integers(len(_PLASTER)))]
-    factor = rng.uniform(0.75, 1.08)
-    return base[0] * factor, base[1] * factor, base[2] * factor
+    return scaled(_PLASTER[int(rng.integers(len(_PLASTER)))], rng.uniform(0.75, 1.12))
 
 
-def _rectangle(rgba: Rgba, box: Sequence[float], colour: Sequence[float], ppm: float) -> None:
-    x0, y0, x1, y1 = (round(value * ppm) for value in box)
-    rgba[max(0, y0) : max(0, y1), max(0, x0) : max(0, x1), :3] = np.clip(colour, 0, 255)
+def facade_height(storeys: int) -> float:
+    """Height of a house up to its eaves, metres."""
+    return storeys * STOREY + 0.6
 
 
 def facade(
-    rng: np.random.Generator, width: float, storeys: int, colour: Sequence[float], ppm: float
+    rng: np.random.Generator, width: float, storeys: int, colour: Colour, ppm: float
 ) -> Texture:
     """Draw the street front of a house.
 
@@ -53,157 +51,173 @@ def facade(
         colour: RGB of the wall.
         ppm: Texels per metre.
     """
-    height = storeys * STOREY + 0.6
-    rgba = canvas(round(height * ppm), round(width * ppm), (colour[0], colour[1], colour[2]))
-    roughen(rgba, int(rng.integers(8)), 5.0)
-    glow = np.zeros((*rgba.shape[:2], 3), np.uint8)
+    height = facade_height(storeys)
+    sketch = Sketch(width, height, ppm, colour, opacity=255)
+    roughen(sketch.rgba, int(rng.integers(8)), 5.0)
     if rng.random() < 0.3:
-        _courses(rgba, ppm)
-    trim = np.clip(np.array(colour) * rng.choice([0.75, 1.2]), 0, 245)
+        _courses(sketch, 0.3, 0.86)
+    trim = scaled(colour, float(rng.choice([0.75, 1.2])))
     shop = rng.random() < 0.45
-    columns = max(1, int(width / rng.uniform(2.1, 3.4)))
-    pitch = width / columns
-    pane = (rng.uniform(0.9, 1.4), rng.uniform(1.35, 1.9))
-    glass = np.array([rng.uniform(38, 72), rng.uniform(46, 80), rng.uniform(54, 92)])
-    frame = (228, 226, 220) if rng.random() < 0.7 else (70, 58, 50)
-    balcony = rng.random() < 0.25
-    for storey in range(1 if shop else 0, storeys):
-        top = height - (storey + 1) * STOREY + 0.55
-        for column in range(columns):
-            x = (column + 0.5) * pitch - pane[0] / 2
-            box = (x, top, x + pane[0], top + pane[1])
-            _window(rgba, glow, rng, box, glass, frame, trim, ppm)
-            if balcony and storey and column % 2 == 1:
-                _rectangle(rgba, (x - 0.5, top + 1.0, x + pane[0] + 0.5, top + 2.1), trim, ppm)
-        if rng.random() < 0.4:
-            line = top + pane[1] + 0.55
-            _rectangle(rgba, (0, line, width, line + 0.12), trim, ppm)
+    if rng.random() < 0.2:
+        _bands(sketch, rng, storeys, 1 if shop else 0)
+    else:
+        _windows(sketch, rng, storeys, 1 if shop else 0, trim)
     if shop:
-        _shop(rgba, glow, rng, width, height, ppm)
+        _shop(sketch, rng)
     else:
         x = rng.uniform(0.5, max(0.6, width - 1.8))
-        _rectangle(rgba, (x, height - 2.3, x + 1.1, height), (72, 52, 40), ppm)
-    _rectangle(rgba, (0, 0, width, 0.35), trim * 0.8, ppm)
-    _rectangle(rgba, (0, height - 0.5, width, height), np.array(colour) * 0.62, ppm)
+        sketch.box(x - 0.12, height - 2.45, x + 1.22, height, trim)
+        sketch.box(x, height - 2.3, x + 1.1, height, (72, 52, 40))
+    sketch.box(0, 0, width, 0.35, scaled(trim, 0.8))
+    sketch.box(0, height - 0.5, width, height, scaled(colour, 0.62))
     # A downpipe tells neighbours apart.
-    _rectangle(rgba, (width - 0.18, 0, width - 0.06, height), np.array(colour) * 0.55, ppm)
-    return Texture(rgba, glow)
+    sketch.box(width - 0.18, 0, width - 0.06, height, scaled(colour, 0.55))
+    return sketch.picture()
 
 
-def _courses(rgba: Rgba, ppm: float) -> None:
-    step = max(3, round(0.3 * ppm))
-    rows = rgba[::step, :, :3]
-    rgba[::step, :, :3] = (rows * 0.86).astype(np.uint8)
+def _courses(sketch: Sketch, step: float, factor: float) -> None:
+    """Darken a row of texels each `step` metres."""
+    rows = np.ones(sketch.rgba.shape[0])
+    rows[:: max(3, sketch.texels(step))] = factor
+    sketch.shade(rows[:, None])
+
+
+def _windows(
+    sketch: Sketch, rng: np.random.Generator, storeys: int, first: int, trim: Colour
+) -> None:
+    """Draw rows of single windows, from storey `first` up."""
+    columns = max(1, int(sketch.width / rng.uniform(2.1, 3.4)))
+    pitch = sketch.width / columns
+    wide, high = rng.uniform(0.9, 1.4), rng.uniform(1.35, 1.9)
+    glass = (rng.uniform(38, 72), rng.uniform(46, 80), rng.uniform(54, 92))
+    frame = (228, 226, 220) if rng.random() < 0.7 else (70, 58, 50)
+    balcony, ledge = rng.random() < 0.25, rng.random() < 0.4
+    for storey in range(first, storeys):
+        top = sketch.height - (storey + 1) * STOREY + 0.55
+        for column in range(columns):
+            x = (column + 0.5) * pitch - wide / 2
+            _window(sketch, rng, x, top, wide, high, glass, frame, trim)
+            if balcony and storey and column % 2 == 1:
+                sketch.box(x - 0.5, top + 1.0, x + wide + 0.5, top + 2.1, trim)
+        if ledge:
+            line = top + high + 0.55
+            sketch.box(0, line, sketch.width, line + 0.12, trim)
 
 
 def _window(
-    rgba: Rgba,
-    glow: Rgba,
+    sketch: Sketch,
     rng: np.random.Generator,
-    box: tuple[float, float, float, float],
-    glass: np.ndarray,
-    frame: Sequence[float],
-    trim: np.ndarray,
-    ppm: float,
+    x: float,
+    y: float,
+    wide: float,
+    high: float,
+    glass: Colour,
+    frame: Colour,
+    trim: Colour,
 ) -> None:
-    x0, y0, x1, y1 = box
-    _rectangle(rgba, (x0 - 0.14, y0 - 0.14, x1 + 0.14, y1 + 0.2), trim, ppm)
-    _rectangle(rgba, box, frame, ppm)
-    pane = glass * rng.uniform(0.6, 1.5)
-    middle = (x0 + x1) / 2
-    for left, right in ((x0 + 0.08, middle - 0.04), (middle + 0.04, x1 - 0.08)):
-        _rectangle(rgba, (left, y0 + 0.08, right, y1 - 0.08), pane, ppm)
-        _rectangle(rgba, (left, y0 + 0.08, right, y0 + 0.5), pane * 1.35 + 12, ppm)
+    sketch.box(x - 0.14, y - 0.14, x + wide + 0.14, y + high + 0.2, trim)
+    sketch.box(x, y, x + wide, y + high, frame)
+    pane = scaled(glass, rng.uniform(0.6, 1.5))
+    left, right, top, bottom = x + 0.08, x + wide - 0.08, y + 0.08, y + high - 0.08
+    sketch.box(left, top, right, bottom, pane)
+    sketch.box(left, top, right, y + 0.5, scaled(pane, 1.6))
+    sketch.box(x + wide / 2 - 0.04, y, x + wide / 2 + 0.04, y + high, frame)
     if rng.random() < 0.25:
-        _rectangle(rgba, (x0 + 0.08, y0 + 0.08, x1 - 0.08, y0 + 0.7), (214, 208, 196), ppm)
+        sketch.box(left, top, right, y + rng.uniform(0.4, high), _CURTAIN)
     if rng.random() < 0.35:
-        light = np.array(_LIT) * rng.uniform(0.35, 0.8)
-        _rectangle(glow, (x0 + 0.08, y0 + 0.08, x1 - 0.08, y1 - 0.08), light, ppm)
+        sketch.shine_box(left, top, right, bottom, scaled(_LIT, rng.uniform(0.35, 0.8)))
 
 
-def _shop(
-    rgba: Rgba, glow: Rgba, rng: np.random.Generator, width: float, height: float, ppm: float
-) -> None:
+def _bands(sketch: Sketch, rng: np.random.Generator, storeys: int, first: int) -> None:
+    """Draw the bands of glass of an office building, from storey `first` up."""
+    glass = (rng.uniform(44, 80), rng.uniform(60, 96), rng.uniform(72, 116))
+    pitch = rng.uniform(1.0, 1.8)
+    for storey in range(first, storeys):
+        top = sketch.height - (storey + 1) * STOREY + 0.5
+        x = 0.3
+        while x < sketch.width - 0.5:
+            end = min(x + pitch - 0.08, sketch.width - 0.3)
+            pane = scaled(glass, rng.uniform(0.75, 1.3))
+            sketch.box(x, top, end, top + 1.9, pane)
+            sketch.box(x, top, end, top + 0.6, scaled(pane, 1.35))
+            if rng.random() < 0.3:
+                sketch.shine_box(x, top, end, top + 1.9, scaled((236, 226, 190), 0.6))
+            x += pitch
+
+
+def _shop(sketch: Sketch, rng: np.random.Generator) -> None:
+    width, height = sketch.width, sketch.height
     top = height - STOREY
-    board = rng.uniform(30, 190, 3)
-    _rectangle(rgba, (0, top, width, height), (96, 92, 88), ppm)
-    _rectangle(rgba, (0.2, top + 0.1, width - 0.2, top + 0.75), board, ppm)
-    _rectangle(glow, (0.2, top + 0.1, width - 0.2, top + 0.75), board * 0.6, ppm)
+    board = rng.uniform(30, 150) + rng.normal(0, 35, 3)
+    sketch.box(0, top, width, height, (96, 92, 88))
+    sketch.box(0.2, top + 0.1, width - 0.2, top + 0.75, board)
+    sketch.shine_box(0.2, top + 0.1, width - 0.2, top + 0.75, scaled(board, 0.6))
     for _ in range(int(width * 1.6)):
         x = rng.uniform(0.6, max(0.7, width - 0.9))
-        _rectangle(rgba, (x, top + 0.25, x + 0.22, top + 0.6), 255 - board * 0.5, ppm)
+        sketch.box(x, top + 0.25, x + 0.22, top + 0.6, 235 - 0.5 * board)
     x = 0.4
     while x < width - 1.2:
-        wide = min(rng.uniform(1.2, 3.4), width - 0.4 - x)
-        box = (x, top + 0.95, x + wide, height - 0.45)
-        _rectangle(rgba, box, rng.uniform(40, 95, 3), ppm)
+        end = min(x + rng.uniform(1.2, 3.4), width - 0.4)
+        tone = rng.uniform(40, 80)
+        sketch.box(x, top + 0.95, end, height - 0.45, (tone, tone + 4, tone + 8))
         for _ in range(4):
-            goods = x + rng.uniform(0, wide * 0.8)
+            goods = rng.uniform(x, end - 0.2)
+            colour = rng.uniform(60, 170) + rng.normal(0, 28, 3)
             low = height - rng.uniform(0.6, 1.5)
-            _rectangle(
-                rgba,
-                (goods, low, min(goods + 0.5, x + wide), height - 0.45),
-                rng.uniform(40, 200, 3),
-                ppm,
-            )
-        _rectangle(glow, box, np.array(_LIT) * rng.uniform(0.4, 0.75), ppm)
-        x += wide + 0.3
+            sketch.box(goods, low, min(goods + 0.5, end), height - 0.45, colour)
+        sketch.shine_box(x, top + 0.95, end, height - 0.45, scaled(_LIT, rng.uniform(0.4, 0.75)))
+        x = end + 0.3
 
 
-def side_wall(colour: Sequence[float], ppm: float, seed: int) -> Texture:
-    """Draw a wall without windows, 10 m x 10 m."""
-    shade = np.array(colour) * 0.9
-    rgba = canvas(round(6 * ppm), round(6 * ppm), (shade[0], shade[1], shade[2]))
-    return Texture(roughen(rgba, seed, 9.0))
+def side_wall(colour: Colour, ppm: float, seed: int) -> Texture:
+    """Draw a wall without windows."""
+    sketch = Sketch(6, 6, ppm, scaled(colour, 0.9), opacity=255)
+    roughen(sketch.rgba, seed, 9.0)
+    return sketch.picture()
 
 
 def roof(rng: np.random.Generator, ppm: float) -> Texture:
     """Draw a roof of tiles, 6 m x 4 m."""
-    base = [(132, 68, 50), (104, 62, 52), (78, 74, 76), (116, 84, 66)][int(rng.integers(4))]
-    rgba = canvas(round(4 * ppm), round(6 * ppm), base)
-    roughen(rgba, int(rng.integers(8)), 10.0)
-    step = max(3, round(0.33 * ppm))
-    rgba[::step, :, :3] = (rgba[::step, :, :3] * 0.72).astype(np.uint8)
-    return Texture(rgba)
+    sketch = Sketch(6, 4, ppm, _ROOFS[int(rng.integers(len(_ROOFS)))], opacity=255)
+    roughen(sketch.rgba, int(rng.integers(8)), 10.0)
+    _courses(sketch, 0.33, 0.72)
+    return sketch.picture()
 
 
 def garden_wall(rng: np.random.Generator, ppm: float) -> Texture:
     """Draw a wall of bricks or concrete, 6 m x 2 m; graffiti now and then."""
     brick = rng.random() < 0.6
-    base = (146, 92, 72) if brick else (150, 146, 138)
-    rgba = canvas(round(2 * ppm), round(6 * ppm), base)
-    roughen(rgba, int(rng.integers(8)), 10.0)
-    step = max(3, round((0.2 if brick else 0.66) * ppm))
-    joint = np.array((188, 178, 164) if brick else (112, 108, 102))
-    rgba[::step, :, :3] = joint
-    for row, y in enumerate(range(0, rgba.shape[0], step)):
-        rgba[y : y + step, (row % 2) * step :: step * 2, :3] = joint
-    if rng.random() < 0.3:
-        points = rng.uniform(0, (rgba.shape[1], rgba.shape[0]), (7, 2)).astype(np.int32)
-        colour = (*(int(c) for c in rng.integers(30, 230, 3)), 255)
-        cv2.polylines(rgba, [points], False, colour, max(1, round(0.12 * ppm)), cv2.LINE_AA)
-    top = round(0.15 * ppm)
-    rgba[: max(1, top), :, :3] = (176, 172, 164)
-    return Texture(rgba)
+    sketch = Sketch(6, 2, ppm, (146, 92, 72) if brick else (150, 146, 138), opacity=255)
+    roughen(sketch.rgba, int(rng.integers(8)), 10.0)
+    step = max(3, sketch.texels(0.2 if brick else 0.66))
+    joint = (188, 178, 164) if brick else (112, 108, 102)
+    sketch.rgba[::step, :, :3] = joint
+    for row, y in enumerate(range(0, sketch.rgba.shape[0], step)):
+        sketch.rgba[y : y + step, (row % 2) * step :: step * 2, :3] = joint
+    if rng.random() < 0.2:
+        points = [(float(x), float(y)) for x, y in rng.uniform(0.2, (5.8, 1.8), (7, 2))]
+        sketch.limb(points, 0.06, rng.uniform(30, 230, 3))
+    sketch.box(0, 0, 6, 0.15, (176, 172, 164))
+    return sketch.picture()
 
 
 def fence(rng: np.random.Generator, ppm: float) -> Texture:
-    """Draw a fence with gaps, 6 m x its height."""
+    """Draw a fence with gaps, 6 m x 1.3 m: pickets, iron bars or mesh."""
     kind = int(rng.integers(3))
-    base = [(196, 178, 140), (60, 66, 62), (150, 152, 150)][kind]
-    height, width = round(1.3 * ppm), round(6 * ppm)
-    rgba = canvas(height, width, base, 0)
-    bar = max(2, round((0.13, 0.05, 0.05)[kind] * ppm))
-    step = max(bar + 1, round((0.19, 0.15, 0.3)[kind] * ppm))
-    for x in range(0, width, step):
-        rgba[:, x : x + bar, 3] = 255
-    rail = max(2, round(0.08 * ppm))
-    for share in (0.06, 0.5, 0.88):
-        y = round(share * height)
-        rgba[y : y + rail, :, 3] = 255
-        rgba[y + rail - 1, :, :3] = np.array(base) * 0.7
+    base = ((196, 178, 140), (60, 66, 62), (150, 152, 150))[kind]
+    sketch = Sketch(6, 1.3, ppm, base)
+    opacity = sketch.rgba[..., 3]
+    bar = max(2, sketch.texels((0.13, 0.05, 0.05)[kind]))
+    step = max(bar + 1, sketch.texels((0.19, 0.15, 0.3)[kind]))
+    for x in range(0, opacity.shape[1], step):
+        opacity[:, x : x + bar] = 255
+    for y in (0.08, 0.65, 1.14):
+        sketch.box(0, y, 6, y + 0.08, scaled(base, 0.85))
+        rows = slice(round(y * ppm), round(y * ppm) + max(2, sketch.texels(0.08)))
+        opacity[rows] = 255
     if kind == 2:
         # Mesh: half see-through.
-        rgba[..., 3] = np.maximum(rgba[..., 3], 150)
-        rgba[::3, ::3, :3] = (110, 112, 110)
-    return Texture(roughen(rgba, int(rng.integers(8)), 6.0))
+        np.maximum(opacity, 150, out=opacity)
+        sketch.rgba[::3, ::3, :3] = (110, 112, 110)
+    roughen(sketch.rgba, int(rng.integers(8)), 6.0)
+    return sketch.picture()

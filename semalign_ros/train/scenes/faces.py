@@ -72,6 +72,23 @@ class Faces:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A vehicle's surfaces and its size.
+
+    Args:
+        faces: The surfaces, with label ids.
+        length: Metres.
+        width: Metres.
+        height: Metres.
+    """
+
+    faces: Faces
+    length: float
+    width: float
+    height: float
+
+
 def stack(groups: Iterable[Faces]) -> Faces:
     """Join groups of faces into one."""
     groups = [group for group in groups if len(group)]

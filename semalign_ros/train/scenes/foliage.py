@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -98,4 +97,4 @@ def trunk(variant: int) -> Texture:
     around = np.sin(np.linspace(0.25, np.pi - 0.15, 24))[None, :, None]
     bark = noise_tile(128, 90 + variant, 5, 16)[:, :24, None] * 0.16
     rgba[..., :3] = np.clip(np.array(base) * (0.5 + 0.6 * around + bark), 0, 255)
-    return Texture(cv2.resize(rgba, (24, 128)))
+    return Texture(rgba)

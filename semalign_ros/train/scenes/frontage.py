@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from semalign_ros.scene.taxonomy import LABEL_ID
 from semalign_ros.train.scenes import facades, foliage
 from semalign_ros.train.scenes.content import Collector
+from semalign_ros.train.scenes.drawing import Colour
 from semalign_ros.train.scenes.faces import FaceBuilder
 from semalign_ros.train.scenes.street import BEHIND, LENGTH, Street
 from semalign_ros.train.scenes.surface import DIRT, GRASS, PAVERS
@@ -77,15 +77,13 @@ def draw_houses(rng: np.random.Generator, street: Street, ppm: float) -> tuple[H
                 _side_picture(rng, colour, storeys, ppm),
                 facades.roof(rng, ppm),
                 width,
-                storeys * facades.STOREY + 0.6,
+                facades.facade_height(storeys),
             )
         )
     return tuple(houses)
 
 
-def _side_picture(
-    rng: np.random.Generator, colour: Sequence[float], storeys: int, ppm: float
-) -> Texture:
+def _side_picture(rng: np.random.Generator, colour: Colour, storeys: int, ppm: float) -> Texture:
     """Draw the side of a house: as its front, or blank."""
     if rng.random() < 0.5:
         return facades.facade(rng, _DEPTH, storeys, colour, ppm)

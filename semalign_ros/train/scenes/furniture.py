@@ -4,28 +4,31 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Callable
 
 import cv2
 import numpy as np
 
-from semalign_ros.train.scenes.texture import Rgba, Texture, canvas
+from semalign_ros.train.scenes.drawing import Colour, Point, Sketch, scaled
+from semalign_ros.train.scenes.texture import Texture, plain
 
 LIGHT_STATES = ("red", "amber", "green", "red+amber")
 LIGHT_SIZE = (0.38, 1.0)
 """Width and height of a traffic light's box, metres."""
 
+_PPM = 150.0
 _LAMPS = {"red": (255, 40, 30), "amber": (255, 170, 20), "green": (40, 240, 130)}
 _WHITE, _RED, _BLUE, _YELLOW = (232, 232, 230), (196, 24, 30), (22, 72, 160), (246, 198, 30)
+_BLACK = (20, 20, 20)
+_POLES = ((122, 126, 128), (74, 80, 78), (92, 88, 84), (150, 152, 150))
 
 
 @functools.lru_cache(maxsize=8)
 def pole(tone: int) -> Texture:
     """Draw a round post: light on one side."""
-    base = np.array([(122, 126, 128), (74, 80, 78), (92, 88, 84), (150, 152, 150)][tone % 4])
-    rgba = canvas(1, 8, (0, 0, 0))
-    around = np.array([0.62, 0.85, 1.12, 1.22, 1.1, 0.92, 0.72, 0.55])
-    rgba[0, :, :3] = np.clip(base * around[:, None], 0, 255)
-    return Texture(rgba)
+    sketch = Sketch(8, 1, 1, _POLES[tone % len(_POLES)], opacity=255)
+    sketch.shade(np.array([[0.62, 0.85, 1.12, 1.22, 1.1, 0.92, 0.72, 0.55]]))
+    return sketch.picture()
 
 
 @functools.lru_cache(maxsize=16)
@@ -36,78 +39,232 @@ def traffic_light(state: str, pedestrian: bool = False) -> Texture:
         state: One of LIGHT_STATES.
         pedestrian: Two lamps instead of three.
     """
-    rgba = canvas(160, 64, (26, 28, 27))
-    rgba[:3, :, :3] = rgba[-3:, :, :3] = (58, 60, 58)
-    rgba[:, :3, :3] = rgba[:, -3:, :3] = (58, 60, 58)
-    glow = np.zeros((160, 64, 3), np.uint8)
+    width, height = LIGHT_SIZE
+    sketch = Sketch(width, height, _PPM, (58, 60, 58), opacity=255)
+    sketch.box(0.02, 0.02, width - 0.02, height - 0.02, (26, 28, 27))
     lamps = ("red", "green") if pedestrian else ("red", "amber", "green")
     lit = ("green" if state == "green" else "red",) if pedestrian else state.split("+")
     for index, lamp in enumerate(lamps):
-        centre = (32, 30 + index * (100 // (len(lamps) - 1)))
-        on = lamp in lit
-        colour = np.array(_LAMPS[lamp]) * (1.0 if on else 0.16)
-        cv2.circle(rgba, centre, 23, (14, 14, 14, 255), -1, cv2.LINE_AA)
-        cv2.circle(rgba, centre, 20, (*(float(c) for c in colour), 255.0), -1, cv2.LINE_AA)
-        if on:
-            cv2.circle(rgba, centre, 9, (255, 245, 225, 255), -1, cv2.LINE_AA)
-            cv2.circle(glow, centre, 20, tuple(float(c) for c in colour), -1, cv2.LINE_AA)
-    return Texture(rgba, glow)
+        centre = (width / 2, 0.19 + index * 0.62 / (len(lamps) - 1))
+        sketch.oval(centre, (0.145, 0.145), (14, 14, 14))
+        sketch.oval(centre, (0.13, 0.13), scaled(_LAMPS[lamp], 1.0 if lamp in lit else 0.16))
+        if lamp in lit:
+            sketch.oval(centre, (0.055, 0.055), (255, 245, 225))
+            sketch.shine(_ring(centre, 0.13, 16), _LAMPS[lamp])
+    return sketch.picture()
 
 
-@functools.lru_cache(maxsize=2)
+@functools.lru_cache(maxsize=1)
 def light_housing() -> Texture:
     """Draw the closed sides of a traffic light."""
-    return Texture(canvas(1, 1, (34, 37, 35)))
+    return plain((34, 37, 35))
 
 
-def _disc(rgba: Rgba, colour: tuple[int, int, int], radius: float) -> None:
-    size = rgba.shape[0]
-    cv2.circle(rgba, (size // 2, size // 2), round(radius * size), (*colour, 255), -1, cv2.LINE_AA)
+@functools.lru_cache(maxsize=1)
+def sign_back() -> Texture:
+    """Draw the grey back of a sign."""
+    return plain((132, 134, 134))
 
 
-def _polygon(rgba: Rgba, points: list[tuple[float, float]], colour: tuple[int, int, int]) -> None:
-    corners = np.rint(np.array(points) * (rgba.shape[1], rgba.shape[0]) * 16).astype(np.int32)
-    cv2.fillPoly(rgba, [corners], (*colour, 255), cv2.LINE_AA, 4)
+@functools.lru_cache(maxsize=1)
+def lamp_head() -> Texture:
+    """Draw the head of a street lamp, lit at dusk."""
+    sketch = Sketch(48, 12, 1, (118, 120, 120), opacity=255)
+    sketch.box(0, 8, 48, 12, (206, 200, 180))
+    sketch.shine_box(0, 6, 48, 12, (255, 214, 150))
+    return sketch.picture()
 
 
-def _arrow(rgba: Rgba, colour: tuple[int, int, int], angle: float) -> None:
-    points = np.array(
-        [
-            (-0.06, 0.3),
-            (-0.06, -0.05),
-            (-0.18, -0.05),
-            (0, -0.3),
-            (0.18, -0.05),
-            (0.06, -0.05),
-            (0.06, 0.3),
-        ]
+def _ring(centre: Point, radius: float, count: int, turn: float = 0.0) -> list[Point]:
+    """Corners of a regular polygon."""
+    angles = [turn + 2 * math.pi * k / count for k in range(count)]
+    return [(centre[0] + radius * math.cos(a), centre[1] + radius * math.sin(a)) for a in angles]
+
+
+def _unit(points: list[Point]) -> list[Point]:
+    """Shares of a round or square sign's side to metres."""
+    return [(x * _SIDE, y * _SIDE) for x, y in points]
+
+
+def _text(sketch: Sketch, text: str, x: float, y: float, size: float, colour: Colour) -> None:
+    """Write text with its lower left corner at shares (x, y) of the side."""
+    at = (round(x * _SIDE * _PPM), round(y * _SIDE * _PPM))
+    solid = (*scaled(colour, 1.0), 255.0)
+    scale = size * _PPM / 150
+    cv2.putText(
+        sketch.rgba,
+        text,
+        at,
+        cv2.FONT_HERSHEY_SIMPLEX,
+        scale,
+        solid,
+        max(1, round(4.2 * scale)),
+        cv2.LINE_AA,
     )
-    c, s = math.cos(angle), math.sin(angle)
-    turned = points @ np.array([[c, s], [-s, c]]) + 0.5
-    _polygon(rgba, [(float(x), float(y)) for x, y in turned], colour)
 
 
-SIGNS = (
-    "limit",
-    "no_entry",
-    "no_stopping",
-    "yield",
-    "priority",
-    "warning",
-    "stop",
-    "mandatory",
-    "parking",
-    "crossing",
-    "direction",
-    "one_way",
-    "plate",
-)
+_SIDE = 0.66
+_MIDDLE = (_SIDE / 2, _SIDE / 2)
+_SIZES = {"direction": (1.9, 0.75), "one_way": (0.8, 0.32), "plate": (0.6, 0.32)}
 
 
 def sign_size(kind: str) -> tuple[float, float]:
     """Width and height of a sign, metres."""
-    sizes = {"direction": (1.9, 0.75), "one_way": (0.8, 0.32), "plate": (0.6, 0.32)}
-    return sizes.get(kind, (0.66, 0.66))
+    return _SIZES.get(kind, (_SIDE, _SIDE))
+
+
+def _disc(sketch: Sketch, radius: float, colour: Colour) -> None:
+    sketch.oval(_MIDDLE, (radius * _SIDE, radius * _SIDE), colour)
+
+
+def _round_sign(rim: Colour) -> Sketch:
+    sketch = Sketch(_SIDE, _SIDE, _PPM, rim)
+    _disc(sketch, 0.49, rim)
+    return sketch
+
+
+def _limit(variant: int) -> Sketch:
+    sketch = _round_sign(_RED)
+    _disc(sketch, 0.37, _WHITE)
+    _text(sketch, ("30", "50", "20", "70")[variant % 4], 0.21, 0.65, 1.4, _BLACK)
+    return sketch
+
+
+def _no_stopping(variant: int) -> Sketch:
+    sketch = _round_sign(_RED)
+    _disc(sketch, 0.37, _BLUE)
+    sketch.limb(_unit([(0.23, 0.23), (0.77, 0.77)]), 0.07, _RED)
+    if variant % 2:
+        sketch.limb(_unit([(0.77, 0.23), (0.23, 0.77)]), 0.07, _RED)
+    return sketch
+
+
+def _no_entry(_variant: int) -> Sketch:
+    sketch = _round_sign(_RED)
+    sketch.fill(_unit([(0.16, 0.41), (0.84, 0.41), (0.84, 0.59), (0.16, 0.59)]), _WHITE)
+    return sketch
+
+
+def _mandatory(variant: int) -> Sketch:
+    sketch = _round_sign(_BLUE)
+    outline = (
+        (-0.06, 0.3),
+        (-0.06, -0.05),
+        (-0.18, -0.05),
+        (0, -0.3),
+        (0.18, -0.05),
+        (0.06, -0.05),
+        (0.06, 0.3),
+    )
+    angle = (0.0, 0.8, -0.8, 2.4)[variant % 4]
+    c, s = math.cos(angle), math.sin(angle)
+    sketch.fill(_unit([(0.5 + c * x - s * y, 0.5 + s * x + c * y) for x, y in outline]), _WHITE)
+    return sketch
+
+
+def _triangle(margin: float, *, point_down: bool) -> list[Point]:
+    side, tip = margin * 1.7, 0.06 + 2 * margin
+    corners = [(side, 0.93 - margin), (1 - side, 0.93 - margin), (0.5, tip)]
+    return _unit([(x, 1 - y) if point_down else (x, y) for x, y in corners])
+
+
+def _yield(_variant: int) -> Sketch:
+    sketch = Sketch(_SIDE, _SIDE, _PPM, _RED)
+    sketch.fill(_triangle(0.0, point_down=True), _RED)
+    sketch.fill(_triangle(0.11, point_down=True), _WHITE)
+    return sketch
+
+
+def _warning(_variant: int) -> Sketch:
+    sketch = Sketch(_SIDE, _SIDE, _PPM, _RED)
+    sketch.fill(_triangle(0.0, point_down=False), _RED)
+    sketch.fill(_triangle(0.11, point_down=False), _WHITE)
+    sketch.fill(_unit([(0.46, 0.4), (0.54, 0.4), (0.53, 0.74), (0.47, 0.74)]), _BLACK)
+    return sketch
+
+
+def _priority(_variant: int) -> Sketch:
+    sketch = Sketch(_SIDE, _SIDE, _PPM, _WHITE)
+    sketch.fill(_ring(_MIDDLE, 0.49 * _SIDE, 4), _WHITE)
+    sketch.fill(_ring(_MIDDLE, 0.36 * _SIDE, 4), _YELLOW)
+    return sketch
+
+
+def _stop(_variant: int) -> Sketch:
+    sketch = Sketch(_SIDE, _SIDE, _PPM, _RED)
+    sketch.fill(_ring(_MIDDLE, 0.5 * _SIDE, 8, math.pi / 8), _RED)
+    _text(sketch, "STOP", 0.13, 0.6, 0.9, _WHITE)
+    return sketch
+
+
+def _parking(_variant: int) -> Sketch:
+    sketch = Sketch(_SIDE, _SIDE, _PPM, _BLUE, opacity=255)
+    _text(sketch, "P", 0.27, 0.8, 2.2, _WHITE)
+    return sketch
+
+
+def _crossing(_variant: int) -> Sketch:
+    sketch = Sketch(_SIDE, _SIDE, _PPM, _BLUE, opacity=255)
+    sketch.fill(_unit([(0.5, 0.1), (0.92, 0.88), (0.08, 0.88)]), _WHITE)
+    sketch.oval((0.5 * _SIDE, 0.36 * _SIDE), (0.035, 0.035), _BLACK)
+    sketch.limb(_unit([(0.5, 0.42), (0.49, 0.6), (0.41, 0.78)]), 0.045, _BLACK)
+    sketch.limb(_unit([(0.49, 0.6), (0.6, 0.78)]), 0.045, _BLACK)
+    return sketch
+
+
+def _direction(variant: int) -> Sketch:
+    width, height = _SIZES["direction"]
+    sketch = Sketch(width, height, _PPM, _BLACK, opacity=255)
+    sketch.box(0.03, 0.03, width - 0.03, height - 0.03, _YELLOW)
+    for row in range(2):
+        y = 0.24 + 0.28 * row
+        sketch.limb(
+            [(0.5, y), (0.5 + width * (0.3 + 0.1 * ((variant + row) % 3)), y)], 0.06, _BLACK
+        )
+        sketch.limb([(0.28, y + 0.09), (0.28, y - 0.09)], 0.03, _BLACK)
+        sketch.limb([(0.22, y - 0.02), (0.28, y - 0.09), (0.34, y - 0.02)], 0.03, _BLACK)
+    return sketch
+
+
+def _one_way(_variant: int) -> Sketch:
+    width, height = _SIZES["one_way"]
+    sketch = Sketch(width, height, _PPM, _BLUE, opacity=255)
+    shares = (
+        (0.08, 0.38),
+        (0.6, 0.38),
+        (0.6, 0.18),
+        (0.93, 0.5),
+        (0.6, 0.82),
+        (0.6, 0.62),
+        (0.08, 0.62),
+    )
+    sketch.fill([(x * width, y * height) for x, y in shares], _WHITE)
+    return sketch
+
+
+def _plate(variant: int) -> Sketch:
+    width, height = _SIZES["plate"]
+    sketch = Sketch(width, height, _PPM, _WHITE, opacity=255)
+    for y in (0.1, 0.21):
+        sketch.limb([(0.1, y), (width - 0.1 - 0.08 * (variant % 3), y)], 0.04, _BLACK)
+    return sketch
+
+
+_DRAW: dict[str, Callable[[int], Sketch]] = {
+    "limit": _limit,
+    "no_entry": _no_entry,
+    "no_stopping": _no_stopping,
+    "yield": _yield,
+    "priority": _priority,
+    "warning": _warning,
+    "stop": _stop,
+    "mandatory": _mandatory,
+    "parking": _parking,
+    "crossing": _crossing,
+    "direction": _direction,
+    "one_way": _one_way,
+    "plate": _plate,
+}
 
 
 @functools.lru_cache(maxsize=64)
@@ -115,119 +272,7 @@ def sign(kind: str, variant: int) -> Texture:
     """Draw the front of a traffic sign.
 
     Args:
-        kind: One of SIGNS.
+        kind: A key of the table of drawings, such as ``stop``.
         variant: Number or arrow on it.
     """
-    width, height = sign_size(kind)
-    size = (round(96 * height / 0.66), round(96 * width / 0.66))
-    back = {"direction": _YELLOW, "one_way": _BLUE, "parking": _BLUE, "crossing": _BLUE}
-    rgba = canvas(*size, back.get(kind, _WHITE), 255 if kind in back or kind == "plate" else 0)
-    if kind in ("limit", "no_stopping", "no_entry", "mandatory"):
-        rim = _BLUE if kind == "mandatory" else _RED
-        rgba[..., :3] = rim
-        _disc(rgba, rim, 0.49)
-        if kind == "limit":
-            _disc(rgba, _WHITE, 0.37)
-            text = ("30", "50", "20", "70")[variant % 4]
-            cv2.putText(
-                rgba,
-                text,
-                (20, 62),
-                cv2.FONT_HERSHEY_SIMPLEX,
-                1.35,
-                (20, 20, 20, 255),
-                6,
-                cv2.LINE_AA,
-            )
-        elif kind == "no_stopping":
-            _disc(rgba, _BLUE, 0.37)
-            cv2.line(rgba, (22, 22), (74, 74), (*_RED, 255), 10, cv2.LINE_AA)
-            if variant % 2:
-                cv2.line(rgba, (74, 22), (22, 74), (*_RED, 255), 10, cv2.LINE_AA)
-        elif kind == "no_entry":
-            _polygon(rgba, [(0.16, 0.41), (0.84, 0.41), (0.84, 0.59), (0.16, 0.59)], _WHITE)
-        else:
-            _arrow(rgba, _WHITE, (0.0, 0.8, -0.8, 2.4)[variant % 4])
-    elif kind in ("yield", "warning"):
-        flip = kind == "yield"
-        rgba[..., :3] = _RED
-
-        def triangle(margin: float, colour: tuple[int, int, int]) -> None:
-            m = margin
-            points = [(m * 1.7, 0.93 - m), (1 - m * 1.7, 0.93 - m), (0.5, 0.06 + m * 2)]
-            _polygon(rgba, [(x, 1 - y) if flip else (x, y) for x, y in points], colour)
-
-        triangle(0.0, _RED)
-        triangle(0.11, _WHITE)
-        if not flip:
-            _polygon(rgba, [(0.46, 0.4), (0.54, 0.4), (0.53, 0.74), (0.47, 0.74)], (20, 20, 20))
-    elif kind == "priority":
-        rgba[..., :3] = _WHITE
-        for reach, colour in ((0.49, _WHITE), (0.36, _YELLOW)):
-            _polygon(
-                rgba,
-                [(0.5, 0.5 - reach), (0.5 + reach, 0.5), (0.5, 0.5 + reach), (0.5 - reach, 0.5)],
-                colour,
-            )
-    elif kind == "stop":
-        rgba[..., :3] = _RED
-        ring = [
-            (0.5 + 0.49 * math.cos(a), 0.5 + 0.49 * math.sin(a))
-            for a in (math.pi / 8 + k * math.pi / 4 for k in range(8))
-        ]
-        _polygon(rgba, ring, _RED)
-        cv2.putText(
-            rgba, "STOP", (13, 58), cv2.FONT_HERSHEY_SIMPLEX, 0.86, (*_WHITE, 255), 4, cv2.LINE_AA
-        )
-    elif kind == "parking":
-        cv2.putText(
-            rgba, "P", (26, 76), cv2.FONT_HERSHEY_SIMPLEX, 2.2, (*_WHITE, 255), 9, cv2.LINE_AA
-        )
-    elif kind == "crossing":
-        _polygon(rgba, [(0.5, 0.1), (0.92, 0.88), (0.08, 0.88)], _WHITE)
-        cv2.line(rgba, (48, 44), (48, 70), (20, 20, 20, 255), 8, cv2.LINE_AA)
-    elif kind == "direction":
-        width_px = rgba.shape[1]
-        rgba[:4, :, :3] = rgba[-4:, :, :3] = (20, 20, 20)
-        rgba[:, :4, :3] = rgba[:, -4:, :3] = (20, 20, 20)
-        for row in range(2):
-            y = 34 + 40 * row
-            end = int(width_px * (0.45 + 0.13 * ((variant + row) % 3)))
-            cv2.line(rgba, (70, y), (end, y), (20, 20, 20, 255), 9, cv2.LINE_AA)
-            cv2.arrowedLine(
-                rgba, (44, y + 12), (44, y - 14), (20, 20, 20, 255), 5, cv2.LINE_AA, 0, 0.4
-            )
-    elif kind == "one_way":
-        _polygon(
-            rgba,
-            [
-                (0.08, 0.38),
-                (0.6, 0.38),
-                (0.6, 0.18),
-                (0.93, 0.5),
-                (0.6, 0.82),
-                (0.6, 0.62),
-                (0.08, 0.62),
-            ],
-            _WHITE,
-        )
-    else:
-        for y in (14, 30):
-            cv2.line(rgba, (14, y), (72 - 12 * (variant % 3), y), (20, 20, 20, 255), 5, cv2.LINE_AA)
-    return Texture(rgba)
-
-
-@functools.lru_cache(maxsize=2)
-def sign_back() -> Texture:
-    """Draw the grey back of a sign."""
-    return Texture(canvas(1, 1, (132, 134, 134)))
-
-
-@functools.lru_cache(maxsize=2)
-def lamp_head() -> Texture:
-    """Draw the head of a street lamp, lit at dusk."""
-    rgba = canvas(12, 48, (118, 120, 120))
-    rgba[8:, :, :3] = (206, 200, 180)
-    glow = np.zeros((12, 48, 3), np.uint8)
-    glow[6:] = (255, 214, 150)
-    return Texture(rgba, glow)
+    return _DRAW[kind](variant).picture()

@@ -73,10 +73,10 @@ def draw_ground(
     columns = np.arange(width, dtype=np.float32)
 
     def ground(axis: int) -> Floats:
-        constant = reach * (rays[axis, 1] * rows + rays[axis, 2])
-        return np.add.outer(
-            np.float32(view.position[axis]) + constant.astype(np.float32), np.zeros(1, np.float32)
-        ) + np.multiply.outer(reach * np.float32(rays[axis, 0]), columns)
+        start = view.position[axis] + reach * (rays[axis, 1] * rows + rays[axis, 2])
+        place: Floats = np.multiply.outer(reach * np.float32(rays[axis, 0]), columns)
+        place += start.astype(np.float32)[:, None]
+        return place
 
     x0, y0 = ground(0), ground(1)
     share = np.float32(1.0 - KERB_HEIGHT / view.position[2])

@@ -44,7 +44,7 @@ class FrameWriter:
             OutputError: A file cannot be written.
         """
         stem = f"{self.city}_{frame.sequence:06d}_{frame.index:06d}"
-        rgb = cv2.cvtColor(frame.image, cv2.COLOR_RGB2BGR)
+        rgb = np.ascontiguousarray(frame.image[..., ::-1])
         if self.jpeg_quality is None:
             self._image("leftImg8bit", f"{stem}_leftImg8bit.png", rgb)
         else:

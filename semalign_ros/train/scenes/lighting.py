@@ -97,7 +97,7 @@ def draw_lighting(rng: np.random.Generator, name: str | None = None) -> Lighting
             rng.uniform(0.0003, 0.0015),
             0.48,
             0.12,
-            rng.uniform(0.85, 1.35),
+            rng.uniform(1.0, 1.5),
             tint,
             rng.uniform(1.5, 3.0),
         )
@@ -115,7 +115,7 @@ def draw_lighting(rng: np.random.Generator, name: str | None = None) -> Lighting
             rng.uniform(0.0006, 0.003),
             0.10,
             0.2,
-            rng.uniform(0.8, 1.2),
+            rng.uniform(0.95, 1.4),
             tint,
             rng.uniform(2.0, 3.5),
         )
@@ -132,7 +132,7 @@ def draw_lighting(rng: np.random.Generator, name: str | None = None) -> Lighting
         rng.uniform(0.0008, 0.0025),
         0.12,
         1.0,
-        rng.uniform(0.95, 1.35),
+        rng.uniform(1.1, 1.5),
         tint,
         rng.uniform(3.0, 5.0),
     )

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
-from semalign_ros.train.scenes.texture import Rgba, Texture, canvas, noise_tile
-
-Point = tuple[float, float]
+from semalign_ros.train.scenes.drawing import Sketch, scaled
+from semalign_ros.train.scenes.texture import Texture, noise_tile
 
 _SKIN = ((224, 180, 150), (198, 150, 118), (150, 106, 78), (104, 72, 54), (232, 192, 166))
 _HAIR = ((40, 32, 28), (84, 60, 40), (150, 118, 74), (120, 118, 116), (24, 22, 24))
@@ -56,59 +53,13 @@ def draw_clothes(rng: np.random.Generator) -> Clothes:
     )
 
 
-class _Sketch:
-    """Draws body parts in metres on a transparent picture."""
-
-    def __init__(self, width: float, height: float, ppm: float, base: Sequence[float]) -> None:
-        self.ppm = ppm
-        self.rgba: Rgba = canvas(
-            round(height * ppm), round(width * ppm), (base[0], base[1], base[2]), 0
-        )
-
-    def _pixels(self, points: Sequence[Point]) -> np.ndarray:
-        return np.rint(np.array(points) * self.ppm * 16).astype(np.int32)
-
-    def limb(self, points: Sequence[Point], width: float, colour: Sequence[float]) -> None:
-        """Draw a bent limb, round at the joints."""
-        rgb = (*(float(c) for c in colour), 255.0)
-        thick = max(1, round(width * self.ppm))
-        cv2.polylines(self.rgba, [self._pixels(points)], False, rgb, thick, cv2.LINE_AA, 4)
-
-    def shape(self, points: Sequence[Point], colour: Sequence[float]) -> None:
-        """Draw a polygon."""
-        rgb = (*(float(c) for c in colour), 255.0)
-        cv2.fillPoly(self.rgba, [self._pixels(points)], rgb, cv2.LINE_AA, 4)
-
-    def oval(self, centre: Point, radii: Point, colour: Sequence[float]) -> None:
-        """Draw an upright ellipse."""
-        rgb = (*(float(c) for c in colour), 255.0)
-        (cx, cy), (rx, ry) = self._pixels([centre])[0], self._pixels([radii])[0]
-        cv2.ellipse(
-            self.rgba, (int(cx), int(cy)), (int(rx), int(ry)), 0, 0, 360, rgb, -1, cv2.LINE_AA, 4
-        )
-
-    def ring(self, centre: Point, radius: float, width: float, colour: Sequence[float]) -> None:
-        """Draw a circle."""
-        rgb = (*(float(c) for c in colour), 255.0)
-        cx, cy = self._pixels([centre])[0]
-        cv2.circle(
-            self.rgba,
-            (int(cx), int(cy)),
-            round(radius * self.ppm * 16),
-            rgb,
-            max(1, round(width * self.ppm)),
-            cv2.LINE_AA,
-            4,
-        )
-
-    def texture(self, roundness: float = 0.35) -> Texture:
-        """Return the picture, darker to one side and rough as cloth is."""
-        height, width = self.rgba.shape[:2]
-        across = np.linspace(-1, 1, width)[None, :]
-        folds = np.resize(noise_tile(256, 95, 5, 16)[:, :width], (height, width))
-        light = 1.0 - roundness * 0.6 * across**2 - 0.12 * across + 0.09 * folds
-        self.rgba[..., :3] = np.clip(self.rgba[..., :3] * light[..., None], 0, 255)
-        return Texture(self.rgba)
+def _cloth(sketch: Sketch, roundness: float = 0.35) -> Texture:
+    """Return the picture, darker to one side and rough as cloth is."""
+    height, width = sketch.rgba.shape[:2]
+    across = np.linspace(-1, 1, width)[None, :]
+    folds = np.resize(noise_tile(256, 95, 5, 16)[:, :width], (height, width))
+    sketch.shade(1.0 - roundness * 0.6 * across**2 - 0.12 * across + 0.09 * folds)
+    return sketch.picture()
 
 
 @functools.lru_cache(maxsize=512)
@@ -122,10 +73,10 @@ def walker(clothes: Clothes, phase: int, ppm: float, *, side: bool) -> Texture:
         side: Seen from the side, walking to the right of the picture; else from the front.
     """
     swing = math.sin(2 * math.pi * phase / PHASES)
-    sketch = _Sketch(WIDTH, HEIGHT, ppm, clothes.top)
+    sketch = Sketch(WIDTH, HEIGHT, ppm, clothes.top)
     x, hip, ground, shoulder = WIDTH / 2, 0.92, HEIGHT - 0.03, 0.42
-    far = tuple(c * 0.75 for c in clothes.trousers)
-    far_top = tuple(c * 0.8 for c in clothes.top)
+    far = scaled(clothes.trousers, 0.75)
+    far_top = scaled(clothes.top, 0.8)
     if side:
         stride = 0.33 * swing
         legs = ((x + stride, far), (x - stride, clothes.trousers))
@@ -160,7 +111,7 @@ def walker(clothes: Clothes, phase: int, ppm: float, *, side: bool) -> Texture:
         back = x - (0.16 if side else 0.0)
         sketch.oval((back, 0.62), (0.13 if side else 0.22, 0.22), (52, 44, 40))
     bottom = 1.18 if clothes.long else 0.98
-    sketch.shape(
+    sketch.fill(
         [
             (x - body, shoulder),
             (x + body, shoulder),
@@ -184,7 +135,7 @@ def walker(clothes: Clothes, phase: int, ppm: float, *, side: bool) -> Texture:
     sketch.limb([(x, 0.34), (x, shoulder)], 0.1, clothes.skin)
     sketch.oval((x, 0.225), (0.092, 0.122), clothes.skin)
     sketch.oval((x - (0.03 if side else 0.0), 0.175), (0.1, 0.085), clothes.hair)
-    return sketch.texture()
+    return _cloth(sketch)
 
 
 @functools.lru_cache(maxsize=128)
@@ -199,7 +150,7 @@ def cyclist(clothes: Clothes, phase: int, ppm: float, *, side: bool, motor: bool
         motor: On a motorcycle: helmet, feet still.
     """
     width = 1.9 if side else 0.8
-    sketch = _Sketch(width, 1.8, ppm, clothes.top)
+    sketch = Sketch(width, 1.8, ppm, clothes.top)
     x = width / 2
     turn = 2 * math.pi * phase / PHASES
     helmet = clothes.hair if not motor else (36, 36, 40)
@@ -214,14 +165,14 @@ def cyclist(clothes: Clothes, phase: int, ppm: float, *, side: bool, motor: bool
                 else (x - 0.02, 1.48)
             )
             knee = (x + 0.24, 0.5 * (hip[1] + foot[1]) - 0.06)
-            trousers = tuple(c * dark for c in clothes.trousers)
+            trousers = scaled(clothes.trousers, dark)
             sketch.limb([hip, knee, foot], 0.14, trousers)
             sketch.limb([foot, (foot[0] + 0.13, foot[1] + 0.02)], 0.07, clothes.shoes)
         sketch.limb([hip, ((hip[0] + shoulder[0]) / 2 - 0.03, 0.62), shoulder], 0.26, clothes.top)
         sketch.limb(
             [(shoulder[0], shoulder[1] + 0.06), (x + 0.24, 0.62), (x + 0.42, 0.74)],
             0.09,
-            tuple(c * 0.9 for c in clothes.top),
+            scaled(clothes.top, 0.9),
         )
         head = (shoulder[0] + 0.06, 0.17)
     else:
@@ -241,7 +192,7 @@ def cyclist(clothes: Clothes, phase: int, ppm: float, *, side: bool, motor: bool
                 0.10,
                 clothes.top,
             )
-        sketch.shape(
+        sketch.fill(
             [(x - 0.2, 0.36), (x + 0.2, 0.36), (x + 0.17, 0.95), (x - 0.17, 0.95)], clothes.top
         )
         sketch.oval((x, 0.37), (0.21, 0.07), clothes.top)
@@ -249,7 +200,7 @@ def cyclist(clothes: Clothes, phase: int, ppm: float, *, side: bool, motor: bool
     sketch.limb([head, (head[0] - 0.02, 0.34)], 0.1, clothes.skin)
     sketch.oval(head, (0.092, 0.12), clothes.skin if not motor else helmet)
     sketch.oval((head[0] - 0.01, head[1] - 0.04), (0.105, 0.09), helmet)
-    return sketch.texture()
+    return _cloth(sketch)
 
 
 def bicycle(rng: np.random.Generator, ppm: float, *, side: bool) -> Texture:
@@ -257,14 +208,14 @@ def bicycle(rng: np.random.Generator, ppm: float, *, side: bool) -> Texture:
     frame = rng.uniform(30, 210, 3)
     dark = (28, 28, 30)
     width = 1.9 if side else 0.8
-    sketch = _Sketch(width, 1.8, ppm, dark)
+    sketch = Sketch(width, 1.8, ppm, dark)
     x, axle, radius = width / 2, 1.8 - 0.34, 0.325
     if not side:
         sketch.limb([(x, axle - radius), (x, 1.78)], 0.07, dark)
         sketch.limb([(x, 0.85), (x, axle - radius + 0.1)], 0.06, frame)
         sketch.limb([(x - 0.28, 0.8), (x + 0.28, 0.8)], 0.05, dark)
         sketch.limb([(x - 0.16, 1.5), (x + 0.16, 1.44)], 0.05, dark)
-        return sketch.texture(0.1)
+        return _cloth(sketch, 0.1)
     rear, front = (x - 0.52, axle), (x + 0.52, axle)
     crank, seat, bars = (x - 0.05, axle + 0.04), (x - 0.2, 0.98), (x + 0.38, 0.86)
     for hub in (rear, front):
@@ -290,39 +241,39 @@ def bicycle(rng: np.random.Generator, ppm: float, *, side: bool) -> Texture:
     sketch.limb([(seat[0] - 0.12, 0.93), (seat[0] + 0.12, 0.95)], 0.06, dark)
     sketch.limb([(bars[0], bars[1]), (bars[0] + 0.1, 0.8), (bars[0] - 0.02, 0.76)], 0.04, dark)
     sketch.oval(crank, (0.09, 0.09), (60, 60, 62))
-    return sketch.texture(0.1)
+    return _cloth(sketch, 0.1)
 
 
 def motorcycle(rng: np.random.Generator, ppm: float, *, side: bool) -> Texture:
     """Draw a motorcycle or scooter, 1.9 m x 1.8 m from the side, else 0.8 m x 1.8 m."""
     colours = ((170, 30, 30), (30, 60, 150), (30, 32, 34), (200, 200, 200), (40, 110, 60))
-    paint = np.array(colours[int(rng.integers(len(colours)))]) * rng.uniform(0.8, 1.1)
+    paint = scaled(colours[int(rng.integers(len(colours)))], rng.uniform(0.8, 1.1))
     dark, steel = (26, 26, 28), (120, 122, 126)
     width = 1.9 if side else 0.8
-    sketch = _Sketch(width, 1.8, ppm, dark)
+    sketch = Sketch(width, 1.8, ppm, dark)
     x, axle, radius = width / 2, 1.8 - 0.3, 0.25
     if not side:
         sketch.limb([(x, axle - 0.22), (x, 1.74)], 0.16, dark)
-        sketch.shape([(x - 0.2, 0.95), (x + 0.2, 0.95), (x + 0.22, 1.35), (x - 0.22, 1.35)], paint)
+        sketch.fill([(x - 0.2, 0.95), (x + 0.2, 0.95), (x + 0.22, 1.35), (x - 0.22, 1.35)], paint)
         sketch.oval((x, 1.04), (0.1, 0.08), (226, 222, 200))
         sketch.limb([(x - 0.34, 0.84), (x + 0.34, 0.84)], 0.05, dark)
         sketch.oval((x - 0.34, 0.74), (0.07, 0.05), dark)
         sketch.oval((x + 0.34, 0.74), (0.07, 0.05), dark)
-        return sketch.texture(0.15)
+        return _cloth(sketch, 0.15)
     rear, front = (x - 0.6, axle), (x + 0.62, axle)
     for hub in (rear, front):
         sketch.ring(hub, radius, 0.13, dark)
         sketch.oval(hub, (0.13, 0.13), steel)
     sketch.limb([front, (x + 0.42, 0.9), (x + 0.34, 0.8)], 0.07, steel)
-    sketch.shape([(x - 0.3, 1.1), (x + 0.28, 1.1), (x + 0.2, 1.52), (x - 0.28, 1.52)], (62, 62, 66))
+    sketch.fill([(x - 0.3, 1.1), (x + 0.28, 1.1), (x + 0.2, 1.52), (x - 0.28, 1.52)], (62, 62, 66))
     sketch.oval((x - 0.02, 1.38), (0.2, 0.14), steel)
-    sketch.shape([(x - 0.12, 0.98), (x + 0.34, 0.88), (x + 0.42, 1.1), (x - 0.05, 1.2)], paint)
+    sketch.fill([(x - 0.12, 0.98), (x + 0.34, 0.88), (x + 0.42, 1.1), (x - 0.05, 1.2)], paint)
     sketch.limb([(x - 0.72, 0.98), (x - 0.4, 1.04), (x - 0.1, 1.04)], 0.14, dark)
-    sketch.shape([(x - 0.82, 1.0), (x - 0.4, 1.08), (x - 0.35, 1.25), (x - 0.62, 1.2)], paint)
+    sketch.fill([(x - 0.82, 1.0), (x - 0.4, 1.08), (x - 0.35, 1.25), (x - 0.62, 1.2)], paint)
     sketch.limb([(x - 0.75, 1.52), (x + 0.05, 1.56)], 0.09, steel)
     sketch.limb(
         [(x + 0.44, axle - 0.28), (x + 0.62, axle - 0.33), (x + 0.82, axle - 0.22)], 0.07, paint
     )
     sketch.limb([(x + 0.32, 0.8), (x + 0.22, 0.76)], 0.05, dark)
     sketch.oval((x + 0.46, 0.98), (0.07, 0.09), (226, 222, 200))
-    return sketch.texture(0.1)
+    return _cloth(sketch, 0.1)

@@ -62,7 +62,7 @@ def draw_faces(buffers: Buffers, view: View, faces: Faces, lighting: Lighting) -
         + faces.corners[..., 1:] * faces.edge_v[:, None]
     )
     projected = view.project(corners3d)
-    whole = (projected[..., 2] > _NEAR).all(1)
+    whole = projected[..., 2].min(1) > _NEAR
     order = _choose(camera, projected, whole, (toward < -1e-6) | faces.two_sided)
     if not len(order):
         return

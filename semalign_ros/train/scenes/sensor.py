@@ -14,6 +14,8 @@ from semalign_ros.train.scenes.raster import Buffers
 EGO_VEHICLE = 1
 """Cityscapes label id of the recording vehicle, ignored in training."""
 _NOISE_STARTS = 1 << 20
+_BLACK = 9.0
+"""Grey level that becomes black: it gives the contrast of the recording cameras."""
 
 
 def draw_bonnet(buffers: Buffers, lighting: Lighting, colour: tuple[float, float, float]) -> None:
@@ -61,9 +63,21 @@ def _gain(height: int, width: int, exposure: float, tint: Colour) -> NDArray[np.
     y = (np.arange(height)[:, None] / height - 0.5) * 2
     x = (np.arange(width)[None] / width - 0.5) * 2
     fall = exposure * (1.0 - 0.11 * (x * x + y * y))
-    gain = (fall[..., None] * np.array(tint)).astype(np.float32)
+    gain: NDArray[np.float32] = (fall[..., None] * np.array(tint)).astype(np.float32)
     gain.setflags(write=False)
     return gain
+
+
+def _bloom(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Let lamps shine over their surroundings."""
+    height, width = image.shape[:2]
+    small = cv2.resize(
+        image, (max(1, width // 8), max(1, height // 8)), interpolation=cv2.INTER_AREA
+    )
+    bright = cv2.subtract(small, np.array([165.0, 150.0, 140.0, 0.0]))
+    halo = cv2.GaussianBlur(bright, (0, 0), max(1.0, width / 900))
+    halo = cv2.resize(halo, (width, height), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(cv2.addWeighted(image, 1.0, halo, 0.9, 0), np.uint8)
 
 
 def expose(
@@ -81,20 +95,14 @@ def expose(
     """
     height, width = image.shape[:2]
     if lighting.lamps > 0.5:
-        small = cv2.resize(
-            image, (max(1, width // 8), max(1, height // 8)), interpolation=cv2.INTER_AREA
-        )
-        bright = cv2.subtract(small, (165, 150, 140, 0))
-        bloom = cv2.GaussianBlur(bright, (0, 0), max(1.0, width / 900))
-        bloom = cv2.resize(bloom, (width, height), interpolation=cv2.INTER_LINEAR)
-        image = cv2.addWeighted(image, 1.0, bloom, 0.9, 0)
+        image = _bloom(image)
     sigma = 0.45 * width / 2048 + 0.3
-    image = cv2.GaussianBlur(image, (3, 3), sigma)
+    soft = cv2.GaussianBlur(image, (3, 3), sigma)
     gain = _gain(height, width, lighting.exposure, lighting.tint)
-    values = cv2.multiply(image, gain, dtype=cv2.CV_32F)
+    values = cv2.multiply(soft, gain, dtype=cv2.CV_32F)
     start = int(rng.integers(_NOISE_STARTS))
     noise = _noise_sheet(image.size)[start : start + image.size].reshape(image.shape)
     # Rounds and saturates.
     return np.asarray(
-        cv2.addWeighted(values, 1.0, noise, lighting.noise, 0.0, dtype=cv2.CV_8U), np.uint8
+        cv2.addWeighted(values, 1.0, noise, lighting.noise, -_BLACK, dtype=cv2.CV_8U), np.uint8
     )

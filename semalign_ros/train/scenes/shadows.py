@@ -42,7 +42,7 @@ def shadow_mask(view: View, lighting: Lighting, shadows: Iterable[Shadow]) -> ND
         if shadow.contact:
             _fill(mask, view, _footprint(shadow, 1.06), shadow.ground, _CONTACT)
     sigma = max(0.6, camera.fy / 900)
-    return cv2.GaussianBlur(mask, (0, 0), sigma)
+    return np.asarray(cv2.GaussianBlur(mask, (0, 0), sigma), np.uint8)
 
 
 def _footprint(shadow: Shadow, scale: float) -> NDArray[np.float64]:
@@ -52,7 +52,8 @@ def _footprint(shadow: Shadow, scale: float) -> NDArray[np.float64]:
     else:
         a, b = shadow.length / 2 * scale, shadow.width / 2 * scale
         corners = np.array([(a, b), (-a, b), (-a, -b), (a, -b)])
-    return corners @ np.array([[c, s], [-s, c]]) + (shadow.x, shadow.y)
+    placed: NDArray[np.float64] = corners @ np.array([[c, s], [-s, c]]) + (shadow.x, shadow.y)
+    return placed
 
 
 def _outline(shadow: Shadow, slope: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -62,8 +63,9 @@ def _outline(shadow: Shadow, slope: NDArray[np.float64]) -> NDArray[np.float64]:
     if length > _LONGEST:
         shift *= _LONGEST / length
     points = np.concatenate([foot + shift * (shadow.base / max(shadow.height, 0.1)), foot + shift])
-    hull: NDArray[np.float64] = cv2.convexHull(points.astype(np.float32))[:, 0].astype(np.float64)
-    return hull
+    hull = cv2.convexHull(points.astype(np.float32))
+    # The shape differs between versions of OpenCV.
+    return np.asarray(hull, np.float64).reshape(-1, 2)
 
 
 def _fill(

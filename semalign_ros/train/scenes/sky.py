@@ -59,5 +59,5 @@ def draw_sky(buffers: Buffers, view: View, lighting: Lighting, offset: float) ->
     sky += (cloud - sky) * (cover * 0.85)[..., None]
     picture = np.clip(sky, 0, 255).astype(np.uint8)
     size = (len(columns) * step, len(rows) * step)
-    picture = cv2.resize(picture, size, interpolation=cv2.INTER_LINEAR)
-    buffers.colour[:bottom] = picture[:bottom, :width]
+    large = cv2.resize(picture, size, interpolation=cv2.INTER_LINEAR)
+    buffers.colour[:bottom] = large[:bottom, :width]

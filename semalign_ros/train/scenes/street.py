@@ -136,7 +136,7 @@ class Street:
 
     def kerb_distance(self, s: Floats, d: Floats) -> Floats:
         """Distance from the carriageway, metres; negative on it."""
-        q = np.maximum(d - np.float32(self.left), np.float32(self.right) - d)
+        q: Floats = np.maximum(d - np.float32(self.left), np.float32(self.right) - d)
         if self.median:
             q = np.maximum(q, np.float32(self.median) - np.abs(d))
         for crossing in self.crossings:

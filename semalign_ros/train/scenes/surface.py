@@ -71,7 +71,7 @@ def _tiles() -> NDArray[np.uint8]:
     """Return u8[4 T, T]: relief of asphalt, cobbles, pavers and grass, 128 the mean."""
     fine = noise_tile(_TILE, 11, 6, 16)
     grain = np.random.Generator(np.random.Philox(5)).standard_normal((_TILE, _TILE))
-    grain = cv2.GaussianBlur(grain, (0, 0), 0.8, borderType=cv2.BORDER_REFLECT)
+    grain = np.asarray(cv2.GaussianBlur(grain, (0, 0), 0.8, borderType=cv2.BORDER_REFLECT))
     asphalt = 128 + 12 * fine + 26 * grain
     cobbles = 128 + 10 * fine
     step = 8
@@ -85,7 +85,9 @@ def _tiles() -> NDArray[np.uint8]:
         pavers[line : line + 2] -= 42
         pavers[:, line : line + 2] -= 42
     grass = 128 + 34 * fine + 30 * grain
-    atlas = np.clip(np.concatenate([asphalt, cobbles, pavers, grass]), 0, 255).astype(np.uint8)
+    atlas: NDArray[np.uint8] = np.clip(
+        np.concatenate([asphalt, cobbles, pavers, grass]), 0, 255
+    ).astype(np.uint8)
     atlas.setflags(write=False)
     return atlas
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -55,11 +56,7 @@ class Texture:
             return self.rgba, self.glow
         width, height = self.size
         size = (max(1, width >> halvings[0]), max(1, height >> halvings[1]))
-        small = cv2.resize(self.rgba, size, interpolation=cv2.INTER_AREA)
-        glow = self.glow
-        if glow is not None:
-            glow = cv2.resize(glow, size, interpolation=cv2.INTER_AREA)
-        return small.reshape(size[1], size[0], 4), glow
+        return _shrink(self.rgba, size), None if self.glow is None else _shrink(self.glow, size)
 
     @staticmethod
     def _light(
@@ -67,17 +64,21 @@ class Texture:
     ) -> Rgba:
         rgba, glow = layers
         red, green, blue, lamps = (value / 32.0 for value in light)
-        lit = cv2.multiply(rgba, (red, green, blue, 1.0))
+        scale = np.array([red, green, blue, 1.0])
+        lit = np.asarray(cv2.multiply(rgba, scale), np.uint8).reshape(rgba.shape)
         if glow is not None and lamps > 0:
             lit[..., :3] = cv2.addWeighted(lit[..., :3], 1.0, glow, lamps, 0.0)
-        return np.asarray(lit, np.uint8).reshape(rgba.shape)
+        return lit
 
 
-def plain(colour: tuple[float, float, float]) -> Texture:
+def _shrink(picture: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+    return np.asarray(small, np.uint8).reshape(size[1], size[0], picture.shape[2])
+
+
+def plain(colour: Sequence[float] | NDArray[np.float64]) -> Texture:
     """Return a texture of one colour, RGB 0..255."""
-    rgba = np.empty((1, 1, 4), np.uint8)
-    rgba[0, 0] = (*np.clip(colour, 0, 255), 255)
-    return Texture(rgba)
+    return Texture(canvas(1, 1, colour))
 
 
 @functools.lru_cache(maxsize=64)
@@ -106,10 +107,15 @@ def noise_tile(size: int, seed: int, octaves: int = 5, coarsest: int = 4) -> NDA
         total += large[cut : cut + size, cut : cut + size] * 0.5**octave
     total = (total - total.mean()) / total.std()
     total.setflags(write=False)
-    return total
+    return np.asarray(total, np.float32)
 
 
-def canvas(height: int, width: int, colour: tuple[float, float, float], opacity: int = 255) -> Rgba:
+def canvas(
+    height: int,
+    width: int,
+    colour: Sequence[float] | NDArray[np.float64],
+    opacity: int = 255,
+) -> Rgba:
     """Return a picture of one colour to draw on.
 
     A transparent canvas should have the colour of what is drawn on it, because
@@ -124,7 +130,7 @@ def roughen(rgba: Rgba, seed: int, strength: float) -> Rgba:
     """Vary the brightness of a picture by fractal noise of `strength` grey levels."""
     height, width = rgba.shape[:2]
     tile = noise_tile(256, seed % 8, 6, 4)
-    tile = cv2.repeat(tile, -(-height // 256), -(-width // 256))[:height, :width]
-    change = (tile * strength)[..., None]
-    rgba[..., :3] = np.clip(rgba[..., :3] + change, 0, 255).astype(np.uint8)
+    tile = np.tile(tile, (-(-height // 256), -(-width // 256)))[:height, :width]
+    lit = rgba[..., :3] + (tile * np.float32(strength))[..., None]
+    rgba[..., :3] = np.clip(lit, 0, 255).astype(np.uint8)
     return rgba

@@ -9,11 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from semalign_ros.train.scenes.faces import FaceBuilder, Faces
+from semalign_ros.train.scenes.faces import FaceBuilder, Faces, Model
 from semalign_ros.train.scenes.people import HEIGHT, PHASES, WIDTH, Clothes, cyclist, walker
 from semalign_ros.train.scenes.street import Street
 from semalign_ros.train.scenes.texture import Texture
-from semalign_ros.train.scenes.vehicles import Model
 
 _STRIDE_HZ = 0.95
 

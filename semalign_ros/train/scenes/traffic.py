@@ -7,9 +7,11 @@ from collections.abc import Callable
 
 import numpy as np
 
+from semalign_ros.train.scenes.cars import car
+from semalign_ros.train.scenes.coaches import bus, tram, truck
 from semalign_ros.train.scenes.content import Collector, toward
+from semalign_ros.train.scenes.faces import Model
 from semalign_ros.train.scenes.things import Motion
-from semalign_ros.train.scenes.vehicles import Model, bus, car, tram, truck
 
 _FAR = 150.0
 
