@@ -6,6 +6,11 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# A time limit an example would fail on a busy machine, and say nothing of the code.
+settings.register_profile("semalign", deadline=None)
+settings.load_profile("semalign")
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
