@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from semalign_ros.alignment.bootstrap import Estimate
@@ -91,7 +92,7 @@ def language_tables(summary: Summary) -> list[Table]:
     """Terminal tables: what each VLM said under each condition, with 95 % intervals."""
     tables = []
     for vlm in dict.fromkeys(row.vlm for row in summary.language):
-        table = _table(short_name(vlm), "n", "HR", "COR", "SMR", "coverage", "flips")
+        table = _table(short_name(vlm), "n", "HR", "COR", "SMR", "cover", "flips")
         for row in summary.language:
             if row.vlm == vlm:
                 table.add_row(
@@ -100,8 +101,8 @@ def language_tables(summary: Summary) -> list[Table]:
                     with_interval(row.hr),
                     with_interval(row.cor),
                     with_interval(row.smr),
-                    number(row.coverage),
-                    "" if row.severity == 0 else number(row.flips.value),
+                    number(row.coverage, 2),
+                    "" if row.severity == 0 else number(row.flips.value, 2),
                 )
         tables.append(table)
     return tables
@@ -126,8 +127,9 @@ def segmentation_tables(summary: Summary) -> list[Table]:
 
 
 def _table(title: str, *figures: str) -> Table:
-    table = Table(title=title, title_justify="left")
-    table.add_column("condition")
+    # Fits 80 columns: a table whose numbers wrap cannot be read.
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=0)
+    table.add_column("condition", no_wrap=True)
     for name in figures:
         table.add_column(name, justify="right", no_wrap=True)
     return table

@@ -93,7 +93,7 @@ def disconnect_plot(summary: Summary) -> str:
     axes.axvline(0, color="black", lw=0.8)
     axes.set_xlim(-1, 1)
     axes.set_ylim(len(rows) - 0.5, -0.5)
-    axes.set_xlabel("Spearman correlation over frames: 0 = language fails independently of pixels")
+    axes.set_xlabel("Spearman correlation over frames (0: language fails on its own)")
     axes.grid(axis="x", alpha=0.3)
     return _svg(figure)
 

@@ -32,7 +32,7 @@ class Picture:
 
 
 def worst_rows(rows: list[Row], count: int) -> list[Row]:
-    """The rows with the largest sum of errors, each frame and each model at most half the time.
+    """The rows with the largest sum of errors, of each frame one, of each model equally many.
 
     Rows that are as bad on the clean frame say nothing of the corruption, so the
     errors gained count.
@@ -43,6 +43,7 @@ def worst_rows(rows: list[Row], count: int) -> list[Row]:
         before = clean.get((row["vlm"], row["index"]))
         return _errors(row) - (0.0 if before is None else _errors(before))
 
+    quota = -(-count // max(len({r["vlm"] for r in rows}), 1))
     chosen: list[Row] = []
     for row in sorted(
         (r for r in rows if r["condition"] != CLEAN.name),
@@ -50,7 +51,7 @@ def worst_rows(rows: list[Row], count: int) -> list[Row]:
     ):
         same_frame = sum(r["index"] == row["index"] for r in chosen)
         same_model = sum(r["vlm"] == row["vlm"] for r in chosen)
-        if same_frame == 0 and same_model < (count + 1) // 2 and gained(row) > 0:
+        if same_frame == 0 and same_model < quota and gained(row) > 0:
             chosen.append(row)
         if len(chosen) == count:
             break
