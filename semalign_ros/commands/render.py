@@ -51,16 +51,23 @@ def _quality(text: str) -> int:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("out", type=Path, help="folder of the data set")
-    parser.add_argument("--scenes", type=_count, default=10, help="number of scenes (default 10)")
+    parser.add_argument("--scenes", type=_count, help="number of scenes (default 10)")
     parser.add_argument(
-        "--frames-per-scene", type=_count, default=1, help="frames of each scene (default 1)"
+        "--frames-per-scene", type=_count, metavar="M", help="frames of each scene (default 1)"
     )
     parser.add_argument(
         "--every",
         type=_count,
-        default=1,
         metavar="N",
         help="render each N-th frame of a 17 Hz camera (default 1)",
+    )
+    parser.add_argument(
+        "--light", choices=("day", "overcast", "dusk"), help="light of every scene (default: drawn)"
+    )
+    parser.add_argument(
+        "--drive",
+        metavar="NAME_OR_YAML",
+        help="what each scene contains, such as demo; instead of the four options above",
     )
     parser.add_argument(
         "--size",
@@ -76,9 +83,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="train",
         help="which split; no scene is in two of them (default train)",
     )
-    parser.add_argument(
-        "--light", choices=("day", "overcast", "dusk"), help="light of every scene (default: drawn)"
-    )
     parser.add_argument("--city", type=_city, default="synthville", help="first part of the names")
     parser.add_argument(
         "--jpg",
@@ -93,23 +97,35 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Render and write."""
-    from rich.console import Console
-    from rich.progress import track
-
+    from semalign_ros.errors import ConfigError
+    from semalign_ros.progress import frames_bar
     from semalign_ros.train.scenes.layout import FIRST_SCENE, FrameWriter, split_folders
+    from semalign_ros.train.scenes.script import Take, load_drive
     from semalign_ros.train.scenes.sequence import render_sequence
     from semalign_ros.train.scenes.world import Script
 
-    console = Console(stderr=True)
+    if args.drive is None:
+        take = Take(Script(light=args.light), args.frames_per_scene or 1, args.every or 1)
+        takes = (take,) * (args.scenes or 10)
+    else:
+        given = ("scenes", "frames_per_scene", "every", "light")
+        twice = [f"--{name.replace('_', '-')}" for name in given if getattr(args, name) is not None]
+        if twice:
+            raise ConfigError(
+                f"--drive says what {', '.join(twice)} would say; give one of the two"
+            )
+        takes = load_drive(args.drive)
+    total = sum(take.frames for take in takes)
     first = FIRST_SCENE[args.split]
-    script = Script(light=args.light)
-    with split_folders(args.out, args.split, overwrite=args.overwrite) as folders:
+    with (
+        split_folders(args.out, args.split, overwrite=args.overwrite) as folders,
+        frames_bar("rendering", total) as advance,
+    ):
         writer = FrameWriter(folders, args.city, args.jpg)
-        numbers = range(first, first + args.scenes)
-        for number in track(numbers, "rendering", console=console):
+        for number, take in enumerate(takes, first):
             for frame in render_sequence(
-                args.seed, number, args.frames_per_scene, args.size, every=args.every, script=script
+                args.seed, number, take.frames, args.size, every=take.every, script=take.script
             ):
                 writer.write(frame)
-    total = args.scenes * args.frames_per_scene
-    print(f"{total} frames of {args.scenes} scenes in {args.out} ({args.split})")
+                advance(1)
+    print(f"{total} frames of {len(takes)} scenes in {args.out} ({args.split})")

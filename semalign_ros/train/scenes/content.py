@@ -10,17 +10,20 @@ import numpy as np
 from semalign_ros.scene.taxonomy import LABEL_ID
 from semalign_ros.train.scenes.camera import Camera
 from semalign_ros.train.scenes.decals import Decals
+from semalign_ros.train.scenes.drive import Stop
 from semalign_ros.train.scenes.faces import Faces, Model, stack
 from semalign_ros.train.scenes.lighting import Lighting
 from semalign_ros.train.scenes.people import bicycle as bicycle_picture
 from semalign_ros.train.scenes.people import draw_clothes
 from semalign_ros.train.scenes.people import motorcycle as motorcycle_picture
-from semalign_ros.train.scenes.street import KERB_HEIGHT, Street
+from semalign_ros.train.scenes.signals import Phases, SignalHead
+from semalign_ros.train.scenes.street import Crossing, Street
 from semalign_ros.train.scenes.surface import GroundLook
 from semalign_ros.train.scenes.texture import Texture
 from semalign_ros.train.scenes.things import (
     Billboard,
     Motion,
+    Place,
     Shadow,
     TwoWheeler,
     VehicleActor,
@@ -62,8 +65,9 @@ class Scene:
         vehicles: Cars and larger.
         walkers: People on foot.
         two_wheelers: Bicycles and motorcycles, ridden or not.
+        heads: Traffic lights.
         speed: Cruising speed of the recording vehicle, m/s.
-        stop: Where along the street it stops, metres, or None.
+        stops: Where it stops.
         start: Where it starts, metres.
         sky_offset: Which clouds are overhead.
         bonnet: Colour of the recording vehicle, RGB.
@@ -79,8 +83,9 @@ class Scene:
     vehicles: tuple[VehicleActor, ...]
     walkers: tuple[Walker, ...]
     two_wheelers: tuple[TwoWheeler, ...]
+    heads: tuple[SignalHead, ...]
     speed: float
-    stop: float | None
+    stops: tuple[Stop, ...]
     start: float
     sky_offset: float
     bonnet: tuple[float, float, float]
@@ -98,6 +103,8 @@ class Collector:
     vehicles: list[VehicleActor] = field(default_factory=list)
     walkers: list[Walker] = field(default_factory=list)
     two_wheelers: list[TwoWheeler] = field(default_factory=list)
+    heads: list[SignalHead] = field(default_factory=list)
+    signals: list[tuple[Crossing, Phases]] = field(default_factory=list)
     _counts: dict[int, int] = field(default_factory=dict)
 
     def instance(self, name: str) -> int:
@@ -138,14 +145,8 @@ class Collector:
         facing: float = 0.0,
     ) -> None:
         """Let something at a street coordinate throw a shadow."""
-        x, y = self.street.place(s, d)
-        yaw = self.street.heading(s) + facing
-        self.shadows.append(Shadow(x, y, yaw, length, width, height, base, soft))
-
-    def ground_height(self, s: float, d: float) -> float:
-        """Height of the ground at a street coordinate: pavement or carriageway."""
-        q = self.street.kerb_distance(np.array([s], np.float32), np.array([d], np.float32))
-        return KERB_HEIGHT if q[0] > 0 else 0.0
+        place = Place(*self.street.place(s, d), 0.0, self.street.heading(s) + facing)
+        self.shadows.append(Shadow(place, length, width, height, base, soft))
 
     def vehicle(self, model: Model, name: str, motion: Motion) -> None:
         """Add a vehicle of class `name`."""
@@ -164,7 +165,6 @@ class Collector:
                 self.detail.person,
                 rng.random(),
                 self.instance("person"),
-                self.ground_height(motion.s, motion.d),
             )
         )
 
@@ -190,7 +190,6 @@ class Collector:
                 rng.random(),
                 ident,
                 self.instance("rider") if ridden else 0,
-                self.ground_height(motion.s, motion.d),
             )
         )
 

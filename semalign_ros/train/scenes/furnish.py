@@ -11,23 +11,36 @@ from semalign_ros.train.scenes import furniture
 from semalign_ros.train.scenes.content import Collector
 from semalign_ros.train.scenes.faces import FaceBuilder
 from semalign_ros.train.scenes.frontage import tree
-from semalign_ros.train.scenes.street import KERB_HEIGHT
+from semalign_ros.train.scenes.signals import (
+    Phases,
+    SignalHead,
+    draw_phases,
+    pedestrian_phases,
+    stop_line,
+)
+from semalign_ros.train.scenes.street import KERB_HEIGHT, Crossing
 
 _STATIC = 4
 """Cityscapes label id of things without a class of their own, such as backs of signs."""
 _REACH = 150.0
 
 
-def furnish(collector: Collector, rng: np.random.Generator) -> None:
-    """Put up the furniture of the whole street."""
+def furnish(
+    collector: Collector, rng: np.random.Generator, *, red_until: float | None = None
+) -> None:
+    """Put up the furniture of the whole street.
+
+    Args:
+        collector: Takes it.
+        rng: Source of randomness.
+        red_until: The first traffic light is red until this time, seconds; None to draw it.
+    """
     _lamps(collector, rng)
     _street_trees(collector, rng)
     for crossing in collector.street.crossings:
         if crossing.lights:
-            state = str(
-                rng.choice(["red", "green", "amber", "red+amber"], p=[0.4, 0.45, 0.1, 0.05])
-            )
-            _lights(collector, rng, crossing.s, crossing.half_width, state)
+            _lights(collector, rng, crossing, draw_phases(rng, red_until))
+            red_until = None
         else:
             side_d = collector.street.right - 0.7
             kind = str(rng.choice(["yield", "priority", "stop"], p=[0.3, 0.5, 0.2]))
@@ -51,7 +64,7 @@ def put_sign(
     """Put up a sign on its own post; `oncoming` shows us its back."""
     height = furniture.sign_size(kind)[1]
     low = rng.uniform(2.0, 2.4)
-    foot = collector.ground_height(s, d)
+    foot = collector.street.ground_height(s, d)
     collector.board(s + 0.04, d, 0.075, low + height * 0.9, furniture.pole(0), "pole", foot)
     _panel(collector, rng, s, d, low + foot, kind, oncoming=oncoming)
     if rng.random() < 0.18 and kind not in ("direction", "plate"):
@@ -93,7 +106,7 @@ def _lamps(collector: Collector, rng: np.random.Generator) -> None:
         s = rng.uniform(7, spacing + 5)
         while s < _REACH:
             if not street.in_crossing(s, 3.0):
-                foot = collector.ground_height(s, edge)
+                foot = collector.street.ground_height(s, edge)
                 width = 0.19 if wires else 0.13
                 collector.board(s, edge, width, height, furniture.pole(tone), "pole", foot)
                 collector.shadow(s, edge, 0.2, 0.2, height)
@@ -147,52 +160,74 @@ def light_box(state: str, *, pedestrian: bool = False) -> FaceBuilder:
 
 
 def _lights(
-    collector: Collector, rng: np.random.Generator, s: float, half: float, state: str
+    collector: Collector, rng: np.random.Generator, crossing: Crossing, phases: Phases
 ) -> None:
-    """Put up the lights of one crossing: ours before it, those of the others beyond."""
+    """Put up the lights of one crossing: ours before and behind it, and those of who walks."""
     street = collector.street
-    stop = s - half - 4.8
+    near, far = stop_line(crossing) + 1.0, crossing.s + crossing.half_width + 3.6
     tone = int(rng.integers(2))
-    masts = [(stop + 0.6, street.right - 0.6, 0.0)]
+    masts = [(near, street.right - 0.6), (far, street.right - 0.6)]
     if street.median:
-        masts.append((stop + 0.6, 0.0, 0.0))
-    far = s + half + 3.6
-    masts.append((far, street.right - 0.6, 0.0))
+        masts.append((near, 0.0))
     if rng.random() < 0.5:
-        masts.append((far, street.left + 0.6, 0.0))
-    for at, d, _ in masts:
-        foot = collector.ground_height(at, d)
-        collector.board(at + 0.25, d, 0.14, 3.3, furniture.pole(tone), "pole", foot)
-        collector.shadow(at, d, 0.3, 0.3, 3.3)
-        collector.solid(light_box(state).build(), at, d, foot + 2.2)
+        masts.append((far, street.left + 0.6))
+    for s, d in masts:
+        foot = street.ground_height(s, d)
+        collector.board(s + 0.25, d, 0.14, 3.3, furniture.pole(tone), "pole", foot)
+        collector.shadow(s, d, 0.3, 0.3, 3.3)
+        _head(collector, phases, s, d, foot + 2.2)
     if rng.random() < 0.55 and not street.cobbles:
-        # A mast arm over the lanes.
         reach = min(5.5, street.lanes_right * street.lane)
-        d, foot = street.right - 0.7, KERB_HEIGHT
-        collector.board(far + 0.3, d, 0.2, 6.1, furniture.pole(tone), "pole", foot)
-        build = FaceBuilder()
-        build.add(
-            (0, 0, 0.12),
-            (0, reach, 0),
-            (0, 0, -0.12),
-            furniture.pole(tone),
-            LABEL_ID["pole"],
-            normal=(-1, 0, 0),
-            two_sided=True,
-        )
-        collector.solid(build.build(), far + 0.3, d, foot + 6.0)
-        collector.solid(light_box(state).build(), far + 0.1, d + reach - 0.3, foot + 5.2)
-    # Pedestrian lights look across the street.
+        d = street.right - 0.7
+        _gantry(collector, far + 0.3, d, reach, tone)
+        _head(collector, phases, far + 0.1, d + reach - 0.3, KERB_HEIGHT + 5.2)
     for side, edge in ((1, street.left + 0.5), (-1, street.right - 0.5)):
-        walk = "green" if state == "red" else "red"
-        collector.board(stop + 2.3, edge, 0.12, 2.9, furniture.pole(tone), "pole", KERB_HEIGHT)
-        collector.solid(
-            light_box(walk, pedestrian=True).build(),
-            stop + 2.1,
+        collector.board(near + 1.9, edge, 0.12, 2.9, furniture.pole(tone), "pole", KERB_HEIGHT)
+        _head(
+            collector,
+            pedestrian_phases(phases),
+            near + 1.7,
             edge,
             KERB_HEIGHT + 2.1,
-            side * math.pi / 2,
+            facing=side * math.pi / 2,
+            pedestrian=True,
         )
+    collector.signals.append((crossing, phases))
+
+
+def _gantry(collector: Collector, s: float, d: float, reach: float, tone: int) -> None:
+    """Put up a mast with an arm over the lanes."""
+    collector.board(s, d, 0.2, 6.1, furniture.pole(tone), "pole", KERB_HEIGHT)
+    build = FaceBuilder()
+    build.add(
+        (0, 0, 0.12),
+        (0, reach, 0),
+        (0, 0, -0.12),
+        furniture.pole(tone),
+        LABEL_ID["pole"],
+        normal=(-1, 0, 0),
+        two_sided=True,
+    )
+    collector.solid(build.build(), s, d, KERB_HEIGHT + 6.0)
+
+
+def _head(
+    collector: Collector,
+    phases: Phases,
+    s: float,
+    d: float,
+    z: float,
+    *,
+    facing: float = 0.0,
+    pedestrian: bool = False,
+) -> None:
+    x, y = collector.street.place(s, d)
+    yaw = collector.street.heading(s) + facing
+    built = {
+        state: light_box(state, pedestrian=pedestrian).build().placed(x, y, z, yaw)
+        for _, state in phases
+    }
+    collector.heads.append(SignalHead(tuple((start, built[state]) for start, state in phases)))
 
 
 def _signs(collector: Collector, rng: np.random.Generator) -> None:

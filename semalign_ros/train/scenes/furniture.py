@@ -12,7 +12,6 @@ import numpy as np
 from semalign_ros.train.scenes.drawing import Colour, Point, Sketch, scaled
 from semalign_ros.train.scenes.texture import Texture, plain
 
-LIGHT_STATES = ("red", "amber", "green", "red+amber")
 LIGHT_SIZE = (0.38, 1.0)
 """Width and height of a traffic light's box, metres."""
 
@@ -36,7 +35,7 @@ def traffic_light(state: str, pedestrian: bool = False) -> Texture:
     """Draw a traffic light from the front.
 
     Args:
-        state: One of LIGHT_STATES.
+        state: ``red``, ``amber``, ``green`` or ``red+amber``.
         pedestrian: Two lamps instead of three.
     """
     width, height = LIGHT_SIZE

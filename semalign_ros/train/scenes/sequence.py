@@ -15,13 +15,12 @@ from semalign_ros.train.scenes.decals import paint_mask, tone_mask
 from semalign_ros.train.scenes.drive import EgoState, ego_states
 from semalign_ros.train.scenes.faces import stack
 from semalign_ros.train.scenes.ground import draw_ground
-from semalign_ros.train.scenes.randomness import stream
 from semalign_ros.train.scenes.raster import Buffers, draw_faces
 from semalign_ros.train.scenes.sensor import add_haze, draw_bonnet, expose
 from semalign_ros.train.scenes.shadows import shadow_mask
 from semalign_ros.train.scenes.sky import draw_sky
 from semalign_ros.train.scenes.things import Billboard, Shadow, billboard_faces
-from semalign_ros.train.scenes.world import Script, build_scene
+from semalign_ros.train.scenes.world import Script, build_scene, stream
 from semalign_ros.types import Image, Labels
 
 RATE_HZ = 17.0
@@ -72,7 +71,7 @@ class RenderedFrame:
 
 def draw_camera(seed: int, sequence: int, width: int, height: int) -> Camera:
     """Draw the mounting of the camera of a sequence, near that of Cityscapes."""
-    rng = stream(seed, sequence, 0, "camera")
+    rng = stream(seed, sequence, "camera")
     return Camera.for_size(
         width,
         height,
@@ -115,11 +114,11 @@ def render_sequence(
         scene.street,
         start=scene.start,
         speed=scene.speed,
-        stop=scene.stop,
+        stops=scene.stops,
         times=[k / RATE_HZ for k in indices],
     )
     for index, state in zip(indices, states, strict=True):
-        rng = stream(seed, sequence, index, "sensor")
+        rng = stream(seed, sequence, "sensor", index)
         yield render_frame(scene, camera, state, sequence, index, rng)
 
 
@@ -138,25 +137,21 @@ def render_frame(
         np.empty((*shape, 3), np.uint8), np.empty(shape, np.uint16), np.empty(shape, np.float32)
     )
     travelled = state.pose.x - scene.start
-    groups = [scene.solids]
+    groups = [scene.solids, *(head.at(state.time) for head in scene.heads)]
     boards: list[Billboard] = list(scene.boards)
     shadows: list[Shadow] = list(scene.shadows)
     for actor in scene.vehicles:
-        x, y, yaw = actor.motion.at(state.time, travelled, scene.street)
-        model = actor.model
-        groups.append(model.faces.placed(x, y, 0.0, yaw))
-        shadows.append(
-            Shadow(x, y, yaw, model.length, model.width, model.height * 0.85, contact=True)
-        )
+        place = actor.motion.at(state.time, travelled, scene.street)
+        groups.append(actor.model.faces.placed(*place))
+        shadows.append(actor.shadow(place))
     for walker in scene.walkers:
         place = walker.motion.at(state.time, travelled, scene.street)
         boards.append(walker.board(state.time, place, view.position))
-        shadows.append(Shadow(*place, 0.45, 0.45, walker.height, contact=True, ground=walker.z))
+        shadows.append(walker.shadow(place))
     for rider in scene.two_wheelers:
         place = rider.motion.at(state.time, travelled, scene.street)
         groups.append(rider.faces(state.time, place, view.position))
-        height = 1.75 if rider.rider else 1.0
-        shadows.append(Shadow(*place, 1.6, 0.3, height, contact=True, ground=rider.z))
+        shadows.append(rider.shadow(place))
     groups.append(billboard_faces(boards, view.position))
 
     draw_sky(buffers, view, scene.lighting, scene.sky_offset)

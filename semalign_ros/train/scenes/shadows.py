@@ -34,25 +34,28 @@ def shadow_mask(view: View, lighting: Lighting, shadows: Iterable[Shadow]) -> ND
     sun = np.array(lighting.sun)
     slope = -sun[:2] / max(sun[2], 0.2)
     for shadow in shadows:
-        if math.hypot(shadow.x - view.position[0], shadow.y - view.position[1]) > _REACH:
+        if (
+            math.hypot(shadow.place.x - view.position[0], shadow.place.y - view.position[1])
+            > _REACH
+        ):
             continue
         if cast > 50:
             outline = _outline(shadow, slope)
-            _fill(mask, view, outline, shadow.ground, round(cast * (0.8 if shadow.soft else 1.0)))
+            _fill(mask, view, outline, shadow.place.z, round(cast * (0.8 if shadow.soft else 1.0)))
         if shadow.contact:
-            _fill(mask, view, _footprint(shadow, 1.06), shadow.ground, _CONTACT)
+            _fill(mask, view, _footprint(shadow, 1.06), shadow.place.z, _CONTACT)
     sigma = max(0.6, camera.fy / 900)
     return np.asarray(cv2.GaussianBlur(mask, (0, 0), sigma), np.uint8)
 
 
 def _footprint(shadow: Shadow, scale: float) -> NDArray[np.float64]:
-    c, s = math.cos(shadow.yaw), math.sin(shadow.yaw)
+    c, s = math.cos(shadow.place.yaw), math.sin(shadow.place.yaw)
     if shadow.soft:
         corners = _CIRCLE * (shadow.length / 2, shadow.width / 2)
     else:
         a, b = shadow.length / 2 * scale, shadow.width / 2 * scale
         corners = np.array([(a, b), (-a, b), (-a, -b), (a, -b)])
-    placed: NDArray[np.float64] = corners @ np.array([[c, s], [-s, c]]) + (shadow.x, shadow.y)
+    placed: NDArray[np.float64] = corners @ np.array([[c, s], [-s, c]]) + shadow.place[:2]
     return placed
 
 

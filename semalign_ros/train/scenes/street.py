@@ -150,6 +150,11 @@ class Street:
             np.minimum(along, np.minimum(across, rounded), out=along)
         return q
 
+    def ground_height(self, s: float, d: float) -> float:
+        """Height of the ground, metres: pavement or carriageway."""
+        q = self.kerb_distance(np.array([s], np.float32), np.array([d], np.float32))
+        return KERB_HEIGHT if q[0] > 0 else 0.0
+
     def in_crossing(self, s: float, margin: float = 0.0) -> bool:
         """Whether `s` lies in a crossing, `margin` metres included."""
         return any(abs(s - c.s) < c.half_width + margin for c in self.crossings)
@@ -164,12 +169,15 @@ def _rows_near(s: Floats, centre: float, reach: float) -> slice:
     return slice(int(rows[0]), int(rows[-1]) + 1) if len(rows) else slice(0, 0)
 
 
-def draw_street(rng: np.random.Generator, kind: str | None = None) -> Street:
+def draw_street(
+    rng: np.random.Generator, kind: str | None = None, first_crossing: float | None = None
+) -> Street:
     """Draw the plan of a street.
 
     Args:
         rng: Source of randomness.
         kind: ``canyon``, ``residential``, ``avenue`` or ``suburban``; None to draw it.
+        first_crossing: Where a street with traffic lights crosses, metres; None to draw it.
     """
     drawn = str(
         rng.choice(["canyon", "residential", "avenue", "suburban"], p=[0.35, 0.25, 0.22, 0.18])
@@ -181,9 +189,10 @@ def draw_street(rng: np.random.Generator, kind: str | None = None) -> Street:
     median = rng.uniform(1.0, 3.0) if kind == "avenue" and rng.random() < 0.5 else 0.0
     bends = rng.random() < 0.6
     crossings: list[Crossing] = []
-    s = rng.uniform(22, 95)
+    s = rng.uniform(22, 95) if first_crossing is None else first_crossing
     while s < 230:
         lights = bool(rng.random() < (0.5 if kind != "residential" else 0.2))
+        lights |= first_crossing is not None and not crossings
         crossings.append(
             Crossing(s, rng.uniform(3.0, 5.5), lights, bool(lights or rng.random() < 0.3))
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,33 +18,36 @@ from semalign_ros.train.scenes.texture import Texture
 _STRIDE_HZ = 0.95
 
 
+class Place(NamedTuple):
+    """A place on the ground, metres, and a heading, radians to the left of world x."""
+
+    x: float
+    y: float
+    z: float
+    yaw: float
+
+
 @dataclass(frozen=True, slots=True)
 class Shadow:
     """What throws a shadow: an upright box, or a ball on a post.
 
     Args:
-        x: Centre, metres.
-        y: Centre, metres.
-        yaw: Radians.
+        place: Centre, on the ground that the shadow falls on.
         length: Metres.
         width: Metres.
         height: Top, metres.
         base: Bottom, metres; above 0 for the crown of a tree.
         soft: Round, with gaps.
         contact: Darkens the ground below it, under any sky.
-        ground: Height of the ground that it falls on, metres.
     """
 
-    x: float
-    y: float
-    yaw: float
+    place: Place
     length: float
     width: float
     height: float
     base: float = 0.0
     soft: bool = False
     contact: bool = False
-    ground: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,23 +121,24 @@ class Motion:
     follows: bool = False
     until: float = math.inf
 
-    @property
-    def moves(self) -> bool:
-        """Whether it changes its place."""
-        return self.follows or self.speed_s != 0.0 or self.speed_d != 0.0
+    def moves(self, time: float) -> bool:
+        """Whether it changes its place at `time`."""
+        walks = self.speed_s != 0.0 or self.speed_d != 0.0
+        return self.follows or (walks and time < self.until)
 
-    def at(self, time: float, travelled: float, street: Street) -> tuple[float, float, float]:
-        """Return world x, y and heading.
+    def at(self, time: float, travelled: float, street: Street) -> Place:
+        """Return where it is.
 
         Args:
             time: Seconds since the first frame.
             travelled: Metres along the street that the recording vehicle has made.
             street: The plan.
         """
-        time = min(time, self.until)
-        s = self.s + self.speed_s * time + (travelled if self.follows else 0.0)
-        x, y = street.place(s, self.d + self.speed_d * time)
-        return x, y, street.heading(s) + self.facing
+        moved = min(time, self.until)
+        s = self.s + self.speed_s * moved + (travelled if self.follows else 0.0)
+        d = self.d + self.speed_d * moved
+        x, y = street.place(s, d)
+        return Place(x, y, street.ground_height(s, d), street.heading(s) + self.facing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +148,12 @@ class VehicleActor:
     motion: Motion
     model: Model
     ident: int
+
+    def shadow(self, place: Place) -> Shadow:
+        """Return what throws its shadow."""
+        model = self.model
+        # The roof is narrower than the body.
+        return Shadow(place, model.length, model.width, model.height * 0.85, contact=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +167,6 @@ class Walker:
         ppm: Texels per metre of their picture.
         phase: Phase at time 0, shares of a stride.
         ident: Instance id.
-        z: Height of the ground there, metres.
     """
 
     motion: Motion
@@ -165,15 +175,13 @@ class Walker:
     ppm: float
     phase: float
     ident: int
-    z: float = 0.0
 
-    def board(
-        self, time: float, place: tuple[float, float, float], camera: NDArray[np.float64]
-    ) -> Billboard:
+    def board(self, time: float, place: Place, camera: NDArray[np.float64]) -> Billboard:
         """Return the picture to show at `time`, seen from `camera`."""
-        x, y, yaw = place
-        stride = self.phase + (time * _STRIDE_HZ if self.motion.moves else 0.0)
-        index = int(stride * PHASES) % PHASES
+        x, y, z, yaw = place
+        index = 0
+        if self.motion.moves(time):
+            index = int((self.phase + time * _STRIDE_HZ) * PHASES) % PHASES
         # Angle between where they face and the line of sight.
         turn = yaw - math.atan2(y - camera[1], x - camera[0])
         scale = self.height / 1.75
@@ -181,7 +189,11 @@ class Walker:
         picture = walker(self.clothes, index, self.ppm, side=abs(across) > 0.5)
         # The side picture walks to the right; heading left of the line of sight mirrors it.
         width = WIDTH * scale * (-1.0 if across > 0 else 1.0)
-        return Billboard(x, y, self.z, width, HEIGHT * scale, picture, self.ident)
+        return Billboard(x, y, z, width, HEIGHT * scale, picture, self.ident)
+
+    def shadow(self, place: Place) -> Shadow:
+        """Return what throws their shadow."""
+        return Shadow(place, 0.45, 0.45, self.height, contact=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +209,6 @@ class TwoWheeler:
         phase: Phase of the pedals at time 0.
         ident: Instance id of the vehicle.
         rider_ident: Instance id of the rider.
-        z: Height of the ground there, metres.
     """
 
     motion: Motion
@@ -208,13 +219,10 @@ class TwoWheeler:
     phase: float
     ident: int
     rider_ident: int
-    z: float = 0.0
 
-    def faces(
-        self, time: float, place: tuple[float, float, float], camera: NDArray[np.float64]
-    ) -> Faces:
+    def faces(self, time: float, place: Place, camera: NDArray[np.float64]) -> Faces:
         """Return its surfaces in the world."""
-        x, y, yaw = place
+        x, y, z, yaw = place
         turn = yaw - math.atan2(y - camera[1], x - camera[0])
         along = abs(math.sin(turn)) > 0.35
         build = FaceBuilder()
@@ -233,7 +241,11 @@ class TwoWheeler:
                 # The wheel in front of the legs, or behind them, is what one sees.
                 near = math.copysign(0.05, math.cos(turn))
             self._plane(build, picture, size, along, near, self.rider_ident)
-        return build.build().placed(x, y, self.z, yaw)
+        return build.build().placed(x, y, z, yaw)
+
+    def shadow(self, place: Place) -> Shadow:
+        """Return what throws its shadow."""
+        return Shadow(place, 1.6, 0.3, 1.75 if self.rider else 1.0, contact=True)
 
     @staticmethod
     def _plane(

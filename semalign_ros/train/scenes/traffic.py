@@ -1,15 +1,14 @@
-"""Who uses the street: parked and moving vehicles, people, and what happens before us."""
+"""Who uses the street: parked and moving vehicles, people."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import numpy as np
 
 from semalign_ros.train.scenes.cars import car
 from semalign_ros.train.scenes.coaches import bus, tram, truck
-from semalign_ros.train.scenes.content import Collector, toward
+from semalign_ros.train.scenes.content import Collector
 from semalign_ros.train.scenes.faces import Model
 from semalign_ros.train.scenes.things import Motion
 
@@ -80,7 +79,8 @@ def _park_two_wheelers(collector: Collector, rng: np.random.Generator) -> None:
             collector.two_wheeler(rng, motion, motor=True, ridden=False)
 
 
-def _large(collector: Collector, rng: np.random.Generator, name: str) -> Model:
+def large_vehicle(collector: Collector, rng: np.random.Generator, name: str) -> Model:
+    """Build a ``bus``, ``truck`` or ``train``."""
     ppm = collector.detail.vehicle * 0.6
     return {"bus": bus, "truck": truck, "train": tram}[name](rng, ppm)
 
@@ -88,7 +88,7 @@ def _large(collector: Collector, rng: np.random.Generator, name: str) -> Model:
 def _one_large(collector: Collector, rng: np.random.Generator, *, parked: bool) -> None:
     street = collector.street
     name = str(rng.choice(["truck", "bus"], p=[0.7, 0.3]))
-    model = _large(collector, rng, name)
+    model = large_vehicle(collector, rng, name)
     d = street.left - model.width / 2 - 0.2 if parked else 0.0
     if street.lanes_left or street.parking_left:
         s = rng.uniform(14, 60)
@@ -134,7 +134,7 @@ def drive(
                 _send(collector, rng, fleet, s, d, rng.uniform(0.8, 1.15) * limit, 0.0)
             s += rng.uniform(20, 110)
     if street.tram and rng.random() < 0.5:
-        model = _large(collector, rng, "train")
+        model = large_vehicle(collector, rng, "train")
         d = street.lane_centre(0, oncoming=True) if street.lanes_left else street.left + 8
         s = rng.uniform(26, 80)
         collector.vehicle(model, "train", Motion(s, d, -rng.uniform(3, 8), facing=math.pi))
@@ -159,7 +159,7 @@ def _send(
     if kind == "car":
         collector.vehicle(fleet.draw(), "car", motion)
     elif kind in ("truck", "bus"):
-        model = _large(collector, rng, kind)
+        model = large_vehicle(collector, rng, kind)
         collector.vehicle(model, kind, Motion(s + model.length / 2, d, speed, facing=facing))
     else:
         edge = street.left - street.parking_left if facing else street.right + street.parking_right
@@ -189,97 +189,3 @@ def populate(collector: Collector, rng: np.random.Generator) -> None:
         pace = float(rng.choice([3.5, -3.5]))
         motion = Motion(rng.uniform(10, 40), edge, pace, facing=0.0 if pace > 0 else math.pi)
         collector.two_wheeler(rng, motion, motor=False, ridden=True)
-
-
-# Events: what happens in our lane. Each returns where we stop, or None.
-Event = Callable[[Collector, np.random.Generator, Fleet, float], "float | None"]
-
-
-def lead(
-    collector: Collector, rng: np.random.Generator, fleet: Fleet, distance: float
-) -> float | None:
-    """A vehicle drives `distance` metres ahead of our camera."""
-    d = collector.street.ego_offset
-    draw = rng.random()
-    if draw < 0.8:
-        collector.vehicle(fleet.draw(), "car", Motion(distance + 2.2, d, follows=True))
-    elif draw < 0.92:
-        name = "truck" if rng.random() < 0.55 else "bus"
-        model = _large(collector, rng, name)
-        collector.vehicle(model, name, Motion(distance + model.length / 2, d, follows=True))
-    else:
-        collector.two_wheeler(rng, Motion(distance + 1, d, follows=True), motor=True, ridden=True)
-    return None
-
-
-def queue(
-    collector: Collector, rng: np.random.Generator, fleet: Fleet, distance: float
-) -> float | None:
-    """Vehicles stand ahead in our lane; we stop behind them."""
-    s = distance
-    for _ in range(int(rng.integers(2, 5))):
-        model = fleet.draw()
-        collector.vehicle(model, "car", Motion(s + model.length / 2, collector.street.ego_offset))
-        s += model.length + rng.uniform(1.5, 3.0)
-    return distance - 7.0
-
-
-def pedestrian(
-    collector: Collector, rng: np.random.Generator, _fleet: Fleet, distance: float
-) -> float | None:
-    """Somebody crosses the street in front of us; we stop."""
-    street = collector.street
-    for k in range(1 if rng.random() < 0.65 else 2):
-        side = 1.0 if rng.random() < 0.5 else -1.0
-        start = street.ego_offset + side * rng.uniform(-0.6, 1.5)
-        motion = Motion(distance + 0.9 * k, start, 0.0, -side * 1.3, toward(side))
-        collector.person(rng, motion)
-    return distance - 5.0
-
-
-def cyclist(
-    collector: Collector, rng: np.random.Generator, _fleet: Fleet, distance: float
-) -> float | None:
-    """Somebody cycles ahead in our lane."""
-    d = collector.street.ego_offset - rng.uniform(-0.2, 0.7)
-    collector.two_wheeler(rng, Motion(distance, d, follows=True), motor=False, ridden=True)
-    return None
-
-
-def crossing_car(
-    collector: Collector, rng: np.random.Generator, fleet: Fleet, distance: float
-) -> float | None:
-    """A car crosses in front of us; we stop."""
-    street = collector.street
-    ahead = [c.s for c in street.crossings if 14 < c.s < 45]
-    s = ahead[0] if ahead else distance
-    side = 1.0 if rng.random() < 0.5 else -1.0
-    model = fleet.draw()
-    start = street.ego_offset + side * rng.uniform(-0.5, 3.5)
-    collector.vehicle(model, "car", Motion(s, start, 0.0, -side * 5.0, toward(side)))
-    return s - 9.0
-
-
-def blocked(
-    collector: Collector, rng: np.random.Generator, fleet: Fleet, distance: float
-) -> float | None:
-    """A vehicle stands half in our lane; we stop."""
-    street = collector.street
-    d = street.ego_offset - rng.uniform(0.2, 0.9)
-    if rng.random() < 0.5:
-        model = _large(collector, rng, "truck")
-        collector.vehicle(model, "truck", Motion(distance + model.length / 2, d))
-    else:
-        collector.vehicle(fleet.draw(), "car", Motion(distance + 2.2, d))
-    return distance - 6.0
-
-
-EVENTS: dict[str, Event] = {
-    "lead": lead,
-    "queue": queue,
-    "pedestrian": pedestrian,
-    "cyclist": cyclist,
-    "crossing_car": crossing_car,
-    "blocked": blocked,
-}
-"""What can happen in our lane, by name."""
