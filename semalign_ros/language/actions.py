@@ -14,13 +14,9 @@ from semalign_ros.types import Judgment
 
 
 def action_vote(analysis: Analysis, i: int, clause: Clause) -> Judgment | None:
-    """Vote of the word at `i`: "should stop", "Proceed ...", "I am stopped at the red light"."""
+    """Vote of the word at `i`: "should stop", "I am stopped at the red light"."""
     tokens, mentions, heading = analysis.tokens, analysis.mentions, analysis.sentence.heading
-    return (
-        _modal(tokens, i, clause, mentions)
-        or _order(tokens, i, clause, heading)
-        or _state(tokens, i, clause, mentions, heading)
-    )
+    return _modal(tokens, i, clause, mentions) or _state(tokens, i, clause, mentions, heading)
 
 
 def _modal(
@@ -38,7 +34,9 @@ def _modal(
         return None
     start = i + 1
     if token in m.MODALS_WITH_TO:
-        if tokens[i + 1 : i + 2] != ("to",):
+        if tokens[i + 1 : i + 2] != ("to",) or (
+            token == "plan" and tokens[i - 1] not in {"i", "we"}
+        ):
             return None
         start = i + 2
     generic = _generic_subject(tokens, i, clause)
@@ -112,21 +110,23 @@ def _generic_subject(tokens: Sequence[str], i: int, clause: Clause) -> bool:
     before = [
         token for token in tokens[clause.start : i] if not w.is_adverb(token) and token != "that"
     ]
-    return len(before) == 1 and before[0] in m.GENERIC_SUBJECTS
+    return before[-1:] != [] and before[-1] in m.GENERIC_SUBJECTS and set(before[:-1]) <= m.MEANING
 
 
 # --- "Proceed with caution." --------------------------------------------------------------------
 
 
-def _order(tokens: Sequence[str], i: int, clause: Clause, heading: str) -> Judgment | None:
+def order_vote(analysis: Analysis, clause: Clause) -> Judgment | None:
+    """Vote of a clause that is an order: "Proceed with caution.", "Current Action: Waiting."."""
+    tokens, heading = analysis.tokens, analysis.sentence.heading
     first = clause.start
     while first < clause.end and (
         w.is_adverb(tokens[first]) or tokens[first] in {"and", "so", "please", ",", "do", "not"}
     ):
         first += 1
-    if i != first:
+    if first == clause.end:
         return None
-    opener = tokens[i]
+    i, opener = first, tokens[first]
     gerund = opener.endswith("ing") and "action" in heading and i == clause.start
     if not gerund and not is_imperative(tokens, i, clause.end):
         return None

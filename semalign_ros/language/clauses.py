@@ -126,7 +126,9 @@ def _mood(
         first += 1
     opener = tokens[first] if first < end else ""
     after = tokens[first + 1] if first + 1 < end else ""
-    inverted = start == 0 and opener == "should" and after in w.INDEFINITE | w.DEFINITE | w.ANY
+    inverted = (
+        start == 0 and opener in {"should", "had"} and after in w.INDEFINITE | w.DEFINITE | w.ANY
+    )
     if (
         inverted
         or opener in w.CONDITIONS

@@ -19,10 +19,14 @@ _LIGHT_PREDICATES = word_set(
 _OWN_LIGHT_VERBS = word_set("turn use using activate activating activated switch with")
 # "signs or signals": coupled with signs, signals are those of the traffic.
 _COUPLED = frozenset((a, b) for a in ("signs", "lights", "signage") for b in ("and", "or"))
+_AFTER_CROSSING = (
+    w.DEFINITE | w.INDEFINITE | w.EGO | word_set("from against right left slowly while")
+)
 _RIDDEN = frozenset({"motorcycle", "bicycle"})
 _EGO_NAMES = frozenset({"car", "vehicle", "cars", "vehicles"})
 _OBSERVERS = word_set("driving self driver camera recording observer photographer viewer")
-_RIDING = word_set("riding on driving straddling mounted operating")
+_BEFORE_OWN = word_set("inside within driving")
+_RIDING = word_set("rides ride rode riding on driving straddling mounted operating")
 # Between "the car" and these stands nothing that would tell another car from one's own.
 _OTHERS_PLACE = word_set(
     "ahead to on at directly immediately that which behind beside next parked approaching "
@@ -60,7 +64,7 @@ def find_mentions(tokens: Sequence[str]) -> tuple[list[Mention], frozenset[int]]
         if match is None:
             i += 1
             continue
-        term, end = match
+        term, end = _person_who_crosses(tokens, i, *match)
         if not _is_no_noun(tokens, i, end):
             matches.append((i, end, term))
         i = end
@@ -69,6 +73,14 @@ def find_mentions(tokens: Sequence[str]) -> tuple[list[Mention], frozenset[int]]
         _mention(tokens, start, end, term, nouns) for start, end, term in matches if term.classes
     ]
     return _join_riders(tokens, found), nouns
+
+
+def _person_who_crosses(tokens: Sequence[str], i: int, term: Term, end: int) -> tuple[Term, int]:
+    """Tell "a pedestrian crossing the street" from "a pedestrian crossing"."""
+    crossing = tokens[i:end] == ("pedestrian", "crossing") and end < len(tokens)
+    if crossing and tokens[end] in _AFTER_CROSSING:
+        return Term(("person",), False), i + 1
+    return term, end
 
 
 def _light(tokens: Sequence[str], i: int) -> tuple[Term, int] | None:
@@ -167,6 +179,8 @@ def _is_compound(tokens: Sequence[str], start: int, end: int, term: Term) -> boo
         return not any(token in w.DEFINITE for token in tokens[max(0, start - 4) : start])
     if after in w.COMPOUND_OR_VERB and start and tokens[start - 1] in w.DEFINITE | w.INDEFINITE:
         return False
+    if after == "crossing" and tokens[end + 1 : end + 2] and tokens[end + 1] in _AFTER_CROSSING:
+        return False
     return after in w.COMPOUND_HEADS and not term.plural
 
 
@@ -180,12 +194,7 @@ def _is_own(tokens: Sequence[str], phrase: Phrase, term: Term) -> bool:
     if tokens[end - 1] not in _EGO_NAMES or end - start > 1:
         return False
     after = tokens[end] if end < len(tokens) else ""
-    before = tokens[start - 1] if start else ""
-    if (
-        before in w.INDEFINITE
-        and start > 1
-        and tokens[start - 2] in {"inside", "within", "driving"}
-    ):
+    if determiners & w.INDEFINITE and phrase.left and tokens[phrase.left - 1] in _BEFORE_OWN:
         return True
     if term.plural or modifiers:
         return bool(modifiers & _OBSERVERS) and not term.plural
@@ -207,9 +216,9 @@ def _join_riders(tokens: Sequence[str], mentions: list[Mention]) -> list[Mention
             mention.classes == ("person",)
             and following is not None
             and _RIDDEN & set(following.classes)
-            and following.start - mention.end <= 5
+            and following.start - mention.end <= 8
             and "," not in tokens[mention.end : following.start]
-            and any(token in _RIDING for token in tokens[mention.end : following.left])
+            and any(token in _RIDING for token in tokens[following.left - 2 : following.left])
         ):
             joined.append(replace(mention, classes=("rider",)))
         else:

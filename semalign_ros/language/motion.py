@@ -26,11 +26,13 @@ CHECKING = word_set(
     "assess assessing determine determining if until once judge judging evaluate evaluating"
 )
 FAVOURABLE = word_set(
-    "safe safely permissible permitted allowed legal okay ok fine possible acceptable appropriate "
-    "free advisable recommended clear best safest better wise prudent necessary permitting "
-    "indicating signaling signalling indicates able suitable reasonable"
+    "right correct safe safely permissible permitted allowed legal okay ok fine possible "
+    "acceptable appropriate free advisable recommended clear best safest better wise prudent "
+    "necessary permitting indicating signaling signalling indicates able suitable reasonable"
 )
 PERMISSIONS = word_set("turn permission clearance")
+REQUIRED = word_set("necessary required mandatory essential advisable appropriate")
+STOP_NOUNS = word_set("stop stopping waiting yielding halting")
 NECESSITIES = word_set("need reason necessity")
 NOTHING = NEGATIONS | {"nothing"}
 UNFAVOURABLE = word_set(
@@ -55,7 +57,9 @@ CAUSING = word_set(
     "means"
 )
 """Verbs of what a light or sign makes one do."""
-ADVISING = word_set("advisable recommended best safest better wise prudent necessary appropriate")
+ADVISING = word_set(
+    "right correct advisable recommended best safest better wise prudent necessary appropriate"
+)
 BENEFICIARY = word_set(
     "for us me you the driver vehicle car ego autonomous our my and legal safe it vehicles"
 )
@@ -64,18 +68,24 @@ PREVENTING = word_set(
 )
 
 MODALS = word_set(
-    "should must shall can may will would need needs have has required ought advised is"
+    "going plan choose decide decided should must shall can may will would need needs have has "
+    "required ought advised is"
 )
-MODALS_WITH_TO = word_set("need needs have has required ought advised is")
+MODALS_WITH_TO = word_set(
+    "going plan choose decide decided need needs have has required ought advised is"
+)
 OWN_SUBJECTS = word_set("i we you driver ego myself")
-PLAN_NOUNS = word_set("plan action decision maneuver manoeuvre step option response course")
+PLAN_NOUNS = word_set(
+    "move choice plan action decision maneuver manoeuvre step option response course"
+)
+MEANING = word_set("which this means indicates indicating meaning implies signals so")
 GENERIC_SUBJECTS = word_set("vehicles traffic drivers cars they")
 PREPARING = word_set(
     "prepare prepared preparing ready consider considering plan planning intend intending "
     "anticipate anticipating expect expecting decide possibly potentially likely want check "
     "checking"
 )
-STANDING = word_set("stopped stationary waiting halted yielding standstill holding")
+STANDING = word_set("stopped stationary waiting halted yielding standstill holding rest")
 
 WAYS = word_set("road path lane way route street highway roadway")
 OTHER_SIDES = word_set("left right adjacent other opposite next oncoming side no")
@@ -86,8 +96,9 @@ BLOCKED = word_set("blocked obstructed occupied impassable closed")
 _STOPPING = word_set("stop halt wait yield pause")
 _STILL = word_set("stopped stationary still halted waiting put")
 _ONWARD = word_set(
-    "straight forward forwards ahead on onward onwards through along driving moving following "
-    "traveling travelling going safely cautiously slowly carefully past towards toward"
+    "straight forward forwards ahead on onward onwards through along around by between driving "
+    "moving following traveling travelling going safely cautiously slowly carefully past towards "
+    "toward"
 )
 DISTANCES = word_set(
     "m km meter meters metre metres kilometers kilometres kilometer feet yards miles mile"
@@ -131,6 +142,8 @@ def light_agrees(tokens: Sequence[str], vote: Judgment) -> bool:
 def action_at(tokens: Sequence[str], i: int, end: int) -> Action | None:
     """What the verb at `i` has the vehicle do, its next words included; None for neither."""
     verb = _BASE.get(tokens[i], tokens[i])
+    if verb in {"begin", "start"} and tokens[i + 1 : i + 2] == ("to",) and i + 2 < end:
+        return action_at(tokens, i + 2, end)
     rest = [
         token for token in tokens[i + 1 : min(i + 8, end)] if not is_adverb(token) or token in _KEPT
     ]
@@ -138,7 +151,7 @@ def action_at(tokens: Sequence[str], i: int, end: int) -> Action | None:
         return Action.STOP
     if not _goes(verb, rest) or rest[:3] == ["in", "that", "direction"]:
         return None
-    aside = verb in {"turn", "pass", "overtake"} or "turn" in rest[:5]
+    aside = verb in {"turn", "pass", "overtake"} or {"turn", "turnaround"} & set(rest[:5])
     return Action.TURN if aside else Action.GO
 
 
@@ -209,12 +222,13 @@ def _goes(verb: str, rest: list[str]) -> bool:
         return bool(_FOLLOWED & set(rest[:6])) and not _NOT_ROADS & set(rest[:5])
     if verb == "turn":
         return first in {"left", "right"}
-    if verb in _TURN_MAKING and "turn" in rest[:5]:
+    if verb in _TURN_MAKING and {"turn", "turnaround"} & set(rest[:5]):
         return True
     if verb == "keep" and first in GOING_GERUNDS | {"following", "going"}:
         return True
     if verb in {"maintain", "keep"}:
-        return bool({"speed", "pace"} & set(rest[:4])) and bool(_SAME_SPEED & set(rest[:4]))
+        steady = first in {"speed", "pace"} or bool(_SAME_SPEED & set(rest[:4]))
+        return steady and bool({"speed", "pace"} & set(rest[:4]))
     if verb in {"resume", "start", "begin"}:
         return bool({"driving", "moving", "speed", "proceeding"} & set(rest[:3]))
     return False

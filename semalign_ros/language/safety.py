@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from semalign_ros.language import motion as m
-from semalign_ros.language.actions import action_vote
+from semalign_ros.language.actions import action_vote, order_vote
 from semalign_ros.language.analysis import Analysis
 from semalign_ros.language.clauses import Clause, Mood
 from semalign_ros.language.motion import SAFE, UNSAFE
@@ -84,6 +84,9 @@ def _cancelled(tokens: Sequence[str], vote: Judgment, trailing: Clause | None) -
 
 
 def _clause_votes(analysis: Analysis, clause: Clause) -> Iterator[tuple[Judgment, bool]]:
+    order = order_vote(analysis, clause)
+    if order is not None:
+        yield order, True
     for i in range(clause.start, clause.end):
         vote = verdict(analysis.tokens, i, clause) or action_vote(analysis, i, clause)
         if vote is not None:

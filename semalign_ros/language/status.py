@@ -100,8 +100,10 @@ def _denial(tokens: Sequence[str], mention: Phrase, clause: Clause) -> Status | 
     ):
         return Status.DENIED
     if before == "not" or (before in w.INDEFINITE and before2 == "not"):
-        there = _word(tokens, mention.governor - 2) == "there"
-        return Status.DENIED if there else Status.INCIDENTAL
+        # "There is not a car", "Not a car in sight" deny; "it is not a car" names another thing.
+        k = mention.governor if before == "not" else mention.governor - 1
+        denies = _word(tokens, k - 2) == "there" or k <= 0
+        return Status.DENIED if denies else Status.INCIDENTAL
     if (before, before2) in {("than", "rather"), ("of", "instead")}:
         return Status.INCIDENTAL
     if _negated_perception(tokens, mention, clause):
@@ -241,20 +243,15 @@ def _followed_by_if_present(tokens: Sequence[str], mention: Mention) -> bool:
 def _possibly(tokens: Sequence[str], mention: Mention, clause: Clause) -> bool:
     """Match "possibly a bus", "there may be a signal", "could be fields"."""
     start = max(clause.start, mention.left - _SUBJECT_REACH)
+    if tokens[clause.start] == "that" and w.POSSIBILITY & set(
+        tokens[max(0, clause.start - 3) : clause.start]
+    ):
+        # "It is possible that a cyclist is hidden there."
+        return True
     span = tokens[start : mention.left]
     for k in range(len(span) - 1, -1, -1):
         token = span[k]
-        if token in {
-            "possibly",
-            "perhaps",
-            "maybe",
-            "potentially",
-            "possibility",
-            "potential",
-            "possible",
-            "chance",
-            "risk",
-        }:
+        if token in w.POSSIBILITY:
             return True
         if token in {"may", "might", "could"}:
             verbs = span[k + 1 :]
@@ -282,6 +279,8 @@ def _possible_subject(tokens: Sequence[str], mention: Mention) -> bool:
         token = tokens[k]
         if token in {"may", "might", "could"}:
             return True
+        if token == "would":
+            return not mention.determiners
         if token == "can":
             return not any(word in w.PERCEIVABLE for word in tokens[k + 1 : k + 5])
         if token in w.FREQUENCY:

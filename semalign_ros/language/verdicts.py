@@ -19,6 +19,7 @@ def verdict(tokens: Sequence[str], i: int, clause: Clause) -> Judgment | None:
     return (
         _evaluation(tokens, i, clause)
         or _permission(tokens, i, clause)
+        or _stop_required(tokens, i, clause)
         or _caused(tokens, i, clause)
         or _room(tokens, i, clause)
         or _advised_against(tokens, i, clause)
@@ -37,6 +38,9 @@ def _evaluation(tokens: Sequence[str], i: int, clause: Clause) -> Judgment | Non
     if token not in m.FAVOURABLE and token not in m.UNFAVOURABLE:
         return None
     before = tokens[max(clause.start, i - _REACH) : i]
+    if token in {"right", "correct"} and not w.BE & set(before[-1:]):
+        # "Keep right to let it pass" judges nothing.
+        return None
     denied = bool(m.NEGATIONS & set(before))
     if m.CHECKING & set(before) or (_MAYBE & set(before) and not denied):
         # "It may not be safe" warns; "it may be safe" leaves it open.
@@ -90,6 +94,20 @@ def _permission(tokens: Sequence[str], i: int, clause: Clause) -> Judgment | Non
     if token == "turn" and not before & w.EGO:
         return None
     return going_vote(action, not denied) if action in m.GOING else None
+
+
+def _stop_required(tokens: Sequence[str], i: int, clause: Clause) -> Judgment | None:
+    """Match "stopping is necessary", "a full stop is required", "no stop is required"."""
+    if tokens[i] not in m.REQUIRED or i - clause.start > _REACH:
+        return None
+    before = tokens[clause.start : i]
+    verb = next((k for k, word in enumerate(before) if word in w.BE), None)
+    if not verb or before[verb - 1] not in m.STOP_NOUNS:
+        return None
+    if before[0] in {"and", "or"} or m.PREPARING & set(before):
+        # "Preparing to slow down or stop is essential."
+        return None
+    return SAFE if m.NEGATIONS & set(before) else UNSAFE
 
 
 def _caused(tokens: Sequence[str], i: int, clause: Clause) -> Judgment | None:

@@ -105,6 +105,9 @@ ATTRIBUTES = word_set(
     "status state color colour phase signal position condition status indication details detail "
     "type kind number meaning content text specifics intent intention presence"
 )
+POSSIBILITY = word_set(
+    "possibly perhaps maybe potentially possibility potential possible chance risk"
+)
 EXISTING = word_set(
     "be include represent have contain indicate suggest come mean belong hide conceal originate "
     "exist"

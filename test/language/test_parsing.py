@@ -1,0 +1,202 @@
+from __future__ import annotations
+
+import json
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from semalign_ros.language import parse_safety, parse_scene_text, parse_yes_no
+from semalign_ros.types import Judgment, SceneClaims
+
+
+def names(text: str) -> tuple[str, str, str]:
+    found = parse_scene_text(text)
+    return tuple(", ".join(sorted(s)) for s in (found.present, found.denied, found.hypothetical))
+
+
+@pytest.mark.real
+def test_on_real_annotated_answers_the_bounds_hold(vlm_answers, scorer):
+    lines = (vlm_answers / "dev.jsonl").read_text(encoding="utf-8").splitlines()
+    scores = scorer(json.loads(line) for line in lines if line)
+    assert scores.f1["present"] >= 0.97
+    assert scores.f1["denied"] >= 0.9
+    assert scores.f1["hypothetical"] >= 0.9
+    assert scores.leak <= 0.02
+    assert scores.safety >= 0.85
+
+
+def test_on_sentences_of_our_own_the_bounds_hold(own_claims, scorer):
+    scores = scorer(own_claims)
+    assert len(own_claims) > 300
+    assert scores.f1["present"] >= 0.97
+    assert scores.f1["denied"] >= 0.95
+    assert scores.f1["hypothetical"] >= 0.95
+    assert scores.leak <= 0.02
+    assert scores.safety >= 0.95
+
+
+# One rule a line: text, present, denied, hypothetical.
+RULES = [
+    # negation and its scope
+    ("There are no cars or trucks, but a bus is near.", "bus", "car, truck", ""),
+    ("I do not see any pedestrians.", "", "person", ""),
+    ("The bus is not visible.", "", "bus", ""),
+    ("Neither cars nor buses are present.", "", "bus, car", ""),
+    ("There are no signs of pedestrians.", "", "person", ""),
+    ("No hazards such as cyclists are near.", "", "bicycle, rider", ""),
+    ("There are no other cars.", "", "", ""),
+    ("It is not a car.", "", "", ""),
+    ("The car in front is not moving.", "car", "", ""),
+    ("There is a person rather than a pole.", "person", "", ""),
+    # suppositions
+    ("If a pedestrian appears, brake.", "", "", "person"),
+    ("Make sure there are no pedestrians.", "", "", "person"),
+    ("Watch for any pedestrians that may cross.", "", "", "person"),
+    ("Keep a safe distance from other cars.", "", "", "car"),
+    ("Keep a safe distance from the car ahead.", "car", "", ""),
+    ("There may be a bus behind the wall.", "wall", "", "bus"),
+    ("Motorcycles can stop faster than cars.", "", "", "car, motorcycle"),
+    ("The sign warns of children.", "traffic sign", "", "person"),
+    ("It is possible that a tram is coming.", "", "", "train"),
+    ("Slow down due to pedestrians ahead.", "person", "", ""),
+    # hedges assert
+    ("There appears to be a bus.", "bus", "", ""),
+    ("What seems to be a truck is turning.", "truck", "", ""),
+    # words inside other words
+    ("The vehicle headlights are bright.", "", "", ""),
+    ("A bus stop and brake lights.", "", "", ""),
+    ("Our car stands still.", "", "", ""),
+    ("The text reads \"BUS\".", "", "", ""),
+    ("A building is there, and traffic is building up.", "building", "", ""),
+    ("A pedestrian crossing the street", "person, road", "", ""),
+    ("A pedestrian crossing is ahead.", "road", "", ""),
+    # synonyms
+    ("A cyclist and a motorcyclist", "bicycle, motorcycle, rider", "", ""),
+    ("A man riding a bike", "bicycle, rider", "", ""),
+    ("A lorry, a tram, an SUV and some shrubs", "car, train, truck, vegetation", "", ""),
+    ("The light is green.", "traffic light", "", ""),
+    # lists with labels
+    ("Cars: 3\nPedestrians: none", "car", "person", ""),
+    ("- **Bus**: not visible", "", "bus", ""),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "present", "denied", "hypothetical"), RULES)
+def test_rule(text, present, denied, hypothetical):
+    assert names(text) == (present, denied, hypothetical)
+
+
+def test_present_wins_over_denied_and_denied_over_hypothetical():
+    assert names("There is no car. A car is ahead.") == ("car", "", "")
+    assert names("No car is visible. Watch for cars.") == ("", "car", "")
+
+
+def test_coverage_is_the_share_of_sentences_that_say_something():
+    assert parse_scene_text("A car. It is late. A bus. Hm.").coverage == 0.5
+    assert parse_scene_text("It is safe to proceed.").coverage == 1.0
+    assert parse_scene_text("") == SceneClaims()
+    assert parse_scene_text("  \n ") == SceneClaims()
+
+
+def test_markdown_case_and_typographic_quotes_do_not_matter():
+    plain = names("There isn't a car. A bus is here.")
+    assert names("**THERE ISN\u2019T A CAR.**\n\n* A _bus_ is here.") == plain
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.text(max_size=300))
+def test_no_text_raises(text):
+    found = parse_scene_text(text)
+    assert 0 <= found.coverage <= 1
+    assert not found.present & (found.denied | found.hypothetical)
+    parse_yes_no(text)
+    parse_safety(text)
+
+
+WORDS = st.sampled_from(
+    sorted(
+        {"no", "not", "the", "a", "any", "if", "that", ",", ".", ";", ":", "(", "'", '"', "car"}
+        | {"cars", "person", "sign", "lights", "is", "are", "may", "should", "stop", "proceed"}
+        | {"safe", "such", "as", "of", "without", "and", "or", "green", "which", "there", "I"}
+        | {"to", "3", "?", "-", "visible", "way", "\n"}
+    )
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(WORDS, max_size=60))
+def test_no_order_of_the_words_that_rules_look_for_raises(words):
+    text = " ".join(words)
+    assert parse_scene_text(text) == parse_scene_text(text)
+    parse_safety(text)
+    parse_yes_no(text)
+
+
+@pytest.mark.parametrize(
+    "unit",
+    ["cars ", "no cars and ", "and ", "(", '" ', "a'", "1,", ".", "\n", "- ", " ", "*", "x",
+     "if the car, ", "the driver should stop, ", "such as cars ", "the road is clear ", "not ",
+     "yes and ", "answer "],
+)  # fmt: skip
+def test_time_is_linear_in_the_length(unit):
+    def seconds(size: int) -> float:
+        text = unit * (size // len(unit))
+        begin = time.process_time()
+        parse_scene_text(text)
+        parse_safety(text)
+        parse_yes_no(text)
+        return time.process_time() - begin
+
+    small, large = seconds(3_000), seconds(30_000)
+    # Quadratic would be 100 times; the sum covers what a first call and a busy machine cost.
+    assert large < 30 * small + 0.3
+
+
+SAFE, UNSAFE = Judgment.SAFE, Judgment.UNSAFE
+
+SAFETY = [
+    ("Yes.", SAFE), ("No.", UNSAFE), ("**Unsafe**", UNSAFE), ("Safe", SAFE),
+    ("Yes, but be ready to stop.", SAFE),
+    ("No, a cyclist is crossing.", UNSAFE),
+    ("It is not safe to proceed.", UNSAFE),
+    ("I don't think it is safe to proceed.", UNSAFE),
+    ("It may not be safe to proceed.", UNSAFE), ("It may be safe to proceed.", None),
+    ("I would not recommend proceeding.", UNSAFE),
+    ("Proceed with caution.", SAFE), ("Do not enter the junction.", UNSAFE),
+    ("The vehicle should stop.", UNSAFE), ("The car ahead should stop.", None),
+    ("There is no need to stop.", SAFE),
+    ("The driver should be prepared to stop.", None),
+    ("If the light turns red, the driver must stop.", None),
+    ("Proceed once the light is green.", None), ("Proceed if it is safe.", SAFE),
+    ("Come to a stop if necessary.", None),
+    ("The road ahead is clear.", SAFE), ("The light is red. The road ahead is clear.", None),
+    ("The path is blocked by a truck.", UNSAFE), ("The left lane is clear.", None),
+    ("There is no hazard that requires us to stop.", None),
+    ("Should the vehicle stop?", None), ("Safe driving!", None),
+    ("In 80 meters, turn left.", None),
+    ("The driver should stop. It is safe to proceed.", None),
+    ("Yes, the vehicle should stop.", None), ("Yes and no.", None), ("", None),
+    ("I cannot determine whether it is safe to proceed.", None),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "judgment"), SAFETY)
+def test_safety(text, judgment):
+    assert parse_safety(text) is judgment
+
+
+def test_yes_to_a_reversed_prompt_means_unsafe():
+    assert parse_safety("Yes.", safe_when_yes=False) is UNSAFE
+    assert parse_safety("No, it is safe to go.", safe_when_yes=False) is SAFE
+    assert parse_safety("Yes, it is safe to go.", safe_when_yes=False) is None
+
+
+def test_judgments_of_our_own_are_read(own_judgments):
+    right = sum(
+        (found.value if (found := parse_scene_text(item["text"]).judgment) else "none")
+        == item["safety"]
+        for item in own_judgments
+    )
+    assert right / len(own_judgments) >= 0.95
