@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 import uuid
 from collections.abc import Iterator
@@ -54,7 +53,7 @@ def _replace(partial: Path, path: Path) -> None:
             raise
         _remove(old)
     else:
-        os.replace(partial, path)
+        partial.replace(path)
 
 
 def _remove(path: Path) -> None:

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from semalign_ros.types import Image
 
 HELP = "export a checkpoint folder to an ONNX bundle whose outputs equal the original's"
 EXAMPLE = (
@@ -55,9 +59,10 @@ def run(args: argparse.Namespace) -> None:
     """Export, compare, write."""
     require_torch()
     from semalign_ros.errors import ConfigError
+    from semalign_ros.export.options import ExportOptions
     from semalign_ros.export.parity import Tolerance
     from semalign_ros.export.segmenter import export_segmenter
-    from semalign_ros.export.street import ExportOptions, export_contrastive, export_generative
+    from semalign_ros.export.street import export_contrastive, export_generative
     from semalign_ros.inference.manifest import Source
 
     if not args.folder.is_dir():
@@ -108,7 +113,7 @@ def require_torch() -> None:
         )
 
 
-def _pictures(folder: Path) -> list[object]:
+def _pictures(folder: Path) -> list[Image]:
     from semalign_ros.errors import ConfigError
     from semalign_ros.train.datasets import read_image
 

@@ -71,9 +71,9 @@ def read_preprocessing(folder: Path, size: tuple[int, int] | None = None) -> Pre
         raise BundleError(
             f"{path}: cannot be read ({error}); the checkpoint's image processor is needed"
         ) from error
-    if not values.get("do_normalize", True):
-        mean, std = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
-    else:
+    mean: tuple[float, ...] = (0.0, 0.0, 0.0)
+    std: tuple[float, ...] = (1.0, 1.0, 1.0)
+    if values.get("do_normalize", True):
         mean, std = _triple(values, "image_mean", path), _triple(values, "image_std", path)
     # The network sees pixel * rescale_factor; Pixels works on 0..1.
     factor = float(values.get("rescale_factor", 1 / 255)) * 255

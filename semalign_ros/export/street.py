@@ -69,7 +69,9 @@ def export_contrastive(folder: Path, out: Path, options: ExportOptions) -> Bundl
         raise BundleError(f"{folder}: no dual encoder")
     config = model.text.config
     scores = ImageScores(
-        _pixels(trained), nn.Sequential(trained.tower, model.image), float(model.scale.detach().exp())
+        _pixels(trained),
+        nn.Sequential(trained.tower, model.image),
+        float(model.scale.detach().exp()),
     )
     graphs = {
         "vision": image_scores_graph(scores, config.projection_dim, options.frames),

@@ -207,7 +207,8 @@ def class_presence(labels: NDArray[np.uint8], min_fraction: float) -> NDArray[np
         bool[N, 19].
     """
     counts = class_pixels(labels)
-    return (counts > 0) & (counts >= min_fraction * labels[0].size)
+    present: NDArray[np.bool_] = (counts > 0) & (counts >= min_fraction * labels[0].size)
+    return present
 
 
 def class_pixels(labels: NDArray[np.uint8]) -> NDArray[np.int64]:

@@ -122,7 +122,8 @@ def run_plan(plan: Plan, report: Report, count: Count) -> dict[str, Bundle]:
     if set(plan.stages) <= {"segmenter"}:
         return bundles
 
-    tower = Tower(segmenter).eval().to(memory_format=torch.channels_last)
+    tower = Tower(segmenter).eval()
+    tower.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stubs
     views, held_out = _views(plan, tower, data, count)
     prompts = PromptSet.load()
     tokenizer = build_tokenizer(prompts, settings.vocabulary, settings.seed)

@@ -163,7 +163,7 @@ def train_segmenter(
     """
     model = build_segmenter(settings, seed).to(memory_format=torch.channels_last)
     rule = ReferenceRule()
-    weights = class_weights(sum(class_pixels(s.labels).sum(axis=0) for s in sets))  # type: ignore
+    weights = class_weights(sum(class_pixels(s.labels).sum(axis=0) for s in sets))
     often = repeats(sets, rule.min_fraction, settings.rare_class_target)
 
     def loss(net: nn.Module, batch: Batch) -> Tensor:
