@@ -83,7 +83,7 @@ def train_contrastive(
             pair_loss(by_pair, batch.yes, questions)
             + pair_loss(by_anchor, batch.yes, questions)
             + settings.anchor_weight * apart.mean()
-            + settings.caption_weight * caption_loss(logits[:, 2 * Q :])
+            + settings.caption_weight * caption_loss(logits[: settings.captions, 2 * Q :])
         )
 
     def evaluate(net: nn.Module) -> dict[str, float]:
@@ -102,7 +102,7 @@ def train_contrastive(
             pairs = [bank[q][int(rng.integers(len(bank[q])))] for q in questions]
             sentences = [
                 tokenizer.encode(caption(views.presence[i], bool(views.unsafe[i]), rng)).ids
-                for i in index
+                for i in index[: settings.captions]
             ]
             texts = [p[0] for p in pairs] + [p[1] for p in pairs] + sentences
             return _Batch(
@@ -221,7 +221,7 @@ def _scores(
     model: Contrastive, views: Views, prompts: PromptSet, tokenizer: Tokenizer
 ) -> dict[str, float]:
     with torch.inference_mode():
-        images = torch.cat([model.image(part.float()) for part in views.tokens.split(64)])
+        images = torch.cat([model.image(part.float()) for part in torch.split(views.tokens, 64)])
         margins = score_views(
             model.embed_texts, lambda t: model.score(images, t), prompts, tokenizer
         )

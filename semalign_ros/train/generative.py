@@ -38,7 +38,7 @@ from semalign_ros.train.views import Views
 from semalign_ros.types import Judgment
 
 _T = TypeVar("_T")
-_DESCRIBED = 0.35  # share of the steps with a description
+_DESCRIBED = 0.25  # share of the steps with a description
 _OWN_WORDING = 0.6  # share of the questions in the prompt set's own words
 
 
@@ -241,7 +241,7 @@ def _scores(
     row.append(Exchange(words.safety[0][0]))
     odds = []
     with torch.inference_mode():
-        for tokens in views.tokens.split(16):
+        for tokens in torch.split(views.tokens, 16):
             packed = pack([row] * len(tokens), [[]] * len(tokens), IMAGE_TOKENS)
             where = torch.zeros_like(packed.ids, dtype=torch.bool).scatter_(1, packed.last, True)
             logits = next_logits(model, model.projector(tokens.float()), packed, where)

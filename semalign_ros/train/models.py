@@ -101,7 +101,7 @@ def _spread(share: Tensor) -> Tensor:
 
 
 class ImageEncoder(nn.Module):
-    """Image tokens to one embedding: a transformer layer, then learnt attention pooling.
+    """Image tokens to one embedding by learnt attention pooling.
 
     f32[N, 84, F] -> f32[N, D], of length 1.
     """
@@ -112,8 +112,8 @@ class ImageEncoder(nn.Module):
         self.norm = nn.BatchNorm1d(width)
         self.project = nn.Linear(width, d)
         self.position = nn.Parameter(torch.randn(IMAGE_TOKENS, d) * 0.02)
-        self.layer = nn.TransformerEncoderLayer(
-            d, settings.heads, 2 * d, settings.dropout, "gelu", batch_first=True, norm_first=True
+        self.mix = nn.Sequential(
+            nn.LayerNorm(d), nn.Linear(d, 2 * d), nn.GELU(), nn.Linear(2 * d, d)
         )
         self.queries = nn.Parameter(torch.randn(settings.queries, d) * 0.02)
         self.attention = nn.MultiheadAttention(d, settings.heads, batch_first=True)
@@ -131,7 +131,8 @@ class ImageEncoder(nn.Module):
     def forward(self, tokens: Tensor) -> Tensor:
         """Return the embedding."""
         x = self.norm(tokens.transpose(1, 2)).transpose(1, 2)
-        x = self.layer(self.drop(self.project(x)) + self.position)
+        x = self.drop(self.project(x)) + self.position
+        x = x + self.mix(x)
         queries = self.queries.expand(x.shape[0], -1, -1)
         pooled = self.attention(queries, x, x, need_weights=False)[0]
         evidence = self.evidence(x[:, _WHOLE + 1 :]).flatten(1)
@@ -214,6 +215,8 @@ class Generative(nn.Module):
                 num_key_value_heads=settings.kv_heads,
                 max_position_embeddings=1024,
                 tie_word_embeddings=False,
+                # The usual 0.02 is meant for wide models; here nothing would pass through.
+                initializer_range=settings.hidden**-0.5,
                 bos_token_id=eos,
                 eos_token_id=eos,
                 pad_token_id=0,

@@ -106,6 +106,7 @@ class ContrastiveSettings(_Settings):
         embedding: Width of the joint space.
         context_length: Most tokens of a text.
         dropout: Of the image encoder.
+        captions: Images of a batch that come with a sentence.
         caption_weight: Weight of the contrastive loss on whole sentences.
         anchor_weight: Weight of drawing texts to the direction of what they say.
         presence_shift: How far the decision moves from the likeliest answer (0) to the
@@ -120,6 +121,7 @@ class ContrastiveSettings(_Settings):
     embedding: int = Field(ge=8)
     context_length: int = Field(default=96, ge=16)
     dropout: float = Field(default=0.1, ge=0, lt=1)
+    captions: int = Field(default=32, ge=2)
     caption_weight: float = Field(default=0.1, ge=0)
     anchor_weight: float = Field(default=2.0, ge=0)
     presence_shift: float = Field(default=0.5, ge=0, le=1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +23,7 @@ from semalign_ros.train.settings import AugmentSettings
 from semalign_ros.types import Image, Judgment, Labels
 
 _BATCH = 16
+_PAINTED = 0.2  # weight of overlays and masks, which the tower was not trained on
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +85,7 @@ def training_views(
         progress: Called with views done and views in all.
     """
     pairs: list[tuple[Image, Labels]] = []
+    weights: list[float] = []
     parts: list[Views] = []
     each, done = copies + 2, 0
     total = each * sum(len(s) for s in sets)
@@ -96,22 +98,23 @@ def training_views(
                 rng = generator(seed, 3 + number, i * 64 + copy)
                 pairs.append(augment(image, labels, settings, rng))
             pairs.append((overlay(image, labels) if i % 2 else colorize(labels), labels))
+            weights += [frames.weight] * (each - 1) + [frames.weight * _PAINTED]
             if len(pairs) >= _BATCH or i == len(frames) - 1:
-                parts.append(_encode(tower, pairs, frames.weight))
+                parts.append(_encode(tower, pairs))
                 done += len(pairs)
                 pairs = []
                 if progress is not None:
                     progress(done, total)
-    return _join(parts)
+    return replace(_join(parts), weight=np.asarray(weights))
 
 
 def plain_views(tower: Tower, frames: FrameSet) -> Views:
     """Compute one view a frame, of the frame as it is and its labels as they are."""
     pairs = list(zip(frames.images, frames.labels, strict=True))
-    return _join([_encode(tower, pairs[i : i + _BATCH], 1.0) for i in range(0, len(pairs), _BATCH)])
+    return _join([_encode(tower, pairs[i : i + _BATCH]) for i in range(0, len(pairs), _BATCH)])
 
 
-def _encode(tower: Tower, pairs: Sequence[tuple[Image, Labels]], weight: float) -> Views:
+def _encode(tower: Tower, pairs: Sequence[tuple[Image, Labels]]) -> Views:
     with torch.inference_mode():
         tokens = tower(to_pixel_values(np.stack([p[0] for p in pairs]))).half()
     labels = np.stack([p[1] for p in pairs])
@@ -120,7 +123,7 @@ def _encode(tower: Tower, pairs: Sequence[tuple[Image, Labels]], weight: float) 
         tokens,
         class_presence(labels, ReferenceRule().min_fraction),
         np.asarray(unsafe),
-        np.full(len(pairs), weight),
+        np.ones(len(pairs)),
     )
 
 

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import pytest
+
+pytestmark = pytest.mark.torch
+pytest.importorskip("torch")
+
+from semalign_ros.cli import main  # noqa: E402
+from semalign_ros.errors import ConfigError  # noqa: E402
+from semalign_ros.resources import resource  # noqa: E402
+from semalign_ros.train.pipeline import scaled  # noqa: E402
+from semalign_ros.train.settings import load_settings  # noqa: E402
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--data", "nowhere"], "nowhere: no folder leftImg8bit/train"),
+        (["--data", "{data}", "--size", "huge"], "huge"),
+        (["--data", "{data}", "--data", "{data}=2"], "folders need different names"),
+        (["--data", "{data}", "--limit", "0"], "--limit 0: too small"),
+        (["--data", "{data}", "--threads", "0"], "--threads 0: too small"),
+    ],
+)
+def test_says_what_is_wrong(data_set, tmp_path, capsys, arguments, message):
+    given = [a.replace("{data}", str(data_set)) for a in arguments]
+    assert main(["train", *given, "--out", str(tmp_path / "out")]) == 1
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("value", ["x", "0", "-1", "nan", "inf"])
+def test_weights_must_be_positive_numbers(data_set, tmp_path, value):
+    with pytest.raises(SystemExit) as error:
+        main(["train", "--data", f"{data_set}={value}", "--out", str(tmp_path)])
+    assert error.value.code == 2
+
+
+def test_keeps_existing_bundles_before_any_work(data_set, tmp_path, capsys):
+    (tmp_path / "street_generative").mkdir()
+    assert main(["train", "--data", str(data_set), "--out", str(tmp_path)]) == 1
+    assert "street_generative: exists already" in capsys.readouterr().err
+
+
+def test_shipped_settings_are_valid_and_scale():
+    settings = load_settings(resource("config", "train", "small.yaml"))
+    half = scaled(settings, 0.5)
+    assert half.segmenter.stage.steps == round(settings.segmenter.stage.steps / 2)
+    assert half.generative.stage.steps == round(settings.generative.stage.steps / 2)
+    assert half.segmenter.hidden == settings.segmenter.hidden
+    with pytest.raises(ConfigError, match="more than 0"):
+        scaled(settings, 0)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("seed: -1", "seed"),
+        ("threads: 2\nunknown: 3", "unknown"),
+        ("a: [", "is no YAML"),
+        ("", "file"),
+    ],
+)
+def test_bad_settings_name_the_field(tmp_path, text, message):
+    path = tmp_path / "s.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=message):
+        load_settings(path)
+    with pytest.raises(ConfigError, match="cannot read"):
+        load_settings(tmp_path / "none.yaml")
