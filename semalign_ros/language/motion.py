@@ -78,7 +78,7 @@ OWN_SUBJECTS = word_set("i we you driver ego myself")
 PLAN_NOUNS = word_set(
     "move choice plan action decision maneuver manoeuvre step option response course"
 )
-MEANING = word_set("which this means indicates indicating meaning implies signals so")
+MEANING = word_set("the which this means indicates indicating meaning implies signals so")
 GENERIC_SUBJECTS = word_set("vehicles traffic drivers cars they")
 PREPARING = word_set(
     "prepare prepared preparing ready consider considering plan planning intend intending "

@@ -126,6 +126,8 @@ def _list_head(
         and modifiers of its first item that hold for all items.
     """
     first, determiners, modifiers = left, frozenset[str](), frozenset[str]()
+    # "the light and other vehicles": the others are not the known ones.
+    others = "other" in tokens[left:end]
     # "The light is red and cars are waiting": a verb follows, so "and" begins a clause.
     verb_follows = end < len(tokens) and (
         tokens[end] in w.AUXILIARIES or tokens[end] in w.FINITE_VERBS
@@ -145,7 +147,8 @@ def _list_head(
             break
         first = item_left
         determiners = frozenset(item_determiners) & (w.NEGATIVE | w.ANY)
-        if not item_determiners & (w.INDEFINITE | w.QUANTIFIERS) and not _places(tokens, first):
+        known = not item_determiners & (w.INDEFINITE | w.QUANTIFIERS) and not others
+        if known and not _places(tokens, first):
             determiners |= item_determiners & w.DEFINITE
         modifiers = frozenset(item_modifiers) & w.POSSIBLE
         k = first - 1

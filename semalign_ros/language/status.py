@@ -350,7 +350,10 @@ def _content_of_sign(tokens: Sequence[str], mention: Mention, sign_end: int) -> 
 
 def _cautioned(tokens: Sequence[str], mention: Mention, clause: Clause) -> bool:
     start = max(clause.start, mention.governor - 5)
-    if any(token in w.CAUTION_HEADS for token in tokens[start : mention.governor + 1]):
+    heads = w.CAUTION_HEADS
+    if {"traffic light", "traffic sign"} & set(mention.classes):
+        heads = heads | w.OBEYING
+    if any(token in heads for token in tokens[start : mention.governor + 1]):
         return True
     # "Be prepared for cars turning and for children": the preposition goes back to its head.
     preposition = _word(tokens, mention.governor)

@@ -177,6 +177,9 @@ def way_ahead(tokens: Sequence[str], i: int, clause: Clause) -> Judgment | None:
     """Vote of a word for the way: "the road ahead is clear", "the path is blocked"."""
     if tokens[i] not in m.WAYS or m.CHECKING & set(tokens[max(0, i - 5) : i]):
         return None
+    if i + 1 < clause.end and tokens[i + 1] in w.ROAD_COMPOUND_HEADS:
+        # "Road conditions are clear" is about the weather.
+        return None
     span = tokens[max(clause.start, i - 3) : i]
     if m.OTHER_SIDES & set(span):
         return None

@@ -152,14 +152,17 @@ CAUTION_HEADS = word_set(
     "monitoring anticipate anticipating expect expecting avoid avoiding yield yielding prepare "
     "prepared preparing ready distance gap space collision collisions accident accidents risk "
     "risks danger hazard hazards conflict conflicts safety protect protecting accommodate "
-    "accommodating obstruct obstructing obstruction endanger endangering interfere interfering "
-    "respect eye account accounting react reacting respond responding response interact hit "
-    "hitting way communicate communicating predict predicting consider considering ensure ensuring "
-    "avoidance disrupt disrupting impede impeding verify verifying confirm confirming possibility "
-    "potential chance likelihood case increase increased higher frequent obey obeying follow "
-    "following comply complying adhere adhering accordance maneuver manoeuvre maneuvering react "
-    "pass passing overtake overtaking"
+    "accommodating obstruct obstructing obstruction endanger endangering interfere interfering eye "
+    "account accounting react reacting respond responding response interact hit hitting way "
+    "communicate communicating predict predicting consider considering ensure ensuring avoidance "
+    "disrupt disrupting impede impeding verify verifying confirm confirming possibility potential "
+    "chance likelihood case increase increased higher frequent maneuver manoeuvre maneuvering "
+    "react"
 )
+OBEYING = word_set(
+    "obey obeying follow following comply complying adhere adhering accordance respect respecting"
+)
+"""The same for lights and signs: "obey traffic signals"."""
 
 # --- compounds: "vehicle headlights", "pedestrian traffic" --------------------------------------
 COMPOUND_HEADS = word_set(
