@@ -123,13 +123,16 @@ def test_no_frame_is_held_longer_than_its_block(bag, recorded, tmp_path, monkeyp
 
     from semalign_ros.types import Frame
 
-    most = 0
+    def alive():
+        gc.collect()
+        return sum(isinstance(o, Frame) for o in gc.get_objects())
+
+    before, most = alive(), 0
     real = sweep_module.judge_block
 
     def counting(models, frames):
         nonlocal most
-        gc.collect()
-        most = max(most, sum(isinstance(o, Frame) for o in gc.get_objects()))
+        most = max(most, alive() - before)
         return real(models, frames)
 
     monkeypatch.setattr(sweep_module, "judge_block", counting)
