@@ -93,7 +93,14 @@ def _own_subject(
         (k for k in range(i - 1, clause.start - 1, -1) if tokens[k] in m.OWN_SUBJECTS), None
     )
     if nearest is not None:
-        between = [mention for mention in inside if mention.start > nearest and not mention.own]
+        # After a verb a mention is its object: "the driver has the green light but must wait".
+        between = [
+            mention
+            for mention in inside
+            if mention.start > nearest
+            and not mention.own
+            and not (w.AUXILIARIES | w.FINITE_VERBS) & set(tokens[nearest + 1 : mention.left])
+        ]
         return tokens[max(0, nearest - 1)] not in {"other", "oncoming"} and not any(
             tokens[mention.left - 1] not in w.PREPOSITIONS for mention in between
         )

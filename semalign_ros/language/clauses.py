@@ -10,6 +10,7 @@ from semalign_ros.language import words as w
 
 _LOOK_AHEAD = 9
 _COORDINATORS = frozenset({"and", "or", "but", "so", "yet"})
+_CONDITION_PAIRS = frozenset({("in", "case"), ("as", "soon"), ("as", "long"), ("assuming", "that")})
 _BREAKS = frozenset(";:()[]")
 _PARTICIPIAL_FOLLOWERS = w.DEFINITE | w.INDEFINITE | w.EGO | w.PREPOSITIONS | {"that", "any", "out"}
 
@@ -63,14 +64,26 @@ def _opens(tokens: Sequence[str], i: int, start: int) -> bool:
         return _as_opens(tokens, i)
     if token == "in" and tokens[i + 1 : i + 2] == ("case",):
         return True
+    if token in {"before", "after"} and not _clause_follows(tokens, i):
+        # "before us", "after the bridge": a place.
+        return False
     if token in w.CONDITIONS or token in w.ASSERTING:
         return before not in _COORDINATORS or i - 1 > start
     if before == ",":
+        if token == "provided":
+            return True
         return _comma_opens(tokens, i, start)
     if token in _COORDINATORS:
         after = tokens[i + 1] if i + 1 < len(tokens) else ""
         return after in w.SUBJECT_PRONOUNS or finite_ahead(tokens, i + 1)
     return False
+
+
+def _clause_follows(tokens: Sequence[str], i: int) -> bool:
+    after = tokens[i + 1] if i + 1 < len(tokens) else ""
+    if after in {"us", "me", "him", "them"}:
+        return False
+    return after.endswith("ing") or finite_ahead(tokens, i + 1)
 
 
 def _as_opens(tokens: Sequence[str], i: int) -> bool:
@@ -116,6 +129,17 @@ def finite_ahead(tokens: Sequence[str], i: int) -> bool:
     return False
 
 
+def _opens_condition(
+    tokens: Sequence[str], start: int, first: int, opener: str, after: str
+) -> bool:
+    if opener in {"before", "after"}:
+        return _clause_follows(tokens, first)
+    if opener in {"should", "had"} and start == 0:
+        # "Should a pedestrian step out", "had the light been red"
+        return after in w.INDEFINITE | w.DEFINITE | w.ANY
+    return opener in w.CONDITIONS or opener == "provided" or (opener, after) in _CONDITION_PAIRS
+
+
 def _mood(
     tokens: Sequence[str], start: int, end: int, parent: Clause | None, heading: str
 ) -> tuple[Mood, int]:
@@ -126,20 +150,7 @@ def _mood(
         first += 1
     opener = tokens[first] if first < end else ""
     after = tokens[first + 1] if first + 1 < end else ""
-    inverted = (
-        start == 0 and opener in {"should", "had"} and after in w.INDEFINITE | w.DEFINITE | w.ANY
-    )
-    if (
-        inverted
-        or opener in w.CONDITIONS
-        or (opener, after)
-        in {
-            ("in", "case"),
-            ("as", "soon"),
-            ("as", "long"),
-            ("assuming", "that"),
-        }
-    ):
+    if _opens_condition(tokens, start, first, opener, after):
         return Mood.CONDITION, start
     if parent is not None and parent.mood is not Mood.ASSERTED:
         joined = tokens[start] in {"and", "or"} and tokens[start - 1] != ","

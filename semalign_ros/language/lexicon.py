@@ -19,10 +19,10 @@ _TERMS: dict[tuple[str, ...], str] = {
         crosswalk, zebra crossing, pedestrian crossing, pedestrian crossing area, pedestrian
         crossing zone, pedestrian crosswalk, zebra crosswalk, pedestrian lane, asphalt, tarmac,
         lane marking, lane line, road marking, marking, box marking, road surface, stop line,
-        driveway, thoroughfare, rd, blvd, ave, bike lane, bicycle lane, cycle lane, bus lane,
-        turn lane, lane divider, lane arrow, street scene, traffic lane, road lane, t junction,
-        side street, bicycle crossing, railway crossing, level crossing, school crossing,
-        asphalt surface""",
+        ramp, exit ramp, driveway, thoroughfare, rd, blvd, ave, bike lane, bicycle lane, cycle
+        lane, bus lane, turn lane, lane divider, lane arrow, street scene, traffic lane, road
+        lane, t junction, side street, bicycle crossing, railway crossing, level crossing,
+        school crossing, asphalt surface""",
     ("sidewalk",): """
         sidewalk, pavement, footpath, footway, pedestrian path, pedestrian pathway, pedestrian
         walkway, pedestrian area, pedestrian zone, walkway""",

@@ -25,6 +25,7 @@ _AFTER_CROSSING = (
 _RIDDEN = frozenset({"motorcycle", "bicycle"})
 _EGO_NAMES = frozenset({"car", "vehicle", "cars", "vehicles"})
 _OBSERVERS = word_set("driving self driver camera recording observer photographer viewer")
+_BESIDE_OWN = {(side, "of") for side in ("front", "ahead", "side", "left", "right", "rear")}
 _BEFORE_OWN = word_set("inside within driving")
 _RIDING = word_set("rides ride rode riding on driving straddling mounted operating")
 # Between "the car" and these stands nothing that would tell another car from one's own.
@@ -106,6 +107,9 @@ def _light(tokens: Sequence[str], i: int) -> tuple[Term, int] | None:
         and (after[0] in _LIGHT_PREDICATES or coloured)
         and not _of_a_vehicle(tokens, i)
     ):
+        return term, i + 1
+    waited_for = tuple(before[-2:]) == ("for", "the") and token != "arrow"
+    if waited_for and any(word.startswith("wait") for word in tokens[max(0, i - 4) : i]):
         return term, i + 1
     if token == "signals" and tuple(before[-2:]) in _COUPLED:
         return term, i + 1
@@ -202,6 +206,8 @@ def _is_own(tokens: Sequence[str], phrase: Phrase, term: Term) -> bool:
         return False
     if tokens[max(0, start - 2) : start - 1] and tokens[start - 2] in {"behind", "inside"}:
         return after != "ahead" and tokens[end : end + 2] != ("in", "front")
+    if tokens[max(0, phrase.left - 2) : phrase.left] in _BESIDE_OWN:
+        return True
     if after == "in":
         return tokens[end + 1 : end + 2] not in (("front",), ("the",), ("our",), ("my",), ("its",))
     return after not in _OTHERS_PLACE

@@ -181,7 +181,7 @@ def _stops(verb: str, rest: list[str]) -> bool:
     if verb in {"come", "bring", "make"}:
         return bool(_STANDSTILLS & set(rest[:6])) and "to" in rest[:4]
     if verb in {"hold", "maintain", "keep"}:
-        return "position" in rest[:4] and "lane" not in rest[:4]
+        return first == "back" or ("position" in rest[:4] and "lane" not in rest[:4])
     return False
 
 

@@ -76,6 +76,9 @@ def _is_predicate(tokens: Sequence[str], i: int, clause: Clause) -> bool:
     subject = tokens[clause.start : k + 1]
     if m.GOING_GERUNDS & set(subject):
         return True
+    if len(subject) > 1 and subject[-2].endswith("ing"):
+        # "Overtaking it would be unwise" is about overtaking.
+        return False
     head = subject[-2:-1] if subject[-1:] in (("ahead",), ("forward",)) else subject[-1:]
     return tokens[i] in m.VERDICTS and bool(set(head) & (m.WAYS | {"it", "this", "situation"}))
 

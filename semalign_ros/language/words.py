@@ -205,8 +205,8 @@ _VERBS = """
     adjust change reduce increase match respond react interact comply adhere obey respect protect
     endanger describe mention note confirm verify determine know think believe assume say read find
     serve act work operate play run carry transport tow pull push hold remain stay become do
-    resemble accommodate interfere disrupt impede predict spotlight encounter navigate negotiate
-    steer brake honk exercise halt pause resume advance pass
+    resemble lack accommodate interfere disrupt impede predict spotlight encounter navigate
+    negotiate steer brake honk exercise halt pause resume advance pass
 """
 _DOUBLING = word_set("stop get let cut put run sit hit spot plan step begin regulat tow")
 _PARTICIPLES = word_set(
