@@ -107,13 +107,6 @@ class Camera:
         )
         return encoded
 
-    def depth_from_disparity(self, code: NDArray[np.uint16]) -> NDArray[np.float32]:
-        """Decode :meth:`disparity`: metres, infinite for disparity 0, NaN where invalid."""
-        pixels = (code.astype(np.float32) - 1.0) / _DISPARITY_STEPS
-        with np.errstate(divide="ignore", invalid="ignore"):
-            depth = np.float32(self.baseline * self.fx) / pixels
-        return np.where(code == 0, np.float32(np.nan), depth).astype(np.float32)
-
 
 @dataclass(frozen=True, slots=True)
 class Pose:
@@ -169,6 +162,32 @@ class View:
             u = camera.fx * local[..., 0] / depth + camera.u0
             v = camera.fy * local[..., 1] / depth + camera.v0
         return np.stack([u, v, depth], axis=-1)
+
+    def project_part(self, points: NDArray[np.float64], near: float) -> NDArray[np.float64] | None:
+        """Cut off what of a convex polygon is nearer than `near` metres, and project the rest.
+
+        Args:
+            points: f64[K, 3], world, metres.
+            near: Metres, > 0.
+
+        Returns:
+            f64[L, 2] pixels, or None where nothing is left.
+        """
+        local = (points - self.position) @ self.rotation.T
+        kept: list[NDArray[np.float64]] = []
+        for here, there in zip(local, np.roll(local, -1, axis=0), strict=True):
+            if here[2] > near:
+                kept.append(here)
+            if (here[2] > near) != (there[2] > near):
+                share = (near - here[2]) / (there[2] - here[2])
+                kept.append(here + share * (there - here))
+        if len(kept) < 3:
+            return None
+        left = np.array(kept)
+        camera = self.camera
+        u = camera.fx * left[:, 0] / left[:, 2] + camera.u0
+        v = camera.fy * left[:, 1] / left[:, 2] + camera.v0
+        return np.column_stack([u, v])
 
     def rays(self) -> NDArray[np.float64]:
         """Return f64[3, 3] that maps (column, row, 1) to the world ray of unit depth."""

@@ -6,17 +6,16 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from semalign_ros.train.scenes.camera import View
+from semalign_ros.train.scenes.polygons import fill, inset
 from semalign_ros.train.scenes.street import Street
 
 _REACH = 140.0
 _NEAREST = 0.6
 _NEUTRAL = 128
-_SHIFT = 4
 
 Quad = NDArray[np.float64]
 """f64[4, 2], world x and y of the corners of something flat, metres."""
@@ -40,35 +39,18 @@ class Decals:
 def ground_polygon(
     view: View, outline: NDArray[np.float64], height: float = 0.0
 ) -> NDArray[np.float64] | None:
-    """Project a polygon that lies on the ground.
+    """Project a convex polygon that lies on the ground.
 
     Args:
         view: Camera in the world.
-        outline: f64[K, 2], world x and y, convex.
+        outline: f64[K, 2], world x and y, metres.
         height: Of the ground, metres.
 
     Returns:
         f64[L, 2] pixels of the part in front of the camera, or None.
     """
-    local = np.column_stack([outline, np.full(len(outline), height)]) - view.position
-    local = local @ view.rotation.T
-    kept: list[NDArray[np.float64]] = []
-    for here, there in zip(local, np.concatenate([local[1:], local[:1]]), strict=True):
-        if here[2] > _NEAREST:
-            kept.append(here)
-        if (here[2] > _NEAREST) != (there[2] > _NEAREST):
-            share = (_NEAREST - here[2]) / (there[2] - here[2])
-            kept.append(here + share * (there - here))
-    if len(kept) < 3:
-        return None
-    points = np.array(kept)
-    camera = view.camera
-    return np.column_stack(
-        [
-            camera.fx * points[:, 0] / points[:, 2] + camera.u0,
-            camera.fy * points[:, 1] / points[:, 2] + camera.v0,
-        ]
-    )
+    points = np.column_stack([outline, np.full(len(outline), height)])
+    return view.project_part(points, _NEAREST)
 
 
 def draw_decals(rng: np.random.Generator, street: Street) -> Decals:
@@ -112,22 +94,16 @@ def _draw(
     u, v = projected[..., 0], projected[..., 1]
     whole = near > _NEAREST
     off = (u.max(1) < 0) | (u.min(1) > camera.width) | (v.max(1) < 0) | (v.min(1) > camera.height)
-    # Antialiasing draws at least a pixel: dim what is thinner.
-    thin = np.linalg.norm(quads - np.roll(quads, 1, axis=1), axis=2).min(1)
-    strength = np.clip(thin * camera.fx / np.maximum(near, _NEAREST), 0.12, 1.0)
+    inner, strength = inset(projected[..., :2])
+    strength = np.where(whole, strength, 1.0)
     levels = np.rint(background + (levels - background) * strength).astype(int)
-    scaled = np.rint(np.clip(projected[..., :2], -8000, 8000) * (1 << _SHIFT)).astype(np.int32)
     chosen = (far > _NEAREST) & (near < _REACH) & ~(whole & off)
     # A mark that differs by less than two grey levels cannot be seen.
     chosen &= np.abs(levels - background) > 1
     for index in np.flatnonzero(chosen):
-        corners = scaled[index]
-        if not whole[index]:
-            points = ground_polygon(view, quads[index])
-            if points is None:
-                continue
-            corners = np.rint(np.clip(points, -8000, 8000) * (1 << _SHIFT)).astype(np.int32)
-        cv2.fillConvexPoly(mask, corners, int(levels[index]), cv2.LINE_AA, _SHIFT)
+        outline = inner[index] if whole[index] else ground_polygon(view, quads[index])
+        if outline is not None:
+            fill(mask, outline, int(levels[index]))
     return mask
 
 

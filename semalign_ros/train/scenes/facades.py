@@ -40,9 +40,15 @@ def facade_height(storeys: int) -> float:
 
 
 def facade(
-    rng: np.random.Generator, width: float, storeys: int, colour: Colour, ppm: float
+    rng: np.random.Generator,
+    width: float,
+    storeys: int,
+    colour: Colour,
+    ppm: float,
+    *,
+    shops: float = 0.45,
 ) -> Texture:
-    """Draw the street front of a house.
+    """Draw a side of a house that has windows.
 
     Args:
         rng: Source of randomness.
@@ -50,6 +56,7 @@ def facade(
         storeys: Number of storeys, the ground floor included.
         colour: RGB of the wall.
         ppm: Texels per metre.
+        shops: Probability of a shop on the ground floor.
     """
     height = facade_height(storeys)
     sketch = Sketch(width, height, ppm, colour, opacity=255)
@@ -57,7 +64,7 @@ def facade(
     if rng.random() < 0.3:
         _courses(sketch, 0.3, 0.86)
     trim = scaled(colour, float(rng.choice([0.75, 1.2])))
-    shop = rng.random() < 0.45
+    shop = rng.random() < shops
     if rng.random() < 0.2:
         _bands(sketch, rng, storeys, 1 if shop else 0)
     else:

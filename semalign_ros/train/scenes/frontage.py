@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from semalign_ros.scene.taxonomy import LABEL_ID
 from semalign_ros.train.scenes import facades, foliage
 from semalign_ros.train.scenes.content import Collector
-from semalign_ros.train.scenes.drawing import Colour
 from semalign_ros.train.scenes.faces import FaceBuilder
 from semalign_ros.train.scenes.street import BEHIND, LENGTH, Street
 from semalign_ros.train.scenes.surface import DIRT, GRASS, PAVERS
@@ -58,6 +57,7 @@ class House:
 
     front: Texture
     side: Texture
+    blank: Texture
     roof: Texture
     width: float
     height: float
@@ -71,23 +71,14 @@ def draw_houses(rng: np.random.Generator, street: Street, ppm: float) -> tuple[H
         colour = facades.plaster(rng)
         storeys = int(rng.integers(low[street.kind][0], low[street.kind][1] + 1))
         width = rng.uniform(8, 19)
-        houses.append(
-            House(
-                facades.facade(rng, width, storeys, colour, ppm),
-                _side_picture(rng, colour, storeys, ppm),
-                facades.roof(rng, ppm),
-                width,
-                facades.facade_height(storeys),
-            )
-        )
+        front = facades.facade(rng, width, storeys, colour, ppm)
+        blank = facades.side_wall(colour, ppm, int(rng.integers(8)))
+        side = blank
+        if rng.random() < 0.5:
+            side = facades.facade(rng, _DEPTH, storeys, colour, ppm, shops=0.0)
+        roof = facades.roof(rng, ppm)
+        houses.append(House(front, side, blank, roof, width, facades.facade_height(storeys)))
     return tuple(houses)
-
-
-def _side_picture(rng: np.random.Generator, colour: Colour, storeys: int, ppm: float) -> Texture:
-    """Draw the side of a house: as its front, or blank."""
-    if rng.random() < 0.5:
-        return facades.facade(rng, _DEPTH, storeys, colour, ppm)
-    return facades.side_wall(colour, ppm, int(rng.integers(8)))
 
 
 def _house(house: House, width: float, depth: float, side: int) -> FaceBuilder:
@@ -115,7 +106,7 @@ def _house(house: House, width: float, depth: float, side: int) -> FaceBuilder:
             (end * half, 0, top + depth * 0.32),
             (0, back, 0),
             (0, 0, -depth * 0.32),
-            house.side,
+            house.blank,
             label,
             normal=(end, 0, 0),
             corners=((0.5, 0), (0.5, 0), (1, 1), (0, 1)),

@@ -59,9 +59,7 @@ class FrameWriter:
         self._json("vehicle", f"{stem}_vehicle.json", motion)
 
     def _path(self, package: str, name: str) -> Path:
-        folder = self.folders[package] / self.city
-        folder.mkdir(parents=True, exist_ok=True)
-        return folder / name
+        return self.folders[package] / self.city / name
 
     def _image(
         self,
@@ -74,10 +72,18 @@ class FrameWriter:
         encoded, data = cv2.imencode(path.suffix, pixels, options or [])
         if not encoded:
             raise OutputError(f"{path}: the picture could not be encoded")
-        path.write_bytes(data.tobytes())
+        _write(path, data.tobytes())
 
     def _json(self, package: str, name: str, content: dict[str, Any]) -> None:
-        self._path(package, name).write_text(json.dumps(content, indent=4) + "\n")
+        _write(self._path(package, name), (json.dumps(content, indent=4) + "\n").encode())
+
+
+def _write(path: Path, data: bytes) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written ({error.strerror})") from error
 
 
 @contextlib.contextmanager

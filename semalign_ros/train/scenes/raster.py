@@ -1,7 +1,7 @@
 """A depth-buffered rasteriser of textured polygons.
 
 Colours are blended at polygon edges, which smooths the picture; ids and depth are
-not: a pixel belongs to the face that covers (nearly) half of it. Depth is exact, because the
+not: a pixel belongs to the face that covers half of it. Depth is exact, because the
 inverse depth of a plane is an affine function of the pixel.
 """
 
@@ -17,16 +17,12 @@ from numpy.typing import NDArray
 from semalign_ros.train.scenes.camera import Camera, View
 from semalign_ros.train.scenes.faces import Faces
 from semalign_ros.train.scenes.lighting import Lighting
+from semalign_ros.train.scenes.polygons import EDGE, fill, inset
 from semalign_ros.train.scenes.texture import Rgba
 
 _NEAR = 0.4
 """Nothing nearer to the camera is drawn, metres."""
-_SUBPIXEL = 4
-"""Bits behind the point in cv2's polygon corners."""
-_HUGE = 8000.0
-_SOLID = 110
-"""Opacity from which a pixel belongs to the face; below 128, so that two faces that share
-an edge leave no gap."""
+_OPAQUE = 128
 _THINNEST = 0.5
 _SMALLEST = 4.0
 """Faces thinner (pixels) or smaller (square pixels) than this are not drawn."""
@@ -72,16 +68,20 @@ def draw_faces(buffers: Buffers, view: View, faces: Faces, lighting: Lighting) -
     homographies, planes = _planes(view, faces, order)
     textures = [faces.textures[face] for face in order]
     outlines = [
-        projected[face, :, :2] if whole[face] else _clip(corners3d[face], view) for face in order
+        projected[face, :, :2] if whole[face] else view.project_part(corners3d[face], _NEAR)
+        for face in order
     ]
+    inner, strength = inset(projected[order, :, :2])
     halvings = _halvings(np.array([t.size for t in textures]), homographies)
     for row, outline in enumerate(outlines):
         if outline is None:
             continue
         red, green, blue = light[row]
+        cut = not whole[order[row]]
         _draw(
             buffers,
-            outline,
+            outline if cut else inner[row],
+            1.0 if cut else float(strength[row]),
             homographies[row],
             planes[row].tolist(),
             textures[row].lit(halvings[row], (red, green, blue, lamps)),
@@ -122,32 +122,10 @@ def _planes(
     return homographies, (normal @ np.linalg.inv(matrix)) / offset[:, None]
 
 
-def _clip(corners: NDArray[np.float64], view: View) -> NDArray[np.float64] | None:
-    """Cut a polygon off at the near plane and project the rest."""
-    local = (corners - view.position) @ view.rotation.T
-    kept: list[NDArray[np.float64]] = []
-    for here, there in zip(local, np.roll(local, -1, axis=0), strict=True):
-        if here[2] > _NEAR:
-            kept.append(here)
-        if (here[2] > _NEAR) != (there[2] > _NEAR):
-            share = (_NEAR - here[2]) / (there[2] - here[2])
-            kept.append(here + share * (there - here))
-    if len(kept) < 3:
-        return None
-    points = np.array(kept)
-    camera = view.camera
-    return np.stack(
-        [
-            camera.fx * points[:, 0] / points[:, 2] + camera.u0,
-            camera.fy * points[:, 1] / points[:, 2] + camera.v0,
-        ],
-        axis=1,
-    )
-
-
 def _draw(
     buffers: Buffers,
     outline: NDArray[np.float64],
+    strength: float,
     homography: NDArray[np.float64],
     plane: Sequence[float],
     picture: Rgba,
@@ -174,15 +152,12 @@ def _draw(
     )
     there = buffers.inverse_depth[window]
     mask = np.zeros(shape, np.uint8)
-    points = (outline - (x0, y0)) * (1 << _SUBPIXEL) + 0.5
-    if high_x - low_x > _HUGE or high_y - low_y > _HUGE:
-        # cv2 overflows on corners far outside.
-        points = np.clip(points, -_HUGE * (1 << _SUBPIXEL), _HUGE * (1 << _SUBPIXEL))
-    cv2.fillConvexPoly(mask, np.floor(points).astype(np.int32), 255, cv2.LINE_AA, _SUBPIXEL)
+    fill(mask, outline - (x0, y0), 255 * strength)
     mask &= cv2.compare(inverse * _BIAS, there, cv2.CMP_GT)
     if not cv2.hasNonZero(mask):
         return
 
+    solid = mask >= EDGE
     tex_h, tex_w = picture.shape[:2]
     if tex_h == tex_w == 1:
         source = np.empty((*shape, 3), np.uint8)
@@ -202,12 +177,13 @@ def _draw(
         )
         source = cv2.cvtColor(warped, cv2.COLOR_RGBA2RGB)
         if not opaque:
-            mask = cv2.multiply(mask, cv2.extractChannel(warped, 3), scale=1 / 255)
+            opacity = cv2.extractChannel(warped, 3)
+            mask = cv2.multiply(mask, opacity, scale=1 / 255)
+            solid &= opacity >= _OPAQUE
 
     target = buffers.colour[window]
     weight = mask * np.float32(1 / 255)
     target[:] = cv2.blendLinear(source, np.ascontiguousarray(target), weight, 1 - weight)
-    solid = mask >= _SOLID
     np.copyto(buffers.ids[window], np.uint16(ident), where=solid)
     np.copyto(there, inverse, where=solid)
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from semalign_ros.train.scenes.camera import View
 from semalign_ros.train.scenes.decals import ground_polygon
 from semalign_ros.train.scenes.lighting import Lighting
+from semalign_ros.train.scenes.polygons import fill
 from semalign_ros.train.scenes.things import Shadow
 
 _REACH = 90.0
@@ -90,6 +91,5 @@ def _fill(
         return
     window = mask[y0:y1, x0:x1]
     layer = np.zeros(window.shape, np.uint8)
-    corners = np.clip(np.column_stack([u - x0, v - y0]), -8000, 8000) * 8
-    cv2.fillConvexPoly(layer, np.rint(corners).astype(np.int32), strength, cv2.LINE_AA, 3)
+    fill(layer, points - (x0, y0), strength)
     np.maximum(window, layer, out=window)

@@ -201,8 +201,8 @@ def draw_street(
     return Street(
         kind=kind,
         slope=float(rng.choice([-1, 1])) * rng.uniform(0.1, 0.42) if bends else 0.0,
-        bend_start=rng.uniform(40, 120),
-        bend_length=rng.uniform(25, 60),
+        bend_start=rng.uniform(18, 120),
+        bend_length=rng.uniform(12, 60),
         lane=rng.uniform(3.0, 3.6),
         lanes_right=lanes,
         lanes_left=0 if one_way else lanes,
