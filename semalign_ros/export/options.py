@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -21,6 +21,7 @@ class ExportOptions:
         half_weights: Store weights as float16, rounded before the parity check.
         tolerance: What may differ from torch.
         frames: u8[H, W, 3] to check on; none for made-up ones.
+        thresholds: Score by question id above which a language model means yes; 0 where absent.
         overwrite: Replace an existing bundle.
     """
 
@@ -29,6 +30,7 @@ class ExportOptions:
     half_weights: bool = False
     tolerance: Tolerance = field(default_factory=Tolerance)
     frames: Sequence[Image] = ()
+    thresholds: Mapping[str, float] = field(default_factory=dict)
     overwrite: bool = False
 
     @property

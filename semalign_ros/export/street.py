@@ -161,6 +161,7 @@ def _common(
         "net_size": (trained.net_size, trained.net_size),
         "normalisation": Normalisation(scale=1 / 255, mean=MEAN, std=STD),
         "metrics": {"parity": dict(differences)},
+        "thresholds": dict(options.thresholds),
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from semalign_ros.inference.manifest import Source
 from semalign_ros.language import PromptSet
 from semalign_ros.output import atomic_path
 from semalign_ros.scene.reference import ReferenceRule
+from semalign_ros.scene.taxonomy import CLASSES
 from semalign_ros.train.checkpoints import save_language_model, save_segmenter
 from semalign_ros.train.contrastive import train_contrastive
 from semalign_ros.train.datasets import FrameSet, load_frames
@@ -26,9 +28,14 @@ from semalign_ros.train.generative import train_generative
 from semalign_ros.train.loop import Report
 from semalign_ros.train.measure import measure_segmenter, measure_vlm
 from semalign_ros.train.models import Tower
-from semalign_ros.train.questions import build_tokenizer
+from semalign_ros.train.questions import build_tokenizer, logit_shift
 from semalign_ros.train.segmenter import clean_for_scoring, train_segmenter
-from semalign_ros.train.settings import StageSettings, TrainSettings
+from semalign_ros.train.settings import (
+    ContrastiveSettings,
+    GenerativeSettings,
+    StageSettings,
+    TrainSettings,
+)
 from semalign_ros.train.views import Views, plain_views, training_views
 from semalign_ros.types import Image
 
@@ -130,7 +137,9 @@ def run_plan(plan: Plan, report: Report, count: Count) -> dict[str, Bundle]:
     for stage in [s for s in STAGES[1:] if s in plan.stages]:
         _train_language(plan, stage, tower, views, held_out, prompts, tokenizer, report)
         export = export_contrastive if stage == "contrastive" else export_generative
-        options = _options(plan, stage, data)
+        options = replace(
+            _options(plan, stage, data), thresholds=_thresholds(getattr(settings, stage), views)
+        )
         draft = export(plan.work / stage, plan.work / "bundles" / f"street_{stage}", options)
         scores = {k: measure_vlm(draft.folder, v, prompts) for k, v in data.held_out.items()}
         bundles[stage] = _publish(plan, draft, scores)
@@ -254,7 +263,11 @@ def _fingerprint(plan: Plan, tower: Tower, data: _Data) -> str:
 
 def _publish(plan: Plan, draft: Bundle, scores: Mapping[str, Mapping[str, float]]) -> Bundle:
     """Write the bundle with its figures to where users look for it."""
-    rounded = {k: {n: round(v, 4) for n, v in part.items()} for k, part in scores.items()}
+    # A figure is undefined where the frames lack a class or a judgment: it is left out.
+    rounded = {
+        k: {n: round(v, 4) for n, v in part.items() if math.isfinite(v)}
+        for k, part in scores.items()
+    }
     manifest = draft.manifest.model_copy(
         update={
             "metrics": {**draft.manifest.metrics, "held_out": rounded},
@@ -274,6 +287,18 @@ def _notes(plan: Plan) -> tuple[str, ...]:
         "accuracy over those with at least 10 frames with and 10 without",
         f"safety reference: {ReferenceRule().describe()}",
     )
+
+
+def _thresholds(
+    settings: ContrastiveSettings | GenerativeSettings, views: Views
+) -> dict[str, float]:
+    """Scores above which a class counts as present, by question id."""
+    if settings.decision_shift is None or settings.decision_shift == settings.presence_shift:
+        return {}
+    moved = logit_shift(
+        views.presence.mean(axis=0), settings.decision_shift - settings.presence_shift
+    )
+    return {f"presence/{name}": round(float(t), 4) for name, t in zip(CLASSES, moved, strict=True)}
 
 
 def _options(plan: Plan, stage: str, data: _Data) -> ExportOptions:

@@ -110,7 +110,8 @@ class ContrastiveSettings(_Settings):
         caption_weight: Weight of the contrastive loss on whole sentences.
         anchor_weight: Weight of drawing texts to the direction of what they say.
         presence_shift: How far the decision moves from the likeliest answer (0) to the
-            one that treats present and absent alike (1); see `logit_shift`.
+            one that treats present and absent alike (1); see `logit_shift`. In training.
+        decision_shift: The same for the shipped model, by thresholds; None for no other.
         stage: The schedule.
     """
 
@@ -125,6 +126,7 @@ class ContrastiveSettings(_Settings):
     caption_weight: float = Field(default=0.1, ge=0)
     anchor_weight: float = Field(default=2.0, ge=0)
     presence_shift: float = Field(default=0.5, ge=0, le=1)
+    decision_shift: float | None = Field(default=None, ge=0, le=1)
     stage: StageSettings
 
 
@@ -143,6 +145,7 @@ class GenerativeSettings(_Settings):
         reader_weight: Weight of reading presence and safety off the projected tokens.
         scene_text: Share of the samples that carry a sentence of the perception system.
         presence_shift: See :class:`ContrastiveSettings`.
+        decision_shift: The same.
         stage: The schedule.
     """
 
@@ -157,6 +160,7 @@ class GenerativeSettings(_Settings):
     reader_weight: float = Field(default=1.0, ge=0)
     scene_text: float = Field(default=0.25, ge=0, le=1)
     presence_shift: float = Field(default=0.5, ge=0, le=1)
+    decision_shift: float | None = Field(default=None, ge=0, le=1)
     stage: StageSettings
 
 
