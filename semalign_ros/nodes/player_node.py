@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import sys
-import threading
 import time
+from collections import Counter
 from fnmatch import fnmatchcase
 from typing import Any
 
 import rclpy
 from builtin_interfaces.msg import Time
 from rclpy.duration import Duration
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from rosgraph_msgs.msg import Clock
@@ -52,17 +51,14 @@ class PlayerNode(Node):  # type: ignore[misc]  # rclpy is untyped
             self._clock_topic = self.create_publisher(Clock, "/clock", QoSProfile(depth=10))
 
     def start(self) -> bool:
-        """Play to the end; other threads answer parameter requests meanwhile."""
+        """Play to the end."""
         executor = SingleThreadedExecutor()
         executor.add_node(self)
-        thread = threading.Thread(target=_spin, args=(executor,), daemon=True)
-        thread.start()
         try:
-            self._wait()
-            self._play()
+            self._wait(executor)
+            self._play(executor)
         finally:
             executor.shutdown()
-            thread.join(timeout=2.0)
         return True
 
     def _announce(self, topics: dict[str, TopicInfo]) -> dict[str, Any]:
@@ -86,10 +82,10 @@ class PlayerNode(Node):  # type: ignore[misc]  # rclpy is untyped
             raise BagError(f"{self._config.bag}: none of its message types is installed here")
         return publishers
 
-    def _wait(self) -> None:
-        names = [self.resolve_topic_name(name) for name in self._config.wait_for if name]
+    def _wait(self, executor: SingleThreadedExecutor) -> None:
+        needed = Counter(self.resolve_topic_name(name) for name in self._config.wait_for if name)
         deadline = time.monotonic() + self._config.wait_timeout
-        while missing := [name for name in names if not self._heard(name)]:
+        while missing := [name for name, n in needed.items() if self._readers(name) < n]:
             if not rclpy.ok():
                 return
             if time.monotonic() > deadline:
@@ -97,16 +93,16 @@ class PlayerNode(Node):  # type: ignore[misc]  # rclpy is untyped
                     f"wait_for: nobody subscribed to {', '.join(missing)} within "
                     f"{self._config.wait_timeout:g} s"
                 )
-            time.sleep(_POLL_S)
+            executor.spin_once(timeout_sec=_POLL_S)
 
-    def _heard(self, name: str) -> bool:
+    def _readers(self, name: str) -> int:
         publisher = self._topics.get(name)
         # Of our own topics the matched readers count: the graph knows of them earlier.
         if publisher is not None:
-            return bool(publisher.get_subscription_count())
-        return bool(self.count_subscribers(name))
+            return int(publisher.get_subscription_count())
+        return int(self.count_subscribers(name))
 
-    def _play(self) -> None:
+    def _play(self, executor: SingleThreadedExecutor) -> None:
         config = self._config
         options = PlayOptions(
             rate=config.rate,
@@ -118,7 +114,12 @@ class PlayerNode(Node):  # type: ignore[misc]  # rclpy is untyped
         )
         begin = reported = time.monotonic()
         events = schedule(config.bag, options)
-        for event in paced(events, stopped=lambda: not rclpy.ok()):
+        # Parameter requests are answered in the time between the messages.
+        for event in paced(
+            events,
+            sleep=lambda seconds: executor.spin_once(timeout_sec=seconds),
+            stopped=lambda: not rclpy.ok(),
+        ):
             self._publish(event)
             if time.monotonic() - reported > _REPORT_S:
                 reported = time.monotonic()
@@ -147,11 +148,6 @@ class PlayerNode(Node):  # type: ignore[misc]  # rclpy is untyped
 
 def _matches(name: str, patterns: tuple[str, ...]) -> bool:
     return any(fnmatchcase(name, pattern) for pattern in patterns)
-
-
-def _spin(executor: SingleThreadedExecutor) -> None:
-    with contextlib.suppress(ExternalShutdownException, KeyboardInterrupt):
-        executor.spin()
 
 
 def main() -> int:

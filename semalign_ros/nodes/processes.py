@@ -19,8 +19,8 @@ import yaml
 from semalign_ros.errors import MissingDependencyError, SemalignError
 from semalign_ros.nodes.environment import complete
 
-_TERMINATE_AFTER_S = 10.0
-_KILL_AFTER_S = 5.0
+_TERMINATE_AFTER_S = 20.0
+_KILL_AFTER_S = 10.0
 
 
 def node_command(

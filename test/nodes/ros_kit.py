@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import threading
 import time
@@ -92,14 +91,14 @@ class Probe:
         self.messages: dict[str, list[Any]] = {}
         self._executor = SingleThreadedExecutor(context=context)
         self._executor.add_node(self.node)
+        self._closing = threading.Event()
         self._thread = threading.Thread(target=self._spin, daemon=True)
         self._thread.start()
 
     def _spin(self) -> None:
-        from rclpy.executors import ExternalShutdownException
-
-        with contextlib.suppress(ExternalShutdownException):
-            self._executor.spin()
+        # Not spin(): shutting the executor down under it is a race in rclpy.
+        while not self._closing.is_set():
+            self._executor.spin_once(timeout_sec=0.1)
 
     def listen(self, kind: type, topic: str, depth: int = 1000) -> list[Any]:
         """Collect all messages of a topic."""
@@ -115,7 +114,7 @@ class Probe:
         while not (value := condition()):
             late = time.monotonic() > deadline
             assert not late, f"not within {timeout:g} s: {what() if callable(what) else what}"
-            time.sleep(0.02)
+            time.sleep(0.008)
         return value
 
     def status(self, name: str) -> Any:
@@ -168,8 +167,9 @@ class Probe:
         return publisher
 
     def close(self) -> None:
+        self._closing.set()
+        self._thread.join()
         self._executor.shutdown()
-        self._thread.join(5)
         self.node.destroy_node()
 
 
