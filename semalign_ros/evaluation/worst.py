@@ -9,6 +9,7 @@ from pathlib import Path
 from semalign_ros.bags import read_frames
 from semalign_ros.corruption import CLEAN, parse_profile
 from semalign_ros.drawing import draw_overlay
+from semalign_ros.errors import BundleError
 from semalign_ros.evaluation.store import read_settings, read_table
 from semalign_ros.evaluation.tables import Row
 from semalign_ros.image_codec import JPEG, encode_file
@@ -88,6 +89,12 @@ def worst_pictures(folder: Path | str, count: int = 6) -> list[Picture]:
         segmenter = open_segmenter(find_resource(settings["segmenters"][0], "models", ""))
     opened = [open_vlm(find_resource(v, "models", ""), prompts=prompts) for v in settings["vlms"]]
     vlms = {vlm.bundle_id: vlm for vlm in opened}
+    changed = sorted({row["vlm"] for row in rows} - set(vlms))
+    if changed:
+        raise BundleError(
+            f"{folder}: was judged by {', '.join(changed)}, which has changed since; evaluate "
+            "again, or report with --pictures 0"
+        )
     wanted: dict[int, list[Row]] = defaultdict(list)
     for row in rows:
         wanted[row["index"]].append(row)
