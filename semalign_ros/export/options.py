@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
+from semalign_ros.errors import OutputError
 from semalign_ros.export.parity import Tolerance
 from semalign_ros.inference.manifest import Source
 from semalign_ros.types import Image
@@ -37,3 +39,12 @@ class ExportOptions:
     def precision(self) -> Literal["float32", "float16-weights"]:
         """As the manifest says it."""
         return "float16-weights" if self.half_weights else "float32"
+
+    def require_free(self, out: Path) -> None:
+        """Check before minutes of work that the bundle may be written.
+
+        Raises:
+            OutputError: `out` exists and `overwrite` is false.
+        """
+        if out.exists() and not self.overwrite:
+            raise OutputError(f"{out}: exists already; choose another name or give --overwrite")

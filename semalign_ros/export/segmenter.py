@@ -135,6 +135,7 @@ def export_segmenter(
         BundleError: The checkpoint cannot be read or exported, or the graph differs.
         OutputError: `out` exists or cannot be written.
     """
+    options.require_free(out)
     prepared = read_preprocessing(folder, size)
     model = load_checkpoint(folder)
     channels = class_map({int(k): str(v) for k, v in model.config.id2label.items()})  # type: ignore

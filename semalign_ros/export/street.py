@@ -63,6 +63,7 @@ def export_contrastive(folder: Path, out: Path, options: ExportOptions) -> Bundl
         BundleError: The checkpoint cannot be read or exported, or a graph differs.
         OutputError: `out` exists or cannot be written.
     """
+    options.require_free(out)
     trained = _prepare(load_language_model(folder, "contrastive"), options.half_weights)
     model = trained.model
     if not isinstance(model, Contrastive):
@@ -96,6 +97,7 @@ def export_generative(folder: Path, out: Path, options: ExportOptions) -> Bundle
         BundleError: The checkpoint cannot be read or exported, or a graph differs.
         OutputError: `out` exists or cannot be written.
     """
+    options.require_free(out)
     trained = _prepare(load_language_model(folder, "generative"), options.half_weights)
     model = trained.model
     if not isinstance(model, Generative):
