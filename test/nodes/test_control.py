@@ -102,7 +102,7 @@ def test_parameters_change_while_it_runs_or_are_refused_with_the_reason(monitor,
         "thresholds__window_frames": (2.5, "expected a integer"),
         "max_age": ("soon", "max_age: found 'soon', expected a double"),
         "vlm__bundle": ("other", "read-only"),
-        "vlm__nonsense": (1, "not declared"),
+        "vlm__nonsense": (1, "undeclared parameter"),
     }
     for name, (value, reason) in refused.items():
         (result,) = probe.set_parameters("/monitor", **{name: value})
@@ -122,14 +122,18 @@ def test_parameters_change_while_it_runs_or_are_refused_with_the_reason(monitor,
 
 
 def test_a_node_that_cannot_start_says_why_and_fails(drive, start, tmp_path):
-    for change, text in (
+    bad = (
         ({"corruption.severity": 9.0}, "corruption.severity"),
         ({"vlm.bundle": "/nowhere"}, "/nowhere: no such file"),
         ({"segmenter.bundle": ""}, "the reference shall come from the segmenter"),
         ({"segmenter.device": "cuda"}, "cuda"),
         ({"corruption.condition": "fogg", "max_age": -1.0}, "max_age"),
-    ):
-        node = start("monitor_node", drive.parameters(**change), name="bad", clean=False)
+    )
+    nodes = [
+        start("monitor_node", drive.parameters(**change), name=f"bad{i}", clean=False)
+        for i, (change, _) in enumerate(bad)
+    ]
+    for node, (_, text) in zip(nodes, bad, strict=True):
         assert node.wait(60) == 1, text
         log = node.log.read_text()
         assert text in log
