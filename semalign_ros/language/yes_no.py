@@ -183,7 +183,7 @@ def _is_existential(tokens: Sequence[str]) -> bool:
             and {"image", "picture", "photo", "scene", "it", "frame", "this"} & words
         )
         or bool(words & w.AUXILIARIES and words & _THERE)
-        or tokens[0] in {"visible", "present", "none", "nothing", "neither", "not"}
+        or not {"visible", "present", "none", "nothing", "neither", "not"}.isdisjoint(tokens[:1])
         or bool(words & w.ABSENT)
     )
 
