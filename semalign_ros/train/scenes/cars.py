@@ -97,7 +97,7 @@ def _lower_side(body: _Body, paint: Colour, ppm: float) -> Texture:
     sketch = Sketch(length, belt, ppm, (30, 30, 32))
     sill, hood = belt - 0.24, belt - body.nose
     outline = [
-        (0.02, 0.03),
+        (0.01, 0.0),
         (body.screen * length, 0.0),
         (length * 0.97, hood),
         (length, belt - 0.5),

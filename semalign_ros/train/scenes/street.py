@@ -191,7 +191,7 @@ def draw_street(
     crossings: list[Crossing] = []
     s = rng.uniform(22, 95) if first_crossing is None else first_crossing
     while s < 230:
-        lights = bool(rng.random() < (0.5 if kind != "residential" else 0.2))
+        lights = bool(rng.random() < (0.68 if kind != "residential" else 0.3))
         lights |= first_crossing is not None and not crossings
         crossings.append(
             Crossing(s, rng.uniform(3.0, 5.5), lights, bool(lights or rng.random() < 0.3))

@@ -13,6 +13,10 @@ from semalign_ros.train.scenes.faces import Model
 from semalign_ros.train.scenes.things import Motion
 
 _FAR = 150.0
+_PARKED_TRUCKS = 0.012
+_END = 140.0
+_KINDS = ("car", "truck", "bus", "motorcycle", "bicycle")
+_KIND_SHARES = (0.835, 0.05, 0.04, 0.04, 0.035)
 
 
 class Fleet:
@@ -44,18 +48,17 @@ def park(collector: Collector, rng: np.random.Generator, fleet: Fleet) -> None:
             if street.in_crossing(s + 2.5, 8.0):
                 s += 2.0
             elif rng.random() < filled:
-                model = fleet.draw()
+                large = rng.random() < _PARKED_TRUCKS
+                model = large_vehicle(collector, rng, "truck") if large else fleet.draw()
                 d = edge - side * (model.width / 2 + rng.uniform(0.1, 0.3))
                 with_traffic = side < 0 or street.lanes_left == 0
                 facing = (0.0 if with_traffic else math.pi) + rng.normal(0, 0.015)
                 motion = Motion(s + model.length / 2, d, facing=facing)
-                collector.vehicle(model, "car", motion)
+                collector.vehicle(model, "truck" if large else "car", motion)
                 s += model.length + rng.uniform(0.6, 1.6)
             else:
                 s += rng.uniform(3, 7)
     _park_two_wheelers(collector, rng)
-    if rng.random() < 0.07:
-        _one_large(collector, rng, parked=True)
 
 
 def _park_two_wheelers(collector: Collector, rng: np.random.Generator) -> None:
@@ -64,7 +67,7 @@ def _park_two_wheelers(collector: Collector, rng: np.random.Generator) -> None:
         count = int(rng.integers(1, 7))
         side = 1 if rng.random() < 0.5 else -1
         edge = (street.left + 0.9) if side > 0 else (street.right - 0.9)
-        s, facing = rng.uniform(6, 24), rng.choice([0.2, math.pi / 2, 1.2])
+        s, facing = rng.uniform(6, 24), rng.choice([1.9, math.pi / 2, 1.2])
         for k in range(count):
             at = s + 0.75 * k
             if not street.in_crossing(at, 2.0):
@@ -85,21 +88,10 @@ def large_vehicle(collector: Collector, rng: np.random.Generator, name: str) -> 
     return {"bus": bus, "truck": truck, "train": tram}[name](rng, ppm)
 
 
-def _one_large(collector: Collector, rng: np.random.Generator, *, parked: bool) -> None:
-    street = collector.street
-    name = str(rng.choice(["truck", "bus"], p=[0.7, 0.3]))
-    model = large_vehicle(collector, rng, name)
-    d = street.left - model.width / 2 - 0.2 if parked else 0.0
-    if street.lanes_left or street.parking_left:
-        s = rng.uniform(14, 60)
-        if not street.in_crossing(s, 10):
-            collector.vehicle(model, name, Motion(s, d, facing=math.pi))
-
-
 def drive(
     collector: Collector, rng: np.random.Generator, fleet: Fleet, speed: float, *, clear: float
 ) -> None:
-    """Send vehicles along the lanes.
+    """Send vehicles along the lanes; all in a lane keep one speed, so that none meet.
 
     Args:
         collector: Takes them.
@@ -111,60 +103,49 @@ def drive(
     street = collector.street
     limit = max(speed, 6.0)
     for lane in range(street.lanes_left):
-        s = rng.uniform(12, 80)
-        while s < 140:
-            _send(
-                collector,
-                rng,
-                fleet,
-                s,
-                street.lane_centre(lane, oncoming=True),
-                -rng.uniform(0.7, 1.1) * limit,
-                math.pi,
-            )
-            s += rng.uniform(18, 110)
+        tram = street.tram and lane == 0 and rng.random() < 0.5
+        pace = rng.uniform(0.7, 1.1) * (limit if not tram else 6.0)
+        _convoy(collector, rng, fleet, lane, rng.uniform(12, 80), -pace, tram=tram)
     for lane in range(street.lanes_right):
-        d = street.lane_centre(lane)
-        ours = lane == street.ego_lane
-        s = clear + rng.uniform(0, 40) if ours else rng.uniform(8, 50)
-        while s < 140:
-            if ours:
-                collector.vehicle(fleet.draw(), "car", Motion(s, d, follows=True))
-            else:
-                _send(collector, rng, fleet, s, d, rng.uniform(0.8, 1.15) * limit, 0.0)
-            s += rng.uniform(20, 110)
-    if street.tram and rng.random() < 0.5:
-        model = large_vehicle(collector, rng, "train")
-        d = street.lane_centre(0, oncoming=True) if street.lanes_left else street.left + 8
-        s = rng.uniform(26, 80)
-        collector.vehicle(model, "train", Motion(s, d, -rng.uniform(3, 8), facing=math.pi))
+        if lane == street.ego_lane:
+            s = clear + rng.uniform(0, 40)
+            while s < _END:
+                motion = Motion(s, street.lane_centre(lane), follows=True)
+                collector.vehicle(fleet.draw(), "car", motion)
+                s += rng.uniform(20, 110)
+        else:
+            pace = rng.uniform(0.8, 1.15) * limit
+            _convoy(collector, rng, fleet, lane, rng.uniform(8, 50), pace)
 
 
-def _send(
+def _convoy(
     collector: Collector,
     rng: np.random.Generator,
     fleet: Fleet,
+    lane: int,
     s: float,
-    d: float,
     speed: float,
-    facing: float,
+    *,
+    tram: bool = False,
 ) -> None:
-    street = collector.street
-    kind = str(
-        rng.choice(
-            ["car", "truck", "bus", "motorcycle", "bicycle"], p=[0.845, 0.05, 0.04, 0.03, 0.035]
-        )
-    )
-    motion = Motion(s, d + rng.normal(0, 0.12), speed, facing=facing)
-    if kind == "car":
-        collector.vehicle(fleet.draw(), "car", motion)
-    elif kind in ("truck", "bus"):
-        model = large_vehicle(collector, rng, kind)
-        collector.vehicle(model, kind, Motion(s + model.length / 2, d, speed, facing=facing))
-    else:
-        edge = street.left - street.parking_left if facing else street.right + street.parking_right
-        motion = Motion(s, edge - math.copysign(0.7, edge), speed * 0.5, facing=facing)
-        collector.two_wheeler(rng, motion, motor=kind == "motorcycle", ridden=True)
+    """Send vehicles along one lane, from `s` on; a negative speed is oncoming."""
+    street, oncoming = collector.street, speed < 0
+    d, facing = street.lane_centre(lane, oncoming=oncoming), math.pi if oncoming else 0.0
+    # Two wheels keep to the outer edge of the lane.
+    outer = d + math.copysign(street.lane / 2 - 0.8, d)
+    while s < _END:
+        kind = "train" if tram else str(rng.choice(_KINDS, p=_KIND_SHARES))
+        tram, length = False, 2.0
+        if kind in ("motorcycle", "bicycle"):
+            motion = Motion(s, outer, speed, facing=facing)
+            collector.two_wheeler(rng, motion, motor=kind == "motorcycle", ridden=True)
+        else:
+            model = fleet.draw() if kind == "car" else large_vehicle(collector, rng, kind)
+            length = model.length
+            offset = 0.0 if kind == "train" else rng.normal(0, 0.12)
+            motion = Motion(s + length / 2, d + offset, speed, facing=facing)
+            collector.vehicle(model, kind, motion)
+        s += length + rng.uniform(12, 100)
 
 
 def populate(collector: Collector, rng: np.random.Generator) -> None:

@@ -24,13 +24,13 @@ _START = -1.7
 # How often something happens in our lane; tuned so that ego_corridor_v1 finds about a
 # quarter of the frames UNSAFE, as on Cityscapes.
 _EVENT_CHANCE = {
-    "none": 0.66,
-    "lead": 0.13,
-    "queue": 0.03,
-    "pedestrian": 0.07,
-    "cyclist": 0.04,
-    "crossing_car": 0.04,
-    "blocked": 0.03,
+    "none": 0.765,
+    "lead": 0.09,
+    "queue": 0.02,
+    "pedestrian": 0.055,
+    "cyclist": 0.03,
+    "crossing_car": 0.025,
+    "blocked": 0.015,
 }
 
 
