@@ -29,6 +29,7 @@ ARGUMENTS = (
     ("linger", "3.0", "Seconds between the end of the bag and the end of the launch."),
     ("image", "/camera/front/image_raw", "Camera image in the bag."),
     ("name", "monitor", "Name of the monitor node."),
+    ("namespace", "", "Its namespace."),
 )
 # Everything else goes to monitor.launch.py as it is given.
 
@@ -37,11 +38,12 @@ def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     """Player, and recorder if asked for."""
     names = ["bag", *(name for name, _, _ in ARGUMENTS)]
     given = {name: LaunchConfiguration(name).perform(context) for name in names}
+    monitor = "/" + "/".join(p for p in (given["namespace"].strip("/"), given["name"]) if p)
     needed = [given["image"]]
     actions: list[LaunchDescriptionEntity] = []
     if given["record"]:
         # Play when the recorder listens, else the first verdicts would be missing.
-        needed.append(f"/{given['name']}/output/judgment")
+        needed.append(f"{monitor}/output/judgment")
         actions.append(
             Node(
                 package="semalign_ros",
@@ -49,7 +51,7 @@ def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
                 parameters=[
                     {
                         "output": given["record"],
-                        "topics": ["/camera/*", f"/{given['name']}/*", "/diagnostics"],
+                        "topics": ["/camera/*", f"{monitor}/*", "/diagnostics"],
                         "use_sim_time": True,
                     }
                 ],
