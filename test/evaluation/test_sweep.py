@@ -125,7 +125,7 @@ def test_no_frame_is_held_longer_than_its_block(bag, recorded, tmp_path, monkeyp
 
     def alive():
         gc.collect()
-        return sum(isinstance(o, Frame) for o in gc.get_objects())
+        return sum(type(o) is Frame for o in gc.get_objects())
 
     before, most = alive(), 0
     real = sweep_module.judge_block

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import json
 import time
 
@@ -59,6 +60,8 @@ RULES = [
     ("There may be a bus behind the wall.", "wall", "", "bus"),
     ("Motorcycles can stop faster than cars.", "", "", "car, motorcycle"),
     ("The sign warns of children.", "traffic sign", "", "person"),
+    ("The driver is watching for pedestrians.", "", "", "person"),
+    ("We are alert to cyclists.", "", "", "bicycle, rider"),
     ("It is possible that a tram is coming.", "", "", "train"),
     ("Slow down due to pedestrians ahead.", "person", "", ""),
     # hedges assert
@@ -149,7 +152,12 @@ def test_time_is_linear_in_the_length(unit):
         parse_yes_no(text)
         return time.process_time() - begin
 
-    small, large = seconds(3_000), seconds(30_000)
+    # Collections of what other tests left behind are not the parser's time.
+    gc.disable()
+    try:
+        small, large = seconds(3_000), min(seconds(30_000) for _ in range(2))
+    finally:
+        gc.enable()
     # Quadratic would be 100 times; the sum covers what a first call and a busy machine cost.
     assert large < 30 * small + 0.3
 
