@@ -65,6 +65,14 @@ def test_the_same_seed_gives_the_same_words_and_another_gives_others():
     assert len(set(draw(1))) > 5
 
 
+def test_a_cyclist_is_not_named_a_second_time():
+    rng = np.random.default_rng(0)
+    texts = [describe_scene({"rider", "bicycle"}, rng=rng) for _ in range(50)]
+    joint = [text for text in texts if "cyclist" in text.lower() or "riding" in text]
+    assert 5 < len(joint) < 45
+    assert not any("rider" in text.lower() for text in joint)
+
+
 def test_an_unknown_class_is_refused():
     with pytest.raises(ConfigError, match="did you mean 'bus'"):
         describe_scene({"buss"})

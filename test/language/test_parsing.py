@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from semalign_ros.language import parse_safety, parse_scene_text, parse_yes_no
+from semalign_ros.language.text import sentences
 from semalign_ros.types import Judgment, SceneClaims
 
 
@@ -49,6 +50,7 @@ RULES = [
     ("No hazards such as cyclists are near.", "", "bicycle, rider", ""),
     ("There are no other cars.", "", "", ""),
     ("It is not a car.", "", "", ""),
+    ("There are no cars and trucks are waiting.", "truck", "car", ""),
     ("The car in front is not moving.", "car", "", ""),
     ("There is a person rather than a pole.", "person", "", ""),
     # suppositions
@@ -70,6 +72,7 @@ RULES = [
     # words inside other words
     ("The vehicle headlights are bright.", "", "", ""),
     ("A bus stop and brake lights.", "", "", ""),
+    ("There is the glare of car headlights and heavy pedestrian traffic.", "", "", ""),
     ("Our car stands still.", "", "", ""),
     ("The text reads \"BUS\".", "", "", ""),
     ("A building is there, and traffic is building up.", "building", "", ""),
@@ -106,6 +109,12 @@ def test_coverage_is_the_share_of_sentences_that_say_something():
 def test_markdown_case_and_typographic_quotes_do_not_matter():
     plain = names("There isn't a car. A bus is here.")
     assert names("**THERE ISN\u2019T A CAR.**\n\n* A _bus_ is here.") == plain
+
+
+def test_endless_sentences_are_cut_and_no_word_is_lost():
+    pieces = sentences("car " * 1000)
+    assert max(len(piece.tokens) for piece in pieces) <= 200
+    assert sum(len(piece.tokens) for piece in pieces) == 1000
 
 
 @settings(max_examples=100, deadline=None)
@@ -176,6 +185,8 @@ SAFETY = [
     ("The vehicle should stop.", UNSAFE), ("The car ahead should stop.", None),
     ("There is no need to stop.", SAFE),
     ("The driver should be prepared to stop.", None),
+    ("Prepare to slow down and stop.", None),
+    ("The driver should prepare to brake and stop.", None),
     ("If the light turns red, the driver must stop.", None),
     ("Proceed once the light is green.", None), ("Proceed if it is safe.", SAFE),
     ("Come to a stop if necessary.", None),
