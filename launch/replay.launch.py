@@ -25,7 +25,7 @@ ARGUMENTS = (
     ("rate", "1.0", "Bag seconds per second."),
     ("loop", "false", "Play the bag again and again."),
     ("start", "0.0", "Seconds of the bag to skip."),
-    ("record", "", "Folder of a bag to record inputs and outputs to; empty for none."),
+    ("record", "", "Folder of a bag to record inputs and verdicts to; empty for none."),
     ("linger", "3.0", "Seconds between the end of the bag and the end of the launch."),
     ("image", "/camera/front/image_raw", "Camera image in the bag."),
     ("name", "monitor", "Name of the monitor node."),
@@ -51,7 +51,14 @@ def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
                 parameters=[
                     {
                         "output": given["record"],
-                        "topics": ["/camera/*", f"{monitor}/*", "/diagnostics"],
+                        "topics": [
+                            "/camera/*",
+                            "/ground_truth/*",
+                            "/vehicle/*",
+                            "/diagnostics",
+                            f"{monitor}/output/judgment",
+                            f"{monitor}/metrics",
+                        ],
                         "use_sim_time": True,
                     }
                 ],

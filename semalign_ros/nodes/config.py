@@ -323,8 +323,8 @@ class PlayerConfig:
     )
     wait_for: tuple[str, ...] = parameter(
         ("",),
-        "Topics, of the bag or of others, that need a subscriber before the first message, two if "
-        "named twice; an empty name for none.",
+        "Topics, of the bag or of others, that need a subscriber (or <topic>/compressed does) "
+        "before the first message, two if named twice; an empty name for none.",
         read_only=True,
     )
     wait_timeout: float = parameter(

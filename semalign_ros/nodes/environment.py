@@ -7,15 +7,15 @@ here imports rclpy: the command line and launch files use it.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Mapping
+from importlib import metadata
 
 from semalign_ros.resources import resource
 
-_PROFILE_VARIABLES = (
-    "FASTRTPS_DEFAULT_PROFILES_FILE",  # Fast DDS 2: Humble, Jazzy
-    "FASTDDS_DEFAULT_PROFILES_FILE",  # Fast DDS 3: Kilted and later
-)
+_FAST_DDS_2, _FAST_DDS_3 = "FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE"
+_WITH_FAST_DDS_2 = ("humble", "iron", "jazzy")
 _MALLOC = {
     # Blocks up to 32 MB from the heap, and 512 MB of it kept: a 6 MB image is otherwise
     # mapped and unmapped for every message, a page fault for each 4 kB.
@@ -31,10 +31,21 @@ def settings(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
         environment: The present ones.
     """
     wanted = dict(_MALLOC)
-    if not any(name in environment for name in _PROFILE_VARIABLES):
+    if not {_FAST_DDS_2, _FAST_DDS_3} & environment.keys():
         profile = str(resource("config", "fastdds", "profile.xml"))
-        wanted |= dict.fromkeys(_PROFILE_VARIABLES, profile)
+        wanted |= dict.fromkeys(_profile_variables(environment.get("ROS_DISTRO")), profile)
     return {name: value for name, value in wanted.items() if name not in environment}
+
+
+def _profile_variables(distribution: str | None) -> tuple[str, ...]:
+    """Names under which Fast DDS looks for its profile; version 3 complains about the old one."""
+    if distribution is not None:
+        return (_FAST_DDS_2,) if distribution in _WITH_FAST_DDS_2 else (_FAST_DDS_3,)
+    for package, variable in (("ros-fastdds", _FAST_DDS_3), ("ros-fastrtps", _FAST_DDS_2)):
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            metadata.version(package)
+            return (variable,)
+    return _FAST_DDS_2, _FAST_DDS_3
 
 
 def complete(environment: Mapping[str, str] = os.environ) -> dict[str, str]:

@@ -53,8 +53,8 @@ def load_vlm(model: VlmModel, vlm_input: str) -> Vlm:
 
 def facts_of(what: str, loaded: _Loaded) -> dict[str, str]:
     """Which model runs where, and why not where one might have hoped."""
-    device = loaded.device + (f" ({loaded.fallback})" if loaded.fallback else "")
-    return {what: loaded.bundle_id, f"{what}_device": device}
+    facts = {what: loaded.bundle_id, f"{what}_device": loaded.device}
+    return facts | ({f"{what}_fallback": loaded.fallback} if loaded.fallback else {})
 
 
 def _path(bundle: str) -> Path:

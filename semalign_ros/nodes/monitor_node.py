@@ -49,7 +49,7 @@ class MonitorNode(JudgingNode[MonitorConfig]):
             **facts_of("vlm", vlm),
             **(facts_of("segmenter", segmenter) if segmenter else {}),
         }
-        self.get_logger().info(", ".join(f"{key}: {value}" for key, value in self.facts.items()))
+        self.tell_facts()
         super().open()
         self._corrupted = ImageOutput(self, "~/output/corrupted/image")
         self._clean_labels = LabelOutput(self, "~/output/segmentation/clean")

@@ -18,7 +18,7 @@ from rosgraph_msgs.msg import Clock
 
 from semalign_ros.bags.player import PlayEvent, PlayOptions, paced, schedule
 from semalign_ros.bags.storage import bag_info
-from semalign_ros.bags.topics import TopicInfo
+from semalign_ros.bags.topics import COMPRESSED_SUFFIX, TopicInfo
 from semalign_ros.errors import BagError, ConfigError
 from semalign_ros.nodes.config import PlayerConfig
 from semalign_ros.nodes.generic import message_class
@@ -96,6 +96,9 @@ class PlayerNode(Node):  # type: ignore[misc]  # rclpy is untyped
             executor.spin_once(timeout_sec=_POLL_S)
 
     def _readers(self, name: str) -> int:
+        return max(self._readers_of(topic) for topic in (name, name + COMPRESSED_SUFFIX))
+
+    def _readers_of(self, name: str) -> int:
         publisher = self._topics.get(name)
         # Of our own topics the matched readers count: the graph knows of them earlier.
         if publisher is not None:

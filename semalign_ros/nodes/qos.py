@@ -53,10 +53,13 @@ def to_ros(qos: Qos) -> QoSProfile:
 
 
 def from_ros(profile: QoSProfile) -> Qos:
-    """Profile as a bag states it; what is unknown becomes the default."""
+    """Profile as a bag states it; what is unknown becomes the default.
+
+    Discovery does not tell the depth of a volatile topic: it is 0 then.
+    """
     return Qos(
         "best_effort" if profile.reliability == ReliabilityPolicy.BEST_EFFORT else "reliable",
         "transient_local" if profile.durability == DurabilityPolicy.TRANSIENT_LOCAL else "volatile",
         "keep_all" if profile.history == HistoryPolicy.KEEP_ALL else "keep_last",
-        max(1, profile.depth),
+        profile.depth or Qos().depth,
     )

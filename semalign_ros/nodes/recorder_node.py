@@ -10,6 +10,7 @@ from fnmatch import fnmatchcase
 from typing import Any, cast
 
 from rclpy.clock import Clock, ClockType
+from rclpy.logging import get_logger
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
 
@@ -62,7 +63,8 @@ class RecorderNode(Node):  # type: ignore[misc]  # rclpy is untyped
         """Give the bag its name."""
         total = sum(self._counts.values())
         lost = sum(self._lost.values())
-        self.get_logger().info(
+        # Not the node's logger: after an interrupt /rosout is gone already.
+        get_logger("recorder").info(
             f"{self._config.output}: {total} messages of {len(self._counts)} topics"
             + (f", {lost} more were lost on the way" if lost else "")
         )

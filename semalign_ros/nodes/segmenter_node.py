@@ -33,6 +33,7 @@ class SegmenterNode(StageNode[SegmenterNodeConfig]):
             raise ConfigError("segmenter.bundle is empty: name a bundle")
         self._segmenter = segmenter
         self.facts = facts_of("segmenter", segmenter)
+        self.tell_facts()
         self._clean = LabelOutput(self, "~/output/segmentation/clean")
         self._degraded = LabelOutput(self, "~/output/segmentation/degraded")
 

@@ -177,6 +177,11 @@ class StageNode(ManagedNode[ConfigT]):
         message = f"inference failed on the last {FAILURES_IN_A_ROW} frames or more; see the log"
         return Status(name, Level.ERROR, message, "INFERENCE_FAILED", values)
 
+    def tell_facts(self) -> None:
+        """Log the facts."""
+        for key, value in self.facts.items():
+            self.get_logger().info(f"{key}: {value}")
+
     def drop(self, reason: str, count: int = 1) -> None:
         """Count frames that are not worked on to the end."""
         if count:

@@ -37,6 +37,7 @@ class VlmNode(StageNode[VlmNodeConfig]):
         """Load the model."""
         self._vlm = load_vlm(self.config.vlm, self.config.vlm_input)
         self.facts = facts_of("vlm", self._vlm)
+        self.tell_facts()
         self._answers = Output(self, DiagnosticArray, "~/output/answers")
 
     def close(self) -> None:

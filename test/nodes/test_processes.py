@@ -57,13 +57,39 @@ def test_a_command_line_holds_all_that_is_given():
     )
 
 
+@pytest.mark.parametrize(
+    ("distribution", "variable"),
+    [
+        ("humble", "FASTRTPS_DEFAULT_PROFILES_FILE"),
+        ("jazzy", "FASTRTPS_DEFAULT_PROFILES_FILE"),
+        ("kilted", "FASTDDS_DEFAULT_PROFILES_FILE"),
+        ("lyrical", "FASTDDS_DEFAULT_PROFILES_FILE"),
+    ],
+)
+def test_each_distribution_gets_the_variable_that_it_reads(distribution, variable):
+    fresh = settings({"ROS_DISTRO": distribution})
+    assert fresh.pop(variable).endswith("config/fastdds/profile.xml")
+    assert fresh == {"MALLOC_MMAP_THRESHOLD_": "33554432", "MALLOC_TRIM_THRESHOLD_": "536870912"}
+
+
 def test_what_the_user_has_set_is_left_alone():
-    fresh = settings({})
-    assert fresh["FASTDDS_DEFAULT_PROFILES_FILE"].endswith("config/fastdds/profile.xml")
-    assert fresh["FASTRTPS_DEFAULT_PROFILES_FILE"] == fresh["FASTDDS_DEFAULT_PROFILES_FILE"]
-    assert fresh["MALLOC_MMAP_THRESHOLD_"] == "33554432"
     own = {"FASTRTPS_DEFAULT_PROFILES_FILE": "mine.xml", "MALLOC_TRIM_THRESHOLD_": "1"}
     assert complete(own) == {**own, "MALLOC_MMAP_THRESHOLD_": "33554432"}
+
+
+@pytest.mark.dds
+def test_the_profile_gives_images_room(tmp_path):
+    """A participant's shared-memory segment is 64 MB, as the profile says."""
+    code = (
+        "import os, pathlib, rclpy\n"
+        "rclpy.init(); node = rclpy.create_node('room')\n"
+        "mapped = [l.split()[-1] for l in open('/proc/self/maps') if '/dev/shm/fast' in l]\n"
+        "print(max(os.path.getsize(f) for f in set(mapped) if os.path.exists(f)))\n"
+        "node.destroy_node(); rclpy.shutdown()\n"
+    )
+    process = NodeProcess([sys.executable, "-c", code], tmp_path / "log")
+    assert process.wait(60) == 0, process.log.read_text()
+    assert int(process.log.read_text().split()[-1]) >= 64 << 20
 
 
 def test_the_child_has_the_settings(tmp_path):
