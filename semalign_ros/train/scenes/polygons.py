@@ -52,5 +52,5 @@ def fill(mask: NDArray[np.uint8], outline: NDArray[np.float64], value: float) ->
         value: Grey level.
     """
     # cv2 overflows on corners far outside.
-    corners = np.clip(outline, -_HUGE, _HUGE) * (1 << _SHIFT) + 0.5
-    cv2.fillConvexPoly(mask, np.floor(corners).astype(np.int32), value, cv2.LINE_AA, _SHIFT)
+    corners = np.minimum(np.maximum(outline, -_HUGE), _HUGE) * (1 << _SHIFT)
+    cv2.fillConvexPoly(mask, np.rint(corners).astype(np.int32), value, cv2.LINE_AA, _SHIFT)

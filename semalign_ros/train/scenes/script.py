@@ -50,6 +50,7 @@ class _Scene(_Strict):
     street: Literal["canyon", "residential", "avenue", "suburban"] | None = None
     light: Literal["day", "overcast", "dusk"] | None = None
     speed: Annotated[float, Field(gt=0, le=20)] | None = None
+    bend: Annotated[float, Field(ge=-0.45, le=0.45)] | None = None
     crossing: Annotated[float, Field(ge=22, le=150)] | None = None
     red_until: Annotated[float, Field(ge=0, le=60)] | None = None
     events: list[_Event] | None = None
@@ -58,7 +59,15 @@ class _Scene(_Strict):
         events = None
         if self.events is not None:
             events = tuple(Event(e.event, e.distance, e.delay) for e in self.events)
-        script = Script(self.street, self.light, self.speed, self.crossing, self.red_until, events)
+        script = Script(
+            street=self.street,
+            light=self.light,
+            speed=self.speed,
+            bend=self.bend,
+            crossing=self.crossing,
+            red_until=self.red_until,
+            events=events,
+        )
         return Take(script, self.frames, self.every)
 
 

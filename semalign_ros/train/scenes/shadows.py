@@ -15,7 +15,7 @@ from semalign_ros.train.scenes.lighting import Lighting
 from semalign_ros.train.scenes.polygons import fill
 from semalign_ros.train.scenes.things import Shadow
 
-_REACH = 90.0
+_REACH = 65.0
 _LONGEST = 18.0
 _CONTACT = 150
 _CIRCLE = np.array(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +22,9 @@ from semalign_ros.train.scenes.traffic import Fleet, drive, park, populate
 
 _START = -1.7
 """Place of the recording vehicle's reference at first: its camera is at 0, metres."""
+BEND_START = 25.0
+"""Where the bend of a script begins, metres."""
+_BEND_LENGTH = 12.0
 # How often something happens in our lane; tuned so that ego_corridor_v1 finds about a
 # quarter of the frames UNSAFE, as on Cityscapes.
 _EVENT_CHANCE = {
@@ -54,6 +58,7 @@ class Script:
         street: Kind of street.
         light: ``day``, ``overcast`` or ``dusk``.
         speed: Cruising speed, m/s.
+        bend: Sideways metres per metre, to the left, after a bend BEND_START metres ahead.
         crossing: Where the first street crosses, with traffic lights, metres from our camera.
         red_until: Time until which those are red, seconds.
         events: What happens in our lane.
@@ -62,6 +67,7 @@ class Script:
     street: str | None = None
     light: str | None = None
     speed: float | None = None
+    bend: float | None = None
     crossing: float | None = None
     red_until: float | None = None
     events: tuple[Event, ...] | None = None
@@ -83,6 +89,10 @@ def build_scene(seed: int, sequence: int, camera: Camera, script: Script | None 
 
     lighting = draw_lighting(rng("lighting"), script.light)
     street = draw_street(rng("street"), script.street, script.crossing)
+    if script.bend is not None:
+        street = dataclasses.replace(
+            street, slope=script.bend, bend_start=BEND_START, bend_length=_BEND_LENGTH
+        )
     collector = Collector(street, Detail.of(camera))
     ppm = collector.detail
     behind = line_street(collector, rng("frontage"), draw_houses(rng("houses"), street, ppm.house))

@@ -24,8 +24,8 @@ def many() -> list[RenderedFrame]:
 @pytest.fixture(scope="session")
 def drive() -> list[RenderedFrame]:
     """A drive into a bend: at the end it turns at more than 3 degrees per second."""
-    script = Script(speed=10.0, events=())
-    return list(render_sequence(SEED, 884, 7, (512, 256), every=9, script=script))
+    script = Script(speed=10.0, bend=0.4, crossing=150.0, events=())
+    return list(render_sequence(SEED, 0, 7, (512, 256), every=9, script=script))
 
 
 @pytest.fixture

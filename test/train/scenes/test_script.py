@@ -26,6 +26,7 @@ def test_values_reach_the_script():
                     "every": 3,
                     "street": "avenue",
                     "speed": 8.5,
+                    "bend": -0.2,
                     "crossing": 30.0,
                     "red_until": 4.0,
                     "events": [{"event": "lead", "distance": 12.0, "delay": 1.0}],
@@ -37,6 +38,7 @@ def test_values_reach_the_script():
     script = take.script
     assert (script.street, script.speed, script.crossing) == ("avenue", 8.5, 30.0)
     assert script.red_until == 4.0
+    assert script.bend == -0.2
     assert script.events == (Event("lead", 12.0, 1.0),)
     assert script.light is None
 
