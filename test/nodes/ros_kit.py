@@ -91,6 +91,7 @@ class Probe:
         self.messages: dict[str, list[Any]] = {}
         self._executor = SingleThreadedExecutor(context=context)
         self._executor.add_node(self.node)
+        self._clients: dict[str, Any] = {}
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._spin, daemon=True)
         self._thread.start()
@@ -114,7 +115,7 @@ class Probe:
         while not (value := condition()):
             late = time.monotonic() > deadline
             assert not late, f"not within {timeout:g} s: {what() if callable(what) else what}"
-            time.sleep(0.008)
+            time.sleep(0.003)
         return value
 
     def status(self, name: str) -> Any:
@@ -135,16 +136,24 @@ class Probe:
             if key in ("received", "done") or key.startswith("dropped_")
         }
 
+    def refreshed(self, monitor: str = "/monitor") -> None:
+        """Have the monitor publish its diagnostics now, not within the second."""
+        from std_srvs.srv import SetBool
+
+        messages = self.messages["/diagnostics"]
+        count = len(messages)
+        self.call(SetBool, f"{monitor}/set_enabled", SetBool.Request(data=True))
+        self.wait(lambda: len(messages) > count, "the diagnostics")
+
     def call(self, kind: type, name: str, request: Any, timeout: float = 30.0) -> Any:
         """Call a service."""
-        client = self.node.create_client(kind, name)
-        try:
-            assert client.wait_for_service(timeout), f"no service {name}"
-            future = client.call_async(request)
-            self.wait(future.done, f"answer of {name}", timeout)
-            return future.result()
-        finally:
-            self.node.destroy_client(client)
+        if name not in self._clients:
+            self._clients[name] = self.node.create_client(kind, name)
+        client = self._clients[name]
+        self.wait(client.service_is_ready, f"service {name}", timeout)
+        future = client.call_async(request)
+        self.wait(future.done, f"answer of {name}", timeout)
+        return future.result()
 
     def set_parameters(self, node: str, **values: Any) -> list[Any]:
         """Set parameters; dots in names are written as double underscores."""

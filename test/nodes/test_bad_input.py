@@ -22,7 +22,6 @@ class Bench:
 
     def __init__(self, probe, with_labels):
         self.probe = probe
-        self.judged = probe.listen(DiagnosticArray, "/monitor/output/judgment")
         probe.listen(DiagnosticArray, "/diagnostics")
         self.image = probe.publisher(Image, IMAGE)
         self.labels = probe.publisher(Image, SEGMENTATION) if with_labels else None
@@ -60,6 +59,7 @@ class Bench:
         self.count += 1
 
         def changed():
+            self.probe.refreshed()
             now = self.probe.counters()
             difference = {k: now[k] - before[k] for k in now if now[k] != before[k]}
             return difference if len(difference) > 1 else None
@@ -109,7 +109,6 @@ def test_every_bad_image_is_counted_with_its_reason(drive, start, probe):
     good = {"step": ROW + 12, "data": array("B", padded.tobytes())}
     assert bench.send(good) == {"received": 1, "done": 1}
     assert "is truncated: found 13823 bytes, expected 13824" in node.log.read_text()
-    assert len(bench.judged) == 2
     assert node.poll() is None
 
 
@@ -126,7 +125,6 @@ def test_every_bad_label_map_is_counted_with_its_reason(drive, start, probe):
     bench.count += 1
     probe.wait(lambda: probe.counters()["received"] == 6, "the lonely image")
     assert bench.send()["dropped_unmatched"] == 1
-    assert len(bench.judged) == 2
     assert node.poll() is None
 
 
@@ -140,6 +138,7 @@ def test_failing_inference_costs_the_frame_and_recovers(tmp_path, make_drive, st
     bench = Bench(probe, with_labels=False)
 
     def pipeline():
+        probe.refreshed()
         status = probe.status("semalign_camera: pipeline")
         return {p.key: p.value for p in status.values}["fault_code"]
 

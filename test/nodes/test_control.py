@@ -67,6 +67,7 @@ class Camera:
 
     def windowed(self):
         """Frames in the window of the hallucination status."""
+        self.probe.refreshed()
         status = self.probe.status("semalign_camera: hallucination")
         if status is None:
             return -1
