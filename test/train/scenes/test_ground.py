@@ -127,3 +127,13 @@ def test_the_view_may_start_in_a_turn(blank, light, level_view):
     expected = "road" if abs(point[1]) < 3.5 else "sidewalk"
     assert buffers.ids[160, 100] == LABEL_ID[expected]
     assert 1 / buffers.inverse_depth[199, 200] == pytest.approx(600 / 99.5, rel=1e-3)
+
+
+def test_a_median_is_a_raised_strip_of_grass(level_view, blank, light):
+    """Row 160 is 9.9 m away: the strip reaches 1 m to both sides, 50 px."""
+    divided = dataclasses.replace(STREET, median=1.0)
+    row = draw(level_view, blank, light, divided).ids[160]
+    assert row[199] == LABEL_ID["terrain"]
+    assert row[199 - 75] == row[199 + 75] == LABEL_ID["road"]
+    assert divided.ground_height(5.0, 0.0) == KERB_HEIGHT
+    assert divided.ego_offset == pytest.approx(-1.0 - 3.5 / 2)
