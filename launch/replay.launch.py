@@ -39,10 +39,11 @@ def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     names = ["bag", *(name for name, _, _ in ARGUMENTS)]
     given = {name: LaunchConfiguration(name).perform(context) for name in names}
     monitor = "/" + "/".join(p for p in (given["namespace"].strip("/"), given["name"]) if p)
-    needed = [given["image"]]
+    # The recorder reads the images too.
+    needed = [given["image"]] * (2 if given["record"] else 1)
     actions: list[LaunchDescriptionEntity] = []
     if given["record"]:
-        # Play when the recorder listens, else the first verdicts would be missing.
+        # Play when it listens, else the first verdicts would be missing.
         needed.append(f"{monitor}/output/judgment")
         actions.append(
             Node(

@@ -28,6 +28,7 @@ from semalign_ros.nodes.qos import to_ros
 from semalign_ros.nodes.runner import run
 
 _POLL_S = 0.05
+_SETTLE_S = 1.0
 _REPORT_S = 5.0
 _ACKNOWLEDGE_S = 5
 
@@ -94,6 +95,11 @@ class PlayerNode(Node):  # type: ignore[misc]  # rclpy is untyped
                     f"{self._config.wait_timeout:g} s"
                 )
             executor.spin_once(timeout_sec=_POLL_S)
+        if needed.keys() - self._topics.keys():
+            # We have heard of that subscription; its publisher may hear of it a little later.
+            settled = time.monotonic() + _SETTLE_S
+            while rclpy.ok() and time.monotonic() < settled:
+                executor.spin_once(timeout_sec=_POLL_S)
 
     def _readers(self, name: str) -> int:
         return max(self._readers_of(topic) for topic in (name, name + COMPRESSED_SUFFIX))

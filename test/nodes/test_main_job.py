@@ -60,9 +60,11 @@ def test_a_planted_misalignment_raises_the_right_diagnostics_and_no_others(
         **{f"thresholds.{name}": 1.0 for name in ("drop_warn", "drop_error")},
     }
     start("monitor_node", drive.parameters(**limits), {"~/input/image": IMAGE}, name="monitor")
-    player = start(
-        "player_node", {"bag": str(drive.bag), "rate": 2.0, "wait_for": [IMAGE, JUDGMENT]}
+    probe.wait(
+        lambda: probe.counters() and probe.node.count_publishers(JUDGMENT),
+        "the monitor to be heard",
     )
+    player = start("player_node", {"bag": str(drive.bag), "rate": 2.0, "wait_for": [IMAGE]})
     assert player.wait(120) == 0
 
     # Every frame that was played is judged or counted.
