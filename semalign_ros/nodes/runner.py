@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from typing import Protocol
@@ -51,7 +53,9 @@ def run(
         sys.stderr.write(f"{error}\n")
         return 1
     finally:
-        rclpy.try_shutdown()
+        _finish_undisturbed()
+        rclpy.try_shutdown()  # which gives SIGINT back to Python
+        _finish_undisturbed()
 
 
 def _live(create: Callable[[], Runnable], spin: bool) -> int:
@@ -65,5 +69,17 @@ def _live(create: Callable[[], Runnable], spin: bool) -> int:
             executor.add_node(node)
             executor.spin()
     finally:
+        _finish_undisturbed()
         node.destroy_node()
     return 0
+
+
+def _finish_undisturbed() -> None:
+    """Let the first SIGINT be the only one: a terminal and ros2 launch both send it.
+
+    Whoever cannot wait for the frame in work sends SIGTERM.
+    """
+    for _ in range(2):  # the interrupt that brought us here may still be pending
+        with contextlib.suppress(KeyboardInterrupt):
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from array import array
 from pathlib import Path
 
@@ -296,3 +298,14 @@ def test_stamps_that_jump_back_without_a_clock_empty_the_windows_too(monitor, pr
     probe.wait(lambda: camera.windowed() == 3, "three frames in the window")
     assert camera.judge(0)["index"] == "0"
     probe.wait(lambda: camera.windowed() == 1, "a new window")
+
+
+def test_an_impatient_ctrl_c_ends_it_cleanly(monitor, probe):
+    # A terminal sends SIGINT to the whole group, and ros2 launch once more.
+    node = monitor()
+    camera = Camera(probe)
+    camera.judge(0)
+    for _ in range(5):
+        os.kill(node.pid, signal.SIGINT)
+    assert node.wait(30) == 0, node.log.read_text()
+    assert "Traceback" not in node.log.read_text()
