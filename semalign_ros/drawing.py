@@ -6,7 +6,7 @@ judgment), orange is a critical class left out, grey is a class that need not be
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import cv2
@@ -53,10 +53,16 @@ def claim_chips(observation: Observation, reference: SceneReference) -> tuple[Ch
     claims = resolve_generic(observation.answer.claims.present, reference.entities)
     return (
         *(Chip(f"{name}?", RED) for name in _ordered(claims - reference.entities)),
-        *(Chip(f"no {name}", ORANGE) for name in _ordered(reference.critical - claims)),
+        *(Chip(f"no {name}", ORANGE) for name in omitted_classes(observation, reference)),
         *(Chip(name, GREEN) for name in _ordered(claims & reference.entities)),
         *(Chip(name, GREY) for name in _ordered(reference.entities - reference.critical - claims)),
     )
+
+
+def omitted_classes(observation: Observation, reference: SceneReference) -> list[str]:
+    """Critical classes that one answer left out, in the order of the train ids."""
+    claims = resolve_generic(observation.answer.claims.present, reference.entities)
+    return _ordered(reference.critical - claims)
 
 
 def judgment_chip(judgment: Judgment | None, reference: Judgment) -> Chip:
@@ -77,7 +83,7 @@ def draw_overlay(
 
     Left the frame as it came, right as the models saw it under the condition, each with
     the label map that belongs to it and the ego corridor; below what the VLM claimed and
-    judged. Critical classes that it left out are outlined in orange on the right.
+    judged. Critical objects that it left out are outlined in orange.
 
     Args:
         judged: The verdict and what led to it.
@@ -93,8 +99,10 @@ def draw_overlay(
     gap = max(4, width // 200)
     panel = (width - 3 * gap) // 2
     verdict = judged.verdict
-    left = _scene(judged.clean, judged, rule, panel, ())
-    right = _scene(judged.degraded, judged, rule, panel, sorted(verdict.omitted))
+    left = _scene(judged.clean, judged, rule, panel)
+    right = (
+        left if judged.degraded is judged.clean else _scene(judged.degraded, judged, rule, panel)
+    )
     text = _Text(width)
     condition = "clean" if verdict.severity == 0 else f"{verdict.condition} {verdict.severity:g}"
     columns = [
@@ -157,7 +165,6 @@ def _scene(
     judged: Judged,
     rule: ReferenceRule,
     width: int,
-    outlined: Sequence[str],
 ) -> Image:
     """The image with its label map, scaled to the panel."""
     perception = observation.perception
@@ -170,7 +177,7 @@ def _scene(
     thick = max(1, width // 400)
     cv2.polylines(shown, [corridor_polygon(rule, height, width)], True, WHITE, thick, cv2.LINE_AA)
     reference = _resize(judged.reference_labels, width, height, cv2.INTER_NEAREST)
-    for name in outlined:
+    for name in omitted_classes(observation, judged.verdict.reference):
         region = np.asarray(reference == TRAIN_ID[name], np.uint8)
         contours, _ = cv2.findContours(region, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
         cv2.drawContours(shown, contours, -1, ORANGE, 2 * thick, cv2.LINE_AA)

@@ -81,7 +81,7 @@ def test_a_misalignment_shows_and_an_aligned_frame_shows_none():
     assert share(right, GREEN) > share(wrong, GREEN)
 
 
-def test_omitted_objects_are_outlined_on_the_degraded_side_only():
+def test_omitted_objects_are_outlined_where_they_were_omitted():
     picture = draw_overlay(judged(), max_width=1200)
     scene_rows = slice(100, 350)
     half = picture.shape[1] // 2
