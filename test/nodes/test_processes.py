@@ -11,8 +11,10 @@ from semalign_ros.errors import SemalignError
 from semalign_ros.nodes.environment import complete, settings
 from semalign_ros.nodes.processes import NodeProcess, node_command, stop_all, yaml_value
 
-LOOP = "import time\nprint('ready', flush=True)\nwhile True: time.sleep(0.05)\n"
-DEAF = "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n" + LOOP
+WAIT = "import time\nprint('ready', flush=True)\nwhile True: time.sleep(0.05)\n"
+# A shell's background jobs inherit that SIGINT is ignored; rclpy listens anyway, Python does not.
+LOOP = "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\n" + WAIT
+DEAF = "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n" + WAIT
 
 
 def begin(code, log):
