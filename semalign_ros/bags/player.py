@@ -109,24 +109,18 @@ def paced(
     *,
     now: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
-    stopped: Callable[[], bool] = lambda: False,
 ) -> Iterator[PlayEvent]:
     """Release events when they are due; late ones at once, and none is left out.
 
     Args:
         events: From :func:`schedule`.
         now: Seconds of a clock that never jumps.
-        sleep: Waits so many seconds.
-        stopped: Asked at least ten times a second; true ends the stream.
+        sleep: Waits so many seconds; called at least ten times a second.
     """
     begin = now()
     for event in events:
         while (wait := begin + event.due_s - now()) > 0:
-            if stopped():
-                return
             sleep(min(wait, _POLL_S))
-        if stopped():
-            return
         yield event
 
 

@@ -8,7 +8,6 @@ from collections import Counter
 from fnmatch import fnmatchcase
 from typing import Any
 
-import rclpy
 from builtin_interfaces.msg import Time
 from rclpy.duration import Duration
 from rclpy.executors import SingleThreadedExecutor
@@ -87,8 +86,6 @@ class PlayerNode(Node):  # type: ignore[misc]  # rclpy is untyped
         needed = Counter(self.resolve_topic_name(name) for name in self._config.wait_for if name)
         deadline = time.monotonic() + self._config.wait_timeout
         while missing := [name for name, n in needed.items() if self._readers(name) < n]:
-            if not rclpy.ok():
-                return
             if time.monotonic() > deadline:
                 raise ConfigError(
                     f"wait_for: nobody subscribed to {', '.join(missing)} within "
@@ -98,7 +95,7 @@ class PlayerNode(Node):  # type: ignore[misc]  # rclpy is untyped
         if needed.keys() - self._topics.keys():
             # We have heard of that subscription; its publisher may hear of it a little later.
             settled = time.monotonic() + _SETTLE_S
-            while rclpy.ok() and time.monotonic() < settled:
+            while time.monotonic() < settled:
                 executor.spin_once(timeout_sec=_POLL_S)
 
     def _readers(self, name: str) -> int:
@@ -124,21 +121,16 @@ class PlayerNode(Node):  # type: ignore[misc]  # rclpy is untyped
         begin = reported = time.monotonic()
         events = schedule(config.bag, options)
         # Parameter requests are answered in the time between the messages.
-        for event in paced(
-            events,
-            sleep=lambda seconds: executor.spin_once(timeout_sec=seconds),
-            stopped=lambda: not rclpy.ok(),
-        ):
+        for event in paced(events, sleep=lambda seconds: executor.spin_once(timeout_sec=seconds)):
             self._publish(event)
             if time.monotonic() - reported > _REPORT_S:
                 reported = time.monotonic()
                 self.get_logger().info(f"played {self._count} of {self._total} messages")
-        if rclpy.ok():
-            self._flush()
-            self.get_logger().info(
-                f"played {self._count} messages of {len(self._topics)} topics in "
-                f"{time.monotonic() - begin:.1f} s"
-            )
+        self._flush()
+        self.get_logger().info(
+            f"played {self._count} messages of {len(self._topics)} topics in "
+            f"{time.monotonic() - begin:.1f} s"
+        )
 
     def _publish(self, event: PlayEvent) -> None:
         if self._clock_topic is not None and (event.message is None or self._count == 0):

@@ -10,7 +10,6 @@ from fnmatch import fnmatchcase
 from typing import Any, cast
 
 from rclpy.clock import Clock, ClockType
-from rclpy.logging import get_logger
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
 
@@ -63,8 +62,7 @@ class RecorderNode(Node):  # type: ignore[misc]  # rclpy is untyped
         """Give the bag its name."""
         total = sum(self._counts.values())
         lost = sum(self._lost.values())
-        # Not the node's logger: after an interrupt /rosout is gone already.
-        get_logger("recorder").info(
+        self.get_logger().info(
             f"{self._config.output}: {total} messages of {len(self._counts)} topics"
             + (f", {lost} more were lost on the way" if lost else "")
         )

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import signal
 import sys
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import rclpy
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.signals import SignalHandlerOptions
 
 from semalign_ros.errors import SemalignError
+
+_HEAR_SIGNALS_S = 0.1
 
 
 class Runnable(Protocol):
@@ -40,46 +42,66 @@ def run(
         Exit status: 0 when done or interrupted, 1 if it could not start, 2 for wrong ROS
         arguments.
     """
+    interrupt = _Interrupt()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, interrupt)
     try:
-        rclpy.init(args=None if argv is None else list(argv))
+        # Not rclpy's handlers: they invalidate the context under the frame in work.
+        rclpy.init(
+            args=None if argv is None else list(argv),
+            signal_handler_options=SignalHandlerOptions.NO,
+        )
     except Exception as error:  # a bad argument surfaces as one of several rcl errors
         sys.stderr.write(f"{error}\n")
         return 2
     try:
-        return _live(create, spin)
-    except (KeyboardInterrupt, ExternalShutdownException):
+        return _live(create, spin, interrupt)
+    except KeyboardInterrupt:
         return 0
     except SemalignError as error:
         sys.stderr.write(f"{error}\n")
         return 1
     finally:
-        _finish_undisturbed()
-        rclpy.try_shutdown()  # which gives SIGINT back to Python
-        _finish_undisturbed()
+        rclpy.try_shutdown()
 
 
-def _live(create: Callable[[], Runnable], spin: bool) -> int:
+def _live(create: Callable[[], Runnable], spin: bool, interrupt: _Interrupt) -> int:
     node = create()
     try:
         if not node.start():
             return 1
-        if spin:
-            # Not EventsExecutor: its spin() takes a whole core and hears no signal.
-            executor = SingleThreadedExecutor()
-            executor.add_node(node)
-            executor.spin()
+        # Not EventsExecutor: its spin() takes a whole core and hears no signal.
+        executor = SingleThreadedExecutor()
+        executor.add_node(node)
+        interrupt.deferred = True
+        while spin and not interrupt.heard:
+            # Python runs signal handlers between two calls only.
+            executor.spin_once(timeout_sec=_HEAR_SIGNALS_S)
     finally:
-        _finish_undisturbed()
+        interrupt.deferred = True
         node.destroy_node()
     return 0
 
 
-def _finish_undisturbed() -> None:
-    """Let the first SIGINT be the only one: a terminal and ros2 launch both send it.
+class _Interrupt:
+    """Handler that lets the first signal be the only SIGINT, where many come.
 
-    Whoever cannot wait for the frame in work sends SIGTERM.
+    A terminal and ros2 launch both send it. Whoever cannot wait for the frame in work
+    sends SIGTERM after it.
+
+    Attributes:
+        heard: Whether a signal came.
+        deferred: Whether it is only noted. Raised in a callback it would tear the message
+            that is being written.
     """
-    for _ in range(2):  # the interrupt that brought us here may still be pending
-        with contextlib.suppress(KeyboardInterrupt):
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+    def __init__(self) -> None:
+        self.heard = False
+        self.deferred = False
+
+    def __call__(self, *_: object) -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        self.heard = True
+        if not self.deferred:
+            raise KeyboardInterrupt

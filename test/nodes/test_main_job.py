@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
 import pytest
@@ -243,9 +244,15 @@ def test_a_graph_of_single_nodes_gives_the_verdicts_of_the_monitor(mixed, start,
         if node == "alignment_node":
             chosen = {"reference": "topic", "images": True}
         start(node, chosen, remap)
-    # All links must stand before the first frame.
-    for topic in set(remap.values()) - {IMAGE, SEGMENTATION}:
-        probe.wait(lambda t=topic: probe.node.count_subscribers(t) >= 1, f"readers of {topic}")
+    # All links must stand before the first frame: three nodes take a degraded image with its
+    # condition, two take the label maps.
+    links = {"degraded/image": 3, "condition": 3, "segmentation/clean": 2, "answers": 1}
+    for name, count in {**links, "segmentation/degraded": 2}.items():
+        topic = remap[f"~/input/{name}"]
+        probe.wait(
+            lambda t=topic, n=count: probe.node.count_subscribers(t) >= n, f"readers of {topic}"
+        )
+    time.sleep(1.0)  # the publishers hear of their readers a little later than we do
     send_in_step(probe, drive.bag, {IMAGE: 4, SEGMENTATION: 1}, metrics)
     assert_same(judgments, metrics, offline(mixed, labels=True))
     assert len(overlays) == len(metrics)
