@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -108,3 +110,30 @@ def test_models_are_fixed_and_severities_and_thresholds_are_not():
 def test_a_warning_above_its_error_is_refused():
     with pytest.raises(ConfigError, match="hallucination_warn"):
         build(MonitorConfig, {"thresholds.hallucination_warn": 0.9})
+
+
+def documented(config):
+    """A node's parameter table as docs/ros.md shows it: what monitor_node has is not repeated."""
+    known = () if config is MonitorConfig else rows(MonitorConfig)
+    lines = []
+    for row in rows(config):
+        if row not in known:
+            value = ", ".join(row.default) if isinstance(row.default, tuple) else row.default
+            shown = f"{value:g}" if row.kind == "double" else str(value)
+            shown = f"`{shown.lower() if row.kind == 'bool' else shown}`" if shown else ""
+            star = " *" if row.read_only else ""
+            words = row.description.replace("|", "\\|").replace("<topic>", "`<topic>`")
+            lines.append(f"| `{row.name}`{star} | {shown} | {row.constraints} | {words} |")
+    return "\n".join(lines)
+
+
+@pytest.mark.parametrize("config", TABLES)
+def test_the_documentation_lists_every_parameter_as_it_is(config):
+    page = (Path(__file__).parents[2] / "docs" / "ros.md").read_text()
+    node = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", re.sub("(Node)?Config$", "", config.__name__))
+    _, _, section = page.partition(f"\n### `{node.lower()}_node`")
+    table = "\n".join(
+        line for line in section.partition("\n### ")[0].splitlines() if line.startswith("| `")
+    )
+    expected = documented(config)
+    assert table == expected, f"the table of {config.__name__} should be:\n{expected}"
