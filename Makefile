@@ -26,10 +26,10 @@ colcon: $(VENV)/.test ## build and test the package as ROS users do
 
 sample-bag: setup ## render the sample bag anew
 	rm -rf out/street_demo_frames
-	$(BIN)/semalign render out/street_demo_frames --scenes 9 --frames-per-scene 8 --every 4 \
-	  --size 768x384 --seed 3 --split val --jpg 88
+	$(BIN)/semalign render out/street_demo_frames --drive demo --size 768x384 --seed 5 \
+	  --split val --jpg 88
 	$(BIN)/semalign convert cityscapes out/street_demo_frames rosbags/street_demo --split val \
-	  --image-format jpg --compression zstd-chunk --camera-size 768x384 --overwrite
+	  --image-format jpg --compression zstd-chunk --overwrite
 
 lock: $(BIN)/python ## pin the newest versions that the bounds in setup.py allow
 	$(PIP) uv
