@@ -15,7 +15,8 @@ from transformers import ResNetConfig, UperNetConfig, UperNetForSemanticSegmenta
 from semalign_ros.alignment.metrics import confusion_matrix, iou_per_class, mean_iou
 from semalign_ros.scene.reference import ReferenceRule
 from semalign_ros.scene.taxonomy import CLASSES, IGNORE, NUM_CLASSES, TRAIN_ID
-from semalign_ros.train.augment import augment
+from semalign_ros.train.augment import augment, crop, paste
+from semalign_ros.train.balance import class_offsets
 from semalign_ros.train.batches import Prefetch, generator, index_batches
 from semalign_ros.train.datasets import FrameSet, class_pixels, drop_unsupported, repeats
 from semalign_ros.train.loop import Report, Task, fit
@@ -160,6 +161,10 @@ def train_segmenter(
         seed: Keys weights, order and augmentation.
         checkpoint: State file, resumed where it exists.
         report: Called after every step.
+
+    Returns:
+        The averaged weights, the class offsets of :mod:`semalign_ros.train.balance` in the
+        last bias.
     """
     model = build_segmenter(settings, seed).to(memory_format=torch.channels_last)
     rule = ReferenceRule()
@@ -181,7 +186,27 @@ def train_segmenter(
     task = Task("segmenter", model, loss, _batches(sets, often, settings, seed), evaluate)
     trained = fit(task, settings.stage, checkpoint, report)
     assert isinstance(trained, UperNetForSemanticSegmentation)
+    if settings.balance_frames:
+        pixels = [_some_pixels(trained, s, settings.balance_frames) for s in sets]
+        with torch.no_grad():
+            trained.decode_head.classifier.bias += class_offsets(pixels)
     return trained
+
+
+def _some_pixels(model: nn.Module, frames: FrameSet, limit: int) -> tuple[Tensor, Tensor]:
+    """Logits f32[19, P] and train ids i64[P], one pixel of each 2 x 2, in some of the frames."""
+    logits, targets = [], []
+    chosen = np.linspace(0, len(frames), min(limit, len(frames)), endpoint=False, dtype=np.int64)
+    with torch.inference_mode():
+        for part in np.array_split(chosen, max(1, len(chosen) // 16)):
+            found = coarse_logits(model, to_pixel_values(frames.images[part]))
+            labels = clean_for_scoring(frames.labels[part])[:, ::2, ::2]
+            found = nn.functional.interpolate(found, labels.shape[1:], mode="bilinear")
+            logits.append(found.permute(1, 0, 2, 3).flatten(1))
+            targets.append(torch.from_numpy(labels.astype(np.int64)).flatten())
+    target = torch.cat(targets)
+    known = target != IGNORE
+    return torch.cat(logits, dim=1)[:, known].clone(), target[known]
 
 
 def _batches(
@@ -192,12 +217,29 @@ def _batches(
 ) -> Callable[[int, int], Iterable[Batch]]:
     cv2.setNumThreads(1)
     where = [(s, i) for s in sets for i in range(len(s))]
+    first = np.cumsum([0, *map(len, sets)])
+    # Frames to paste from, of the same data set, are drawn as often as for themselves.
+    drawn_from = {
+        id(s): np.cumsum(often[a:b]) / often[a:b].sum()
+        for s, a, b in zip(sets, first[:-1], first[1:], strict=True)
+    }
 
-    def sample(index: int, key: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    def labelled(frames: FrameSet, i: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        return frames.images[i], drop_unsupported(frames.labels[i], settings.min_label_support)
+
+    def sample(
+        index: int, key: int, size: int | None
+    ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         frames, i = where[index]
         rng = generator(seed, 2, key)
-        labels = drop_unsupported(frames.labels[i], settings.min_label_support)
-        image, labels = augment(frames.images[i], labels, settings.augment, rng)
+        image, labels = labelled(frames, i)
+        if rng.random() < settings.augment.paste:
+            donor = int(np.searchsorted(drawn_from[id(frames)], rng.random()))
+            donor = min(donor, len(frames) - 1)  # the sums may end just below 1
+            image, labels = paste(image, labels, *labelled(frames, donor))
+        image, labels = augment(image, labels, settings.augment, rng)
+        if size is not None:
+            image, labels = crop(image, labels, size, rng)
         # The loss looks at every second pixel, at another phase each time: a quarter of the work.
         dy, dx = rng.integers(0, 2, 2)
         return image, labels[dy::2, dx::2]
@@ -208,7 +250,8 @@ def _batches(
 
         def make(step: int) -> Batch:
             drawn = next(order)
-            parts = [sample(int(j), step * batch + k) for k, j in enumerate(drawn)]
+            size = settings.crop if step < settings.crop_share * settings.stage.steps else None
+            parts = [sample(int(j), step * batch + k, size) for k, j in enumerate(drawn)]
             labels = np.stack([p[1] for p in parts]).astype(np.int64)
             return to_pixel_values(np.stack([p[0] for p in parts])), torch.from_numpy(labels)
 

@@ -54,6 +54,7 @@ class AugmentSettings(_Settings):
         light: Largest change of brightness and contrast, and of log gamma.
         color: Largest change of saturation, and of the colour channels' gains over 4.
         degrade: Probability of each of: strong darkening, blur, noise.
+        paste: Probability of pasting the rare things of another frame.
     """
 
     flip: float = Field(default=0.5, ge=0, le=1)
@@ -63,6 +64,7 @@ class AugmentSettings(_Settings):
     light: float = Field(default=0.35, ge=0, lt=1)
     color: float = Field(default=0.4, ge=0, lt=1)
     degrade: float = Field(default=0.08, ge=0, le=1)
+    paste: float = Field(default=0.0, ge=0, le=1)
 
 
 class SegmenterSettings(_Settings):
@@ -70,6 +72,9 @@ class SegmenterSettings(_Settings):
 
     Args:
         net_size: Height and width that every frame is resized to.
+        crop: Height and width of the windows that the first steps see, which makes
+            them cheaper; None for whole frames throughout.
+        crop_share: Share of the steps that see windows, 0..1.
         embedding: Channels of the stem.
         hidden: Channels of the four residual stages.
         depths: Blocks of the four stages.
@@ -79,11 +84,15 @@ class SegmenterSettings(_Settings):
         min_label_support: Pixels whose label fewer than this many of their 3x3
             neighbourhood share (themselves included) are ignored: recovered
             labels have specks and blended edges.
+        balance_frames: Training frames of each data set that the class offsets are fitted
+            on in the end; 0 for no offsets.
         stage: The schedule.
         augment: The random changes.
     """
 
     net_size: int = Field(ge=64, le=2048, multiple_of=32)
+    crop: int | None = Field(default=None, ge=64, multiple_of=32)
+    crop_share: float = Field(default=0.5, ge=0, le=1)
     embedding: int = Field(ge=8)
     hidden: tuple[int, int, int, int]
     depths: tuple[int, int, int, int]
@@ -91,6 +100,7 @@ class SegmenterSettings(_Settings):
     rare_class_target: float = Field(default=0.4, gt=0, le=1)
     jaccard_weight: float = Field(default=0.5, ge=0)
     min_label_support: int = Field(default=4, ge=1, le=9)
+    balance_frames: int = Field(default=400, ge=0)
     stage: StageSettings
     augment: AugmentSettings = AugmentSettings()
 

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from semalign_ros.scene.taxonomy import IGNORE, PALETTE, colorize
-from semalign_ros.train.augment import augment
+from semalign_ros.scene.taxonomy import IGNORE, PALETTE, TRAIN_ID, colorize
+from semalign_ros.train.augment import PASTED, augment, crop, paste
 from semalign_ros.train.batches import generator
 from semalign_ros.train.settings import AugmentSettings
 
@@ -49,3 +49,36 @@ def test_everything_off_is_the_identity_and_draws_are_keyed(draw_street):
     )
     assert np.array_equal(first, again)
     assert not np.array_equal(first, other)
+
+
+def test_pasted_things_keep_their_place_and_nothing_else_moves(draw_street):
+    labels = draw_street(generator(1, 0, 0))
+    other = draw_street(generator(1, 0, 1))
+    other[2:6, 3:9] = TRAIN_ID["rider"]
+    image, painted = colorize(labels), colorize(other)
+    pasted, target = paste(image, labels, painted, other)
+    things = np.isin(other, [TRAIN_ID[name] for name in PASTED])
+    assert things[2:6, 3:9].all()
+    assert np.array_equal(target, np.where(things, other, labels))
+    assert np.array_equal(pasted, PALETTE[target])
+    assert np.array_equal(image, colorize(labels))
+
+
+def test_crops_are_windows_of_both_and_reach_every_corner(draw_street):
+    labels = draw_street(generator(1, 0, 0))
+    size = labels.shape[0]
+    labels = (np.arange(size)[:, None] // 4 * 8 + np.arange(size)[None] // 4).astype(np.uint8)
+    image = np.repeat(labels[..., None], 3, axis=2)
+    corners = set()
+    for index in range(40):
+        window, target = crop(image, labels, size - 1, generator(0, 0, index))
+        assert np.array_equal(window[..., 0], target)
+        assert target.shape == (size - 1, size - 1)
+        y, x = next(
+            (y, x)
+            for y in (0, 1)
+            for x in (0, 1)
+            if np.array_equal(target, labels[y : y + size - 1, x : x + size - 1])
+        )
+        corners.add((y, x))
+    assert len(corners) == 4
