@@ -123,7 +123,7 @@ def run_live(
                 {
                     "bag": str(bag),
                     "rate": rate,
-                    "wait_for": [camera, *(f"/{node}{_JUDGMENT}" for node in names)],
+                    "wait_for": [camera] * len(names) + [f"/{node}{_JUDGMENT}" for node in names],
                 },
             ),
         )

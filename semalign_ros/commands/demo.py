@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from semalign_ros.demo import LiveSummary
+    from semalign_ros.evaluation.summary import Summary
 
 HELP = "run the main job on the sample bag: live over DDS, then offline, with a report"
 EXAMPLE = "semalign demo --out out/demo --overwrite"
@@ -24,16 +32,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Do it all."""
     from rich.console import Console
-    from rich.table import Table
 
     from semalign_ros.bags import count_frames
     from semalign_ros.demo import run_live, summarize_live
-    from semalign_ros.evaluation.figures import (
-        condition_name,
-        language_tables,
-        number,
-        segmentation_tables,
-    )
+    from semalign_ros.evaluation.figures import language_tables, segmentation_tables
     from semalign_ros.evaluation.report import write_report, write_tables
     from semalign_ros.evaluation.summary import summarize
     from semalign_ros.evaluation.sweep import SweepSettings, sweep
@@ -74,37 +76,59 @@ def run(args: argparse.Namespace) -> int:
             (folder / "pictures" / f"{i}_{name}.jpg").write_bytes(picture.jpeg)
         write_report(folder / "evaluation", folder / "report.html", pictures=pictures)
 
-    table = Table(title=f"{bag.name}: live nodes (conditions in turn) and offline")
-    for name in ("", "HR", "COR", "SMR", "coverage", "flips", "mIoU", "judged", "not judged",
-                 "p50 / p99 ms"):  # fmt: skip
-        table.add_column(name, justify="left" if not name else "right")
-    for row in live:
-        dropped = ", ".join(f"{n} {reason}" for reason, n in row.dropped.items()) or "0"
-        times = f"{1e3 * row.latency_p50_s:.0f} / {1e3 * row.latency_p99_s:.0f}"
-        figures = [number(value, 2) for value in row.means.values()]
-        table.add_row(f"live {row.monitor}", *figures, str(row.judged), dropped, times)
-    table.add_section()
-    miou = {(r.condition, r.severity): r.mean_iou.value for r in summary.segmentation}
-    failed = ", ".join(f"{n} {reason}" for reason, n in summary.failures.items()) or "0"
-    for said in summary.language:
-        if said.severity in (0, 2):
-            table.add_row(
-                f"{said.vlm.split('@')[0]}, {condition_name(said.condition, said.severity)}",
-                *(
-                    number(v, 2)
-                    for v in (said.hr.value, said.cor.value, said.smr.value, said.coverage)
-                ),
-                number(said.flips.value, 2) if said.severity else "-",
-                number(miou[said.condition, said.severity], 2),
-                str(said.frames),
-                failed,
-                f"{1e3 * said.latency_p50_s:.0f} / {1e3 * said.latency_p99_s:.0f}",
-            )
     for details in (*segmentation_tables(summary), *language_tables(summary)):
         console.print(details)
-    console.print(table)
+    console.print(_table(bag.name, live, summary))
     for item in live:
         raised = ", ".join(item.alarms) or "none"
         console.print(f"diagnostics raised by {item.monitor}: {raised}", highlight=False)
     console.print(f"open {args.out / 'report.html'}; pictures in {args.out / 'pictures'}")
     return 0
+
+
+def _table(title: str, live: Sequence[LiveSummary], summary: Summary) -> Table:
+    """The figures in 80 columns, one section a VLM: live, then offline by condition."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    from semalign_ros.evaluation.figures import condition_name, number
+
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=0)
+    table.add_column("", no_wrap=True)
+    for name in ("HR", "COR", "SMR", "coverage", "flips", "mIoU", "judged"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("not judged", justify="right")
+    table.add_column("p50/p99 ms", justify="right", no_wrap=True)
+    miou = {(r.condition, r.severity): r.mean_iou.value for r in summary.segmentation}
+    for row in live:
+        name = row.monitor.removeprefix("monitor_")
+        table.add_row(f"[bold]{name}[/]")
+        table.add_row(
+            "live, in turn",
+            *(number(value, 2) for value in row.means.values()),
+            str(row.judged),
+            _reasons(row.dropped),
+            _times(row.latency_p50_s, row.latency_p99_s),
+        )
+        for said in summary.language:
+            if said.vlm.split("@")[0] == _VLMS[name] and said.severity in (0, 2):
+                rates = (said.hr.value, said.cor.value, said.smr.value, said.coverage)
+                table.add_row(
+                    condition_name(said.condition, said.severity),
+                    *(number(value, 2) for value in rates),
+                    number(said.flips.value, 2) if said.severity else "-",
+                    number(miou[said.condition, said.severity], 2),
+                    str(said.frames),
+                    _reasons(summary.failures),
+                    _times(said.latency_p50_s, said.latency_p99_s),
+                )
+        table.add_section()
+    return table
+
+
+def _reasons(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{n} {reason}" for reason, n in counts.items()) or "0"
+
+
+def _times(p50_s: float, p99_s: float) -> str:
+    return f"{1e3 * p50_s:.0f}/{1e3 * p99_s:.0f}"
