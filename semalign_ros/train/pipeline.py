@@ -28,7 +28,7 @@ from semalign_ros.train.generative import train_generative
 from semalign_ros.train.loop import Report
 from semalign_ros.train.measure import measure_segmenter, measure_vlm
 from semalign_ros.train.models import Tower
-from semalign_ros.train.questions import build_tokenizer, logit_shift
+from semalign_ros.train.questions import build_tokenizer, decision_logit, logit_shift
 from semalign_ros.train.segmenter import clean_for_scoring, train_segmenter
 from semalign_ros.train.settings import (
     ContrastiveSettings,
@@ -293,10 +293,12 @@ def _thresholds(
     settings: ContrastiveSettings | GenerativeSettings, views: Views
 ) -> dict[str, float]:
     """Scores above which a class counts as present, by question id."""
-    if settings.decision_shift is None or settings.decision_shift == settings.presence_shift:
+    if settings.decision_balance is None:
         return {}
-    moved = logit_shift(
-        views.presence.mean(axis=0), settings.decision_shift - settings.presence_shift
+    share = views.presence.mean(axis=0)
+    # Training has added the shift to the logits that we compare.
+    moved = decision_logit(share, settings.decision_balance) - logit_shift(
+        share, settings.presence_shift
     )
     return {f"presence/{name}": round(float(t), 4) for name, t in zip(CLASSES, moved, strict=True)}
 

@@ -21,6 +21,7 @@ from semalign_ros.train.batches import generator
 from semalign_ros.types import Judgment
 
 PAD, EOS, IMAGE = 0, 1, 2
+_EXPECTED_F1 = 0.8
 _SPECIAL = ["<pad>", "<eos>", "<image>"]
 QUESTION_TEMPLATE = "\nUser: {question}\nAssistant:"
 SCENE_TEXT_TEMPLATE = "\n{text}"
@@ -116,6 +117,22 @@ def logit_shift(share: NDArray[np.float64], shift: float) -> NDArray[np.float64]
     """
     p = np.clip(share, 0.002, 0.998)
     return np.asarray(shift * np.log(p / (1 - p)))
+
+
+def decision_logit(share: NDArray[np.float64], balance: float) -> NDArray[np.float64]:
+    """Logit of "yes" from which to say yes, so that F1 and balanced accuracy are both good.
+
+    F1 pooled over the classes is best with one cut for all, at the probability F/2
+    (Lipton et al., "Optimal thresholding of classifiers to maximize F1 measure", 2014,
+    theorem 1); balanced accuracy with one at the share of each class. A yes raises their
+    weighted sum if `p (balance / share + 1 - F/2) > (1 - p) (balance / (1 - share) + F/2)`.
+
+    Args:
+        share: Share of the frames where the answer is yes, 0..1.
+        balance: Weight of balanced accuracy against F1, from 0.
+    """
+    p, half = np.clip(share, 0.001, 0.999), _EXPECTED_F1 / 2
+    return np.asarray(np.log((balance / (1 - p) + half) / (balance / p + 1 - half)))
 
 
 def language_scores(

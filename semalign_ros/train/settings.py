@@ -121,7 +121,8 @@ class ContrastiveSettings(_Settings):
         anchor_weight: Weight of drawing texts to the direction of what they say.
         presence_shift: How far the decision moves from the likeliest answer (0) to the
             one that treats present and absent alike (1); see `logit_shift`. In training.
-        decision_shift: The same for the shipped model, by thresholds; None for no other.
+        decision_balance: How much the thresholds of the shipped model look at balanced
+            accuracy beside pooled F1, see `decision_logit`; None for no thresholds.
         stage: The schedule.
     """
 
@@ -136,7 +137,7 @@ class ContrastiveSettings(_Settings):
     caption_weight: float = Field(default=0.1, ge=0)
     anchor_weight: float = Field(default=2.0, ge=0)
     presence_shift: float = Field(default=0.5, ge=0, le=1)
-    decision_shift: float | None = Field(default=None, ge=0, le=1)
+    decision_balance: float | None = Field(default=None, ge=0)
     stage: StageSettings
 
 
@@ -155,7 +156,7 @@ class GenerativeSettings(_Settings):
         reader_weight: Weight of reading presence and safety off the projected tokens.
         scene_text: Share of the samples that carry a sentence of the perception system.
         presence_shift: See :class:`ContrastiveSettings`.
-        decision_shift: The same.
+        decision_balance: The same.
         stage: The schedule.
     """
 
@@ -170,7 +171,7 @@ class GenerativeSettings(_Settings):
     reader_weight: float = Field(default=1.0, ge=0)
     scene_text: float = Field(default=0.25, ge=0, le=1)
     presence_shift: float = Field(default=0.5, ge=0, le=1)
-    decision_shift: float | None = Field(default=None, ge=0, le=1)
+    decision_balance: float | None = Field(default=None, ge=0)
     stage: StageSettings
 
 

@@ -83,6 +83,30 @@ def test_logit_shift_moves_the_decision_to_the_prior():
     assert np.isfinite(questions.logit_shift(np.array([0.0, 1.0]), 1.0)).all()
 
 
+@pytest.mark.parametrize("balance", [0.0, 0.25, 1.0])
+def test_decision_logit_is_best_for_what_it_promises(balance):
+    random = np.random.default_rng(3)
+    frames = 40_000
+    logits = random.normal(0, 2, (frames, 3)) + np.array([-3.4, -0.6, 3.2])
+    truth = random.random((frames, 3)) < 1 / (1 + np.exp(-logits))
+
+    def objective(cuts):
+        said = logits > cuts
+        f1 = 2 * (said & truth).sum() / (said.sum() + truth.sum())
+        balanced = sum(
+            (said[truth[:, c], c].mean() + (~said[~truth[:, c], c]).mean()) / 2 for c in range(3)
+        )
+        return f1 + balance * 2 * frames / truth.sum() * balanced
+
+    cuts = questions.decision_logit(truth.mean(axis=0), balance)
+    best = objective(cuts)
+    for c in range(3):
+        for step in (-1.5, 1.5):
+            other = cuts.copy()
+            other[c] += step
+            assert objective(other) < best, (c, step)
+
+
 def test_tokenizer_holds_answers_as_one_token_and_loses_nothing(tokenizer):
     assert len(questions.encode(tokenizer, questions.YES)) == 1
     for text in (PROMPTS.description, "Ünknown wörds: 雪, €5!", questions.SCENE_TEXT_TEMPLATE):
