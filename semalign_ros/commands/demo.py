@@ -100,18 +100,20 @@ def _table(title: str, live: Sequence[LiveSummary], summary: Summary) -> Table:
     table.add_column("not judged", justify="right")
     table.add_column("p50/p99 ms", justify="right", no_wrap=True)
     miou = {(r.condition, r.severity): r.mean_iou.value for r in summary.segmentation}
-    for row in live:
-        name = row.monitor.removeprefix("monitor_")
+    rows = {row.monitor.removeprefix("monitor_"): row for row in live}
+    for name, bundle in _VLMS.items():
         table.add_row(f"[bold]{name}[/]")
-        table.add_row(
-            "live, in turn",
-            *(number(value, 2) for value in row.means.values()),
-            str(row.judged),
-            _reasons(row.dropped),
-            _times(row.latency_p50_s, row.latency_p99_s),
-        )
+        if name in rows:  # else it judged nothing in time
+            row = rows[name]
+            table.add_row(
+                "live, in turn",
+                *(number(value, 2) for value in row.means.values()),
+                str(row.judged),
+                _reasons(row.dropped),
+                _times(row.latency_p50_s, row.latency_p99_s),
+            )
         for said in summary.language:
-            if said.vlm.split("@")[0] == _VLMS[name] and said.severity in (0, 2):
+            if said.vlm.split("@")[0] == bundle and said.severity in (0, 2):
                 rates = (said.hr.value, said.cor.value, said.smr.value, said.coverage)
                 table.add_row(
                     condition_name(said.condition, said.severity),

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from semalign_ros.alignment.metrics import mean_iou
+from semalign_ros.alignment.metrics import confusion_matrix, mean_iou
 from semalign_ros.scene.taxonomy import NUM_CLASSES
 
 STEPS = (-1.0, -0.5, -0.25, 0.25, 0.5, 1.0)
@@ -24,7 +24,7 @@ def class_offsets(sets: Sequence[tuple[Tensor, Tensor]], rounds: int = 2) -> Ten
     """Offsets of the logits that raise the mIoU, averaged over the sets; coordinate ascent.
 
     Args:
-        sets: Logits f32[19, P] and train ids i64[P] of some pixels of each data set.
+        sets: Logits f32[19, P] and train ids u8[P] of some pixels of each data set.
         rounds: Passes over the classes.
 
     Returns:
@@ -52,5 +52,4 @@ def class_offsets(sets: Sequence[tuple[Tensor, Tensor]], rounds: int = 2) -> Ten
 
 
 def _miou(predicted: Tensor, target: Tensor) -> float:
-    pairs = torch.bincount(target * NUM_CLASSES + predicted, minlength=NUM_CLASSES**2)
-    return float(mean_iou(pairs.view(NUM_CLASSES, NUM_CLASSES).numpy()))
+    return float(mean_iou(confusion_matrix(predicted.to(torch.uint8).numpy(), target.numpy())))

@@ -194,7 +194,7 @@ def train_segmenter(
 
 
 def _some_pixels(model: nn.Module, frames: FrameSet, limit: int) -> tuple[Tensor, Tensor]:
-    """Logits f32[19, P] and train ids i64[P], one pixel of each 2 x 2, in some of the frames."""
+    """Logits f32[19, P] and train ids u8[P], one pixel of each 2 x 2, in some of the frames."""
     logits, targets = [], []
     chosen = np.linspace(0, len(frames), min(limit, len(frames)), endpoint=False, dtype=np.int64)
     with torch.inference_mode():
@@ -203,10 +203,10 @@ def _some_pixels(model: nn.Module, frames: FrameSet, limit: int) -> tuple[Tensor
             labels = clean_for_scoring(frames.labels[part])[:, ::2, ::2]
             found = nn.functional.interpolate(found, labels.shape[1:], mode="bilinear")
             logits.append(found.permute(1, 0, 2, 3).flatten(1))
-            targets.append(torch.from_numpy(labels.astype(np.int64)).flatten())
+            targets.append(torch.from_numpy(labels).flatten())
     target = torch.cat(targets)
     known = target != IGNORE
-    return torch.cat(logits, dim=1)[:, known].clone(), target[known]
+    return torch.cat(logits, dim=1)[:, known], target[known]
 
 
 def _batches(
@@ -216,13 +216,10 @@ def _batches(
     seed: int,
 ) -> Callable[[int, int], Iterable[Batch]]:
     cv2.setNumThreads(1)
-    where = [(s, i) for s in sets for i in range(len(s))]
-    first = np.cumsum([0, *map(len, sets)])
     # Frames to paste from, of the same data set, are drawn as often as for themselves.
-    drawn_from = {
-        id(s): np.cumsum(often[a:b]) / often[a:b].sum()
-        for s, a, b in zip(sets, first[:-1], first[1:], strict=True)
-    }
+    shares = np.split(often, np.cumsum([len(s) for s in sets])[:-1])
+    donors = [np.cumsum(part) / np.cumsum(part)[-1] for part in shares]
+    where = [(s, i, d) for s, d in zip(sets, donors, strict=True) for i in range(len(s))]
 
     def labelled(frames: FrameSet, i: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         return frames.images[i], drop_unsupported(frames.labels[i], settings.min_label_support)
@@ -230,12 +227,11 @@ def _batches(
     def sample(
         index: int, key: int, size: int | None
     ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-        frames, i = where[index]
+        frames, i, donors_of = where[index]
         rng = generator(seed, 2, key)
         image, labels = labelled(frames, i)
         if rng.random() < settings.augment.paste:
-            donor = int(np.searchsorted(drawn_from[id(frames)], rng.random()))
-            donor = min(donor, len(frames) - 1)  # the sums may end just below 1
+            donor = int(np.searchsorted(donors_of, rng.random()))
             image, labels = paste(image, labels, *labelled(frames, donor))
         image, labels = augment(image, labels, settings.augment, rng)
         if size is not None:

@@ -5,7 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 
 from semalign_ros.errors import ConfigError
 
@@ -103,6 +110,14 @@ class SegmenterSettings(_Settings):
     balance_frames: int = Field(default=400, ge=0)
     stage: StageSettings
     augment: AugmentSettings = AugmentSettings()
+
+    @field_validator("crop")
+    @classmethod
+    def _inside_the_frame(cls, crop: int | None, info: ValidationInfo) -> int | None:
+        net_size = info.data.get("net_size")
+        if crop is not None and net_size is not None and crop > net_size:
+            raise ValueError(f"found {crop}, expected at most net_size, {net_size}")
+        return crop
 
 
 class ContrastiveSettings(_Settings):

@@ -9,18 +9,18 @@ from semalign_ros.train.balance import class_offsets
 
 def scores(logits, target, offsets):
     predicted = (logits + offsets[:, None]).argmax(0).numpy().astype(np.uint8)
-    return float(mean_iou(confusion_matrix(predicted, target.numpy().astype(np.uint8))))
+    return float(mean_iou(confusion_matrix(predicted, target.numpy())))
 
 
 def pixels(seed, handicap):
-    """Logits that know the class, two of them with a handicap on a few classes."""
+    """Logits that know the class, and the classes; `handicap` is added to those of some classes."""
     random = torch.Generator().manual_seed(seed)
     target = torch.randint(0, 19, (4000,), generator=random)
     logits = torch.randn(19, 4000, generator=random)
     logits[target, torch.arange(4000)] += 2.5
     for index, value in handicap.items():
         logits[index] += value
-    return logits, target
+    return logits, target.to(torch.uint8)
 
 
 def test_offsets_undo_a_handicap_and_hold_on_other_pixels():
@@ -40,5 +40,5 @@ def test_offsets_of_a_perfect_model_are_zero_and_inputs_stay():
     target = torch.arange(19).repeat(50)
     logits = torch.nn.functional.one_hot(target, 19).T.float() * 9
     before = logits.clone()
-    assert not class_offsets([(logits, target)]).any()
+    assert not class_offsets([(logits, target.to(torch.uint8))]).any()
     assert torch.equal(logits, before)

@@ -59,6 +59,7 @@ def test_shipped_settings_are_valid_and_scale():
         ("threads: 2\nunknown: 3", "unknown"),
         ("a: [", "is no YAML"),
         ("", "file"),
+        ("segmenter: {net_size: 128, crop: 192}", "segmenter.crop: .*found 192, expected at most"),
     ],
 )
 def test_bad_settings_name_the_field(tmp_path, text, message):
