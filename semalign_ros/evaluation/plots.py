@@ -62,6 +62,7 @@ def severity_curves(summary: Summary) -> str:
         axes.set_title(family.replace("_", " "), fontsize=10)
     for axes in grid[-1]:
         axes.set_xlabel("severity (0 = clean)")
+        axes.xaxis.get_major_locator().set_params(integer=True)
     handles = [
         mpl.lines.Line2D([], [], color=c, marker="o", ms=3, label=n) for n, c in colours.items()
     ]
@@ -93,7 +94,7 @@ def disconnect_plot(summary: Summary) -> str:
     axes.axvline(0, color="black", lw=0.8)
     axes.set_xlim(-1, 1)
     axes.set_ylim(len(rows) - 0.5, -0.5)
-    axes.set_xlabel("Spearman correlation over frames (0: language fails on its own)")
+    axes.set_xlabel("Spearman correlation over frames")
     axes.grid(axis="x", alpha=0.3)
     return _svg(figure)
 
