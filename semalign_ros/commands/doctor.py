@@ -54,7 +54,7 @@ _MIN_FREE_MB = 2000
 _MIN_SHM_MB = 256
 _GET_ROS = (
     "source /opt/ros/<distribution>/setup.bash where ROS 2 is installed, else "
-    "`pip install semalign_ros[ros]`"
+    "`pip install 'semalign_ros[ros]'`"
 )
 # The import runs in a child: it changes the process, and a broken one may kill it.
 _PROBE = """
@@ -318,7 +318,7 @@ def check_options() -> Iterator[Check]:
         "export, train",
         "info" if training else "ok",
         f"not installed: {', '.join(training)}" if training else f"torch {_version('torch')}",
-        "`pip install semalign_ros[train]`, only to export or train models" if training else "",
+        "`pip install 'semalign_ros[train]'`, only to export or train models" if training else "",
     )
     if not _installed("cv_bridge"):
         yield Check(

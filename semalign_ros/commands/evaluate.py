@@ -16,7 +16,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     parser.add_argument("bag", metavar="BAG", help="bag folder, or one .mcap or .db3 file")
     parser.add_argument("--out", required=True, type=Path, help="result folder")
-    parser.add_argument("--profile", default="paper", help="corruption profile, name or path")
+    parser.add_argument(
+        "--image",
+        default="/camera/front/image_raw",
+        metavar="TOPIC",
+        help="in the bag; default: %(default)s",
+    )
+    parser.add_argument(
+        "--segmentation",
+        default="/ground_truth/segmentation",
+        metavar="TOPIC",
+        help="true label maps, where the bag has them; default: %(default)s",
+    )
+    parser.add_argument(
+        "--profile", default="paper", help="corruption profile, name or path; default: %(default)s"
+    )
     parser.add_argument(
         "--segmenter",
         action="append",
@@ -36,8 +50,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="image",
         help="what the VLM is shown: image, overlay, mask or scene_text (default: image)",
     )
-    parser.add_argument("--prompts", default="default", help="prompt set, name or path")
-    parser.add_argument("--device", default="auto", help="cpu, cuda, tensorrt or auto")
+    parser.add_argument(
+        "--prompts", default="default", help="prompt set, name or path; default: %(default)s"
+    )
+    parser.add_argument(
+        "--device", default="auto", help="cpu, cuda, tensorrt or auto; default: %(default)s"
+    )
     parser.add_argument("--seed", type=int, default=0, help="of every random draw (default: 0)")
     parser.add_argument("--limit", type=int, help="only the first frames")
     parser.add_argument("--workers", type=int, default=1, help="processes (default: 1)")
@@ -48,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
     """Evaluate, show the tables, write CSV."""
     from rich.console import Console
 
-    from semalign_ros.bags import count_frames
+    from semalign_ros.bags import BagTopics, count_frames
     from semalign_ros.evaluation.figures import language_tables, segmentation_tables
     from semalign_ros.evaluation.report import write_tables
     from semalign_ros.evaluation.summary import summarize
@@ -65,8 +83,9 @@ def run(args: argparse.Namespace) -> int:
         device=args.device,
         seed=args.seed,
         limit=args.limit,
+        topics=BagTopics(image=args.image, segmentation=args.segmentation),
     )
-    total = count_frames(args.bag)
+    total = count_frames(args.bag, settings.topics)
     total = total if args.limit is None else min(total, args.limit)
     with frames_bar("evaluating", total) as advance:
         sweep(settings, args.out, workers=args.workers, overwrite=args.overwrite, progress=advance)

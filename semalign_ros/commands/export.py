@@ -109,7 +109,7 @@ def require_torch() -> None:
     if missing:
         raise MissingDependencyError(
             f"training and export need {', '.join(missing)}; "
-            "install with `pip install 'semalign_ros[export]'`"
+            "install with `pip install 'semalign_ros[train]'`"
         )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from semalign_ros.errors import BundleError, SemalignError
-from semalign_ros.resources import resource
+from semalign_ros.resources import find_resource, resource
 
 if TYPE_CHECKING:
     from semalign_ros.inference import Bundle
@@ -170,7 +170,7 @@ def _verify(folders: list[Path], device: str) -> int:
     failed = 0
     for path in folders:
         try:
-            said = _try_out(path, device)
+            said = _try_out(find_resource(str(path), "models", ""), device)
         except SemalignError as error:
             failed += 1
             console.print(f"{path}: FAILED\n  {error}", markup=False, style="red", soft_wrap=True)
@@ -210,7 +210,7 @@ def _describe(folder: Path) -> int:
     from semalign_ros.inference import load_bundle
     from semalign_ros.inference.bundle import dump_manifest
 
-    bundle = load_bundle(folder)
+    bundle = load_bundle(find_resource(str(folder), "models", ""))
     console = Console()
     console.print(
         f"{bundle.bundle_id} in {bundle.folder}", markup=False, highlight=False, soft_wrap=True

@@ -44,21 +44,20 @@ class ResultStore:
             shutil.rmtree(self.folder / "blocks", ignore_errors=True)
             (self.folder / _SETTINGS).unlink()
         found = read_settings(self.folder) if (self.folder / _SETTINGS).is_file() else None
-        if found is None:
-            self._claim(settings)
-        elif found != _plain(settings):
+        if found is None and self.folder.is_dir() and any(self.folder.iterdir()):
+            raise OutputError(
+                f"{self.folder}: is not empty and holds no evaluation; choose another folder"
+            )
+        if found == _plain(settings):
+            return
+        # A run that failed before its first block has no results to protect.
+        if found is not None and any((self.folder / "blocks").glob("[0-9]*")):
             raise OutputError(
                 f"{self.folder}: holds results of another run; "
                 f"{_differences(found, _plain(settings))}. "
                 "Choose another folder or give --overwrite"
             )
-
-    def _claim(self, settings: Mapping[str, Any]) -> None:
-        if self.folder.is_dir() and any(self.folder.iterdir()):
-            raise OutputError(
-                f"{self.folder}: is not empty and holds no evaluation; choose another folder"
-            )
-        with atomic_path(self.folder / _SETTINGS) as partial:
+        with atomic_path(self.folder / _SETTINGS, overwrite=True) as partial:
             partial.write_text(yaml.safe_dump(_plain(settings), sort_keys=False), "utf-8")
 
     def has(self, block: int) -> bool:
@@ -134,4 +133,11 @@ def _plain(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 def _differences(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
     names = [n for n in {**found, **wanted} if found.get(n) != wanted.get(n)]
-    return "; ".join(f"{n}: found {found.get(n)!r}, now {wanted.get(n)!r}" for n in names)
+    return "; ".join(f"{n}: {_change(found.get(n), wanted.get(n))}" for n in names)
+
+
+def _change(found: Any, wanted: Any) -> str:
+    """In names where there are some: a whole profile would fill the screen."""
+    before, now = (v["name"] if isinstance(v, dict) and "name" in v else v for v in (found, wanted))
+    same = f"{now!r} has changed"
+    return same if before == now else f"found {before!r}, now {now!r}"

@@ -12,7 +12,7 @@ import itertools
 import multiprocessing
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -92,6 +92,7 @@ class SweepSettings:
             "device": self.device,
             "seed": self.seed,
             "limit": self.limit,
+            "topics": asdict(self.topics),
             "rule": self.rule.describe(),
             "critical": sorted(self.rule.critical),
         }
@@ -255,6 +256,8 @@ def sweep(
     """
     if workers < 1:
         raise ConfigError(f"workers: found {workers}, expected 1 or more")
+    if settings.limit is not None and settings.limit < 1:
+        raise ConfigError(f"limit: found {settings.limit}, expected 1 or more")
     store = ResultStore(out, settings.resolved(), overwrite=overwrite)
     blocks = (
         (number, frames)

@@ -6,7 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
-from semalign_ros.bags import read_frames
+from semalign_ros.bags import BagTopics, read_frames
 from semalign_ros.corruption import CLEAN, parse_profile
 from semalign_ros.drawing import draw_overlay
 from semalign_ros.errors import BundleError
@@ -99,7 +99,9 @@ def worst_pictures(folder: Path | str, count: int = 6) -> list[Picture]:
     for row in rows:
         wanted[row["index"]].append(row)
     pictures: dict[int, Picture] = {}
-    for frame in read_frames(settings["bag"], limit=max(wanted) + 1):
+    for frame in read_frames(
+        settings["bag"], BagTopics(**settings["topics"]), limit=max(wanted) + 1
+    ):
         for row in wanted.get(frame.index, ()):
             monitor = Monitor(
                 vlms[row["vlm"]], segmenter, settings["vlm_input"], seed=settings["seed"]

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
+from semalign_ros.bags import BagTopics
 from semalign_ros.errors import BagError, ConfigError, OutputError
 from semalign_ros.evaluation import sweep as sweep_module
 from semalign_ros.evaluation.store import ResultStore, read_table
@@ -76,6 +78,9 @@ def test_other_settings_are_refused_and_overwrite_starts_anew(bag, recorded, tmp
     other = SweepSettings(str(bag), vlms=(str(recorded),), limit=3, seed=1)
     with pytest.raises(OutputError, match="seed: found 0, now 1"):
         sweep(other, out)
+    named = replace(other, seed=0, profile="clean")
+    with pytest.raises(OutputError, match="profile: found 'paper', now 'clean'"):
+        sweep(named, out)
     sweep(other, out, overwrite=True)
     assert len(verdicts(out)) == 30
 
@@ -94,13 +99,17 @@ def test_a_folder_with_other_things_is_left_alone(bag, recorded, tmp_path):
         ({"profile": "papr"}, ConfigError, "papr: no such file"),
         ({"vlm_input": "picture"}, ConfigError, "unknown vlm_input 'picture'"),
         ({"bag": "nowhere"}, BagError, "nowhere"),
+        ({"topics": BagTopics(image="/back")}, BagError, "no message on topic /back"),
+        ({"limit": 0}, ConfigError, "limit: found 0, expected 1 or more"),
     ],
 )
 def test_bad_settings_are_refused(bag, recorded, tmp_path, change, error, text):
     settings = {"bag": str(bag), "vlms": (str(recorded),), **change}
     with pytest.raises(error, match=text):
         sweep(SweepSettings(**settings), tmp_path / "out")
-    assert not list((tmp_path / "out").glob("blocks/*"))
+    # A mistake leaves nothing that stands in the way of the next try.
+    sweep(SweepSettings(str(bag), vlms=(str(recorded),), limit=1), tmp_path / "out")
+    assert len(verdicts(tmp_path / "out")) == 10
 
 
 def test_one_model_twice_is_refused(bag, recorded, tmp_path):

@@ -60,6 +60,15 @@ def test_describe_prints_yaml(own_segmenter: Bundle, capsys: pytest.CaptureFixtu
     assert yaml.safe_load(text)["kind"] == "segmenter"
 
 
+@pytest.mark.parametrize("action", ["describe", "verify"])
+def test_a_shipped_bundle_goes_by_its_name(action: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["models", action, "street_contrastive"]) == 0
+    assert "street_contrastive" in capsys.readouterr().out
+    main(["models", action, "street_contrastiv"])
+    captured = capsys.readouterr()
+    assert "shipped:" in " ".join((captured.out + captured.err).split())
+
+
 FIELDS = {
     "name": "thresholds",
     "net_size": [8, 8],
@@ -151,7 +160,7 @@ def test_doctor_without_rclpy_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(doctor, "_installed", lambda name: name != "rclpy")
     (check,) = check_ros()
     assert check.level == "fail"
-    assert "pip install semalign_ros[ros]" in check.advice
+    assert "pip install 'semalign_ros[ros]'" in check.advice
 
 
 def test_doctor_reports_an_rclpy_that_does_not_import(
