@@ -44,20 +44,21 @@ class ResultStore:
             shutil.rmtree(self.folder / "blocks", ignore_errors=True)
             (self.folder / _SETTINGS).unlink()
         found = read_settings(self.folder) if (self.folder / _SETTINGS).is_file() else None
-        if found is None and self.folder.is_dir() and any(self.folder.iterdir()):
-            raise OutputError(
-                f"{self.folder}: is not empty and holds no evaluation; choose another folder"
-            )
-        if found == _plain(settings):
-            return
-        # A run that failed before its first block has no results to protect.
-        if found is not None and any((self.folder / "blocks").glob("[0-9]*")):
+        if found is None:
+            self._claim(settings)
+        elif found != _plain(settings):
             raise OutputError(
                 f"{self.folder}: holds results of another run; "
                 f"{_differences(found, _plain(settings))}. "
                 "Choose another folder or give --overwrite"
             )
-        with atomic_path(self.folder / _SETTINGS, overwrite=True) as partial:
+
+    def _claim(self, settings: Mapping[str, Any]) -> None:
+        if self.folder.is_dir() and any(self.folder.iterdir()):
+            raise OutputError(
+                f"{self.folder}: is not empty and holds no evaluation; choose another folder"
+            )
+        with atomic_path(self.folder / _SETTINGS) as partial:
             partial.write_text(yaml.safe_dump(_plain(settings), sort_keys=False), "utf-8")
 
     def has(self, block: int) -> bool:
@@ -139,5 +140,4 @@ def _differences(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
 def _change(found: Any, wanted: Any) -> str:
     """In names where there are some: a whole profile would fill the screen."""
     before, now = (v["name"] if isinstance(v, dict) and "name" in v else v for v in (found, wanted))
-    same = f"{now!r} has changed"
-    return same if before == now else f"found {before!r}, now {now!r}"
+    return f"{now!r} has changed" if before == now else f"found {before!r}, now {now!r}"

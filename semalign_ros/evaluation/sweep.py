@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 from semalign_ros import __version__
 from semalign_ros.alignment.metrics import confusion_matrix, quality_from_confusion
-from semalign_ros.bags import BagTopics, read_frames
+from semalign_ros.bags import BagTopics, count_frames, read_frames
 from semalign_ros.corruption import CLEAN, Condition, load_profile
 from semalign_ros.errors import (
     ConfigError,
@@ -258,6 +258,9 @@ def sweep(
         raise ConfigError(f"workers: found {workers}, expected 1 or more")
     if settings.limit is not None and settings.limit < 1:
         raise ConfigError(f"limit: found {settings.limit}, expected 1 or more")
+    # Before the folder is claimed: a mistake leaves nothing in the way of the next try.
+    models = open_models(settings, threads=None)
+    count_frames(settings.bag, settings.topics)
     store = ResultStore(out, settings.resolved(), overwrite=overwrite)
     blocks = (
         (number, frames)
@@ -266,7 +269,11 @@ def sweep(
         )
         if _skip_done(store, number, frames, progress)
     )
-    done = _in_process(settings, blocks) if workers == 1 else _in_pool(settings, blocks, workers)
+    if workers == 1:
+        done = _in_process(models, blocks)
+    else:
+        del models  # each worker opens its own
+        done = _in_pool(settings, blocks, workers)
     for number, count, tables in done:
         store.write(number, tables)
         progress(count)
@@ -296,8 +303,7 @@ def _skip_done(
 _Done = tuple[int, int, Tables]
 
 
-def _in_process(settings: SweepSettings, blocks: Iterable[_Block]) -> Iterator[_Done]:
-    models = open_models(settings, threads=None)
+def _in_process(models: Models, blocks: Iterable[_Block]) -> Iterator[_Done]:
     for number, frames in blocks:
         yield number, len(frames), judge_block(models, frames)
 
@@ -318,8 +324,6 @@ def _work(frames: list[Frame]) -> Tables:
 
 def _in_pool(settings: SweepSettings, blocks: Iterable[_Block], workers: int) -> Iterator[_Done]:
     """Judge blocks in processes, at most two a worker under way so that memory is bounded."""
-    # Opened here too, in vain: an error in a worker's start would only say "broken pool".
-    open_models(settings, threads=1)
     threads = max(1, (os.cpu_count() or 1) // workers)
     with futures.ProcessPoolExecutor(
         workers,

@@ -107,7 +107,8 @@ def test_bad_settings_are_refused(bag, recorded, tmp_path, change, error, text):
     settings = {"bag": str(bag), "vlms": (str(recorded),), **change}
     with pytest.raises(error, match=text):
         sweep(SweepSettings(**settings), tmp_path / "out")
-    # A mistake leaves nothing that stands in the way of the next try.
+    # A mistake leaves nothing in the way of the next try.
+    assert not (tmp_path / "out").exists()
     sweep(SweepSettings(str(bag), vlms=(str(recorded),), limit=1), tmp_path / "out")
     assert len(verdicts(tmp_path / "out")) == 10
 
