@@ -9,7 +9,10 @@ from semalign_ros.corruption import (  # noqa: F401 -- they register
     encoding,
     label_boundaries,
     label_regions,
+    lens,
     light,
+    motion,
+    precipitation,
     sensor,
     weather,
 )

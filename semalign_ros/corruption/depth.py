@@ -18,10 +18,13 @@ ASSUMPTION = "the frame has no depth; distances are those of a flat street betwe
 """What a result says whose distances are assumed."""
 
 # A forward camera behind a windscreen, as that of Cityscapes.
-_CAMERA_HEIGHT_M = 1.22
-_HORIZON = 0.44  # share of the image height, from the top
-_FOCAL_WIDTHS, _FOCAL_HEIGHTS = 1.1, 2.2  # focal length over image width and height
+CAMERA_HEIGHT_M = 1.22
+HORIZON = 0.44
+"""Row of the horizon as a share of the image height, from the top."""
+FOCAL_WIDTHS, FOCAL_HEIGHTS = 1.1, 2.2
+"""Focal length over image width and over image height."""
 _WALL_M = 15.0  # lateral distance of house fronts, trees, noise barriers
+_END_M = 120.0  # where the street bends; farther, a column of fog would stand over its end
 
 # Depth that exceeds the flat road's by more than this is a stereo error: nothing is below it.
 _BELOW_ROAD = 1.5
@@ -39,14 +42,14 @@ def road_depth(height: int) -> NDArray[np.float32]:
     Returns:
         f32[H, 1], metres along the optical axis; ``FAR_M`` from the horizon up.
     """
-    below = (np.arange(height, dtype=np.float32) + 0.5) / height - _HORIZON
-    nearest = _FOCAL_HEIGHTS * _CAMERA_HEIGHT_M
+    below = (np.arange(height, dtype=np.float32) + 0.5) / height - HORIZON
+    nearest = FOCAL_HEIGHTS * CAMERA_HEIGHT_M
     return (nearest / np.maximum(below, nearest / FAR_M))[:, None].astype(np.float32)
 
 
 @functools.lru_cache(maxsize=4)
 def assumed_depth(height: int, width: int) -> NDArray[np.float32]:
-    """Distances in a flat, straight street between two walls, without anything in it.
+    """Distances in a flat street between two walls that ends, without anything in it.
 
     Args:
         height: Rows.
@@ -55,9 +58,10 @@ def assumed_depth(height: int, width: int) -> NDArray[np.float32]:
     Returns:
         f32[H, W], metres along the optical axis, read-only.
     """
-    aside = np.abs((np.arange(width, dtype=np.float32) + 0.5) / width - 0.5)
-    wall = _FOCAL_WIDTHS * _WALL_M / np.maximum(aside, _FOCAL_WIDTHS * _WALL_M / FAR_M)
-    depth = np.minimum(road_depth(height), wall[None, :].astype(np.float32))
+    aside = ((np.arange(width) + 0.5) / width - 0.5) / FOCAL_WIDTHS
+    # Rounded where wall and end meet: an edge there would show in light fog.
+    facing = _END_M / np.hypot(1, aside * (_END_M / _WALL_M))
+    depth = np.minimum(road_depth(height), facing[None, :].astype(np.float32))
     depth.setflags(write=False)
     return depth
 
@@ -100,6 +104,8 @@ def _neighbours(
     depth_of = np.zeros(int(nearest.max()) + 1, np.float32)
     depth_of[nearest[~gaps]] = coarse[~gaps]
     near = math.ceil(_GAP * coarse.shape[1])
+    sky = (np.arange(len(coarse)) * 4 + 0.5) / len(depth) < HORIZON
+    guess = np.where(sky[:, None], np.float32(FAR_M), guess)
     filled = np.where(distance < near, np.take(depth_of, np.asarray(nearest, np.int32)), guess)
     height, width = depth.shape
     return np.asarray(filled.repeat(4, axis=0)[:height].repeat(4, axis=1)[:, :width])

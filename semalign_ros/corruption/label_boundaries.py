@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import functools
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from semalign_ros.corruption.motion import pixel_grid
 from semalign_ros.corruption.parameters import Number
 from semalign_ros.corruption.registry import corruption, labels_of
 from semalign_ros.corruption.resolution import pixel_scale
@@ -17,15 +16,6 @@ from semalign_ros.types import Frame, Labels
 # Mean of the squared weights of OpenCV's bicubic kernel over all phases, per axis: by this
 # factor interpolation lowers the standard deviation of two-dimensional white noise.
 _CUBIC_LOSS = 6 / 7
-
-
-@functools.lru_cache(maxsize=4)
-def _pixel_grid(height: int, width: int) -> NDArray[np.float32]:
-    """f32[H, W, 2], x and y of every pixel."""
-    grid = np.empty((height, width, 2), np.float32)
-    grid[..., 0] = np.arange(width)
-    grid[..., 1] = np.arange(height)[:, None]
-    return grid
 
 
 def smooth_field(
@@ -78,7 +68,7 @@ def boundary_jitter(
     scale = pixel_scale(width)
     field = smooth_field(height, width, correlation_px * scale, draws.each_frame("field"))
     places = field * np.float32(amplitude_px * scale)
-    places += _pixel_grid(height, width)
+    places += pixel_grid(height, width)
     # OpenCV's types demand a second map, which a map of two channels excludes.
     moved = cv2.remap(  # type: ignore[call-overload]
         labels, places, None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE

@@ -160,6 +160,8 @@ class Corruption:
         texts = self.remarks(frame, **values) if self.remarks else ()
         if self.needs_depth and frame.depth is None:
             texts += (ASSUMPTION,)
+        if self.needs_motion and frame.speed is None:
+            texts += (f"the frame has no motion; {SPEED:g} m/s straight on is assumed",)
         return tuple(f"{self.name}: {text}" for text in texts)
 
     def _draws(self, frame: Frame, seed: int, occurrence: int) -> Draws:
@@ -219,6 +221,18 @@ def depth_of(frame: Frame) -> NDArray[np.float32]:
     """
     assert frame.depth is not None
     return frame.depth
+
+
+SPEED, YAW_RATE = 13.9, 0.0
+"""Motion, m/s and rad/s, of a frame that does not say: 50 km/h straight on."""
+
+
+def motion_of(frame: Frame) -> tuple[float, float]:
+    """Speed m/s and yaw rate rad/s of a frame, assumed where it does not say."""
+    return (
+        SPEED if frame.speed is None else frame.speed,
+        YAW_RATE if frame.yaw_rate is None else frame.yaw_rate,
+    )
 
 
 _TABLE: dict[str, Corruption] = {}

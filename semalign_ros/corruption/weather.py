@@ -30,7 +30,7 @@ def transmission(depth: NDArray[np.float32], mor_m: float) -> NDArray[np.float32
 
 
 @functools.lru_cache(maxsize=8)
-def _fog_table(airlight: float) -> NDArray[np.uint8]:
+def _veil_table(brightness: float) -> NDArray[np.uint8]:
     """Table for :func:`look_up` whose partner byte u stands for transmission 1 - (u / 255)^2.
 
     Near the camera, where dark objects show the first trace of fog, that is fine enough not
@@ -38,9 +38,24 @@ def _fog_table(airlight: float) -> NDArray[np.uint8]:
     """
     opaque = (LEVELS[:, None] / 255) ** 2
     light = (
-        decode_srgb(LEVELS / 255) * (1 - opaque) + decode_srgb(np.array(airlight / 255)) * opaque
+        decode_srgb(LEVELS / 255) * (1 - opaque) + decode_srgb(np.array(brightness / 255)) * opaque
     )
     return np.rint(255 * encode_srgb(light)).astype(np.uint8).ravel()
+
+
+def veil(image: Image, opacity: NDArray[np.float32], brightness: float) -> Image:
+    """Mix an image with a grey, in linear light.
+
+    Args:
+        image: u8[H, W, 3].
+        opacity: f32[H, W], 0..1; overwritten.
+        brightness: Of the grey, levels.
+
+    Returns:
+        u8[H, W, 3].
+    """
+    plane = cv2.convertScaleAbs(cv2.sqrt(opacity, opacity), alpha=255)
+    return look_up(image, np.asarray(cv2.merge([plane] * 3), np.uint8), _veil_table(brightness))
 
 
 @corruption(
@@ -69,5 +84,4 @@ def fog(frame: Frame, draws: Draws, *, mor_m: float, airlight: float) -> Image: 
     """
     opaque = transmission(depth_of(frame), mor_m)
     np.subtract(1, opaque, out=opaque)
-    plane = cv2.convertScaleAbs(cv2.sqrt(opaque, opaque), alpha=255)
-    return look_up(frame.image, np.asarray(cv2.merge([plane] * 3), np.uint8), _fog_table(airlight))
+    return veil(frame.image, opaque, airlight)

@@ -23,7 +23,9 @@ def real_frames(cityscapes_sample: Path) -> list[Frame]:
         city, name = path.parent.name, path.name.replace("leftImg8bit", "gtFine_labelIds")
         label_ids = cv2.imread(str(cityscapes_sample / "gtFine/train" / city / name), -1)
         image = cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
-        frames.append(Frame(0, "camera", index, image, LABEL_ID_TO_TRAIN_ID[label_ids]))
+        # Turning at a junction: what the vehicle's motion does must show.
+        labels = LABEL_ID_TO_TRAIN_ID[label_ids]
+        frames.append(Frame(0, "camera", index, image, labels, speed=10.0, yaw_rate=0.6))
     return frames
 
 
