@@ -22,6 +22,7 @@ COMMANDS: tuple[str, ...] = (
     "demo",
     "evaluate",
     "report",
+    "calibrate",
     "render",
     "train",
     "export",

@@ -115,8 +115,30 @@ def perceive(
         labels = segmentation.labels
     if labels is not None and condition.changes_labels:
         with _stage(stages, "degrade_labels"):
-            labels = condition.degrade_labels(replace(shown, labels=labels), seed).labels
+            perceived = replace(
+                shown, labels=labels, earlier=_earlier(frame, segmenter, condition, seed)
+            )
+            labels = condition.degrade_labels(perceived, seed).labels
     return Perception(shown, segmentation, labels, stages)
+
+
+def _earlier(
+    frame: Frame, segmenter: Segmenter | None, condition: Condition, seed: int
+) -> dict[int, Frame]:
+    """Earlier frames that the label steps look at, with the label maps perceived then.
+
+    They are perceived anew, which keeps every frame's result independent of the others'.
+    """
+    past: dict[int, Frame] = {}
+    for back in sorted(condition.recalls_labels() & frame.earlier.keys()):
+        then = frame.earlier[back]
+        if segmenter is not None:
+            before = {n - back: f for n, f in frame.earlier.items() if n > back}
+            shown = condition.degrade_image(replace(then, earlier=before), seed)
+            then = replace(then, labels=segmenter.segment(shown.image).labels)
+        if then.labels is not None:
+            past[back] = then
+    return past
 
 
 def ask(

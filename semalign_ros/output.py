@@ -11,6 +11,16 @@ from pathlib import Path
 from semalign_ros.errors import OutputError
 
 
+def check_free(path: Path, *, overwrite: bool) -> None:
+    """Refuse a path that is taken, before the work that would be lost on it.
+
+    Raises:
+        OutputError: `path` exists and `overwrite` is false.
+    """
+    if (path.exists() or path.is_symlink()) and not overwrite:
+        raise OutputError(f"{path}: exists already; choose another name or give --overwrite")
+
+
 @contextlib.contextmanager
 def atomic_path(path: Path | str, *, overwrite: bool = False) -> Iterator[Path]:
     """Yield a temporary sibling of `path` that gets the final name on success.
@@ -22,8 +32,7 @@ def atomic_path(path: Path | str, *, overwrite: bool = False) -> Iterator[Path]:
         OutputError: `path` exists and `overwrite` is false, or cannot be written.
     """
     path = Path(path)
-    if (path.exists() or path.is_symlink()) and not overwrite:
-        raise OutputError(f"{path}: exists already; choose another name or give --overwrite")
+    check_free(path, overwrite=overwrite)
     # The suffix stays last: writers choose the format by it.
     partial = path.with_name(f".{path.stem}.{uuid.uuid4().hex[:8]}.partial{path.suffix}")
     try:

@@ -17,12 +17,15 @@ from rich.progress import (
 
 
 @contextlib.contextmanager
-def frames_bar(what: str, total: int | None) -> Iterator[Callable[[int], None]]:
+def frames_bar(
+    what: str, total: int | None, unit: str = "frames"
+) -> Iterator[Callable[[int], None]]:
     """Show a bar while the block runs.
 
     Args:
         what: What is being done, such as "evaluating".
         total: Frames to come, None where nobody knows.
+        unit: What is counted.
 
     Yields:
         A function that takes the number of frames done since the last call.
@@ -31,7 +34,7 @@ def frames_bar(what: str, total: int | None) -> Iterator[Callable[[int], None]]:
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("frames"),
+        TextColumn(unit),
         TimeElapsedColumn(),
         TextColumn("left"),
         TimeRemainingColumn(),

@@ -44,6 +44,9 @@ class Frame:
         depth: f32[H, W], metres along the optical axis, NaN where unknown, or None.
         speed: Forward speed of the vehicle, m/s, or None.
         yaw_rate: Positive to the left, rad/s, or None.
+        elapsed_s: Time since the first frame of the stream, seconds.
+        earlier: Frames before this one by how many positions they lie back, as far as they
+            are known and what is done to this one looks at them; themselves without any.
     """
 
     stamp_ns: int
@@ -54,6 +57,8 @@ class Frame:
     depth: NDArray[np.float32] | None = None
     speed: float | None = None
     yaw_rate: float | None = None
+    elapsed_s: float = 0.0
+    earlier: Mapping[int, Frame] = field(default_factory=dict, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

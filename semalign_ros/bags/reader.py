@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Collection, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +32,7 @@ def read_frames(
     start: int = 0,
     limit: int | None = None,
     require: tuple[str, ...] = ("image",),
+    recalls: Collection[int] = (),
 ) -> Iterator[Frame]:
     """Stream the frames of a bag in the order of its images.
 
@@ -45,6 +48,8 @@ def read_frames(
         limit: At most so many frames, or None for all.
         require: Fields of `topics` that the bag must have, such as
             ``("image", "segmentation")``.
+        recalls: How many positions back the frames lie that each one gets as
+            `Frame.earlier`, before `start` as well; so many stay in memory.
 
     Yields:
         Frames whose arrays are read-only views of the messages where possible.
@@ -59,7 +64,24 @@ def read_frames(
     """
     if start < 0 or (limit is not None and limit < 0):
         raise ConfigError(f"start {start} and limit {limit}: expected numbers from 0 on")
-    return _frames(Path(path).expanduser(), topics or BagTopics(), start, limit, require)
+    back = max(recalls, default=0)
+    frames = _frames(
+        Path(path).expanduser(),
+        topics or BagTopics(),
+        max(start - back, 0),
+        None if limit is None else limit + min(start, back),
+        require,
+    )
+    return _with_earlier(frames, start, recalls) if recalls else frames
+
+
+def _with_earlier(frames: Iterator[Frame], start: int, recalls: Collection[int]) -> Iterator[Frame]:
+    last: deque[Frame] = deque(maxlen=max(recalls))  # newest first
+    for frame in frames:
+        if frame.index >= start:
+            earlier = {n: last[n - 1] for n in sorted(recalls) if n <= len(last)}
+            yield replace(frame, earlier=earlier)
+        last.appendleft(frame)
 
 
 def count_frames(path: Path | str, topics: BagTopics | None = None) -> int:
@@ -79,13 +101,15 @@ def _frames(
         topics = resolve_topics(wanted, bag.info.topics, require=require, where=str(path))
         motion = Motion()
         unpaired = dict.fromkeys(("segmentation", "depth"), 0)
+        begin: int | None = None
         end = math.inf if limit is None else start + limit
         for instant in _instants(bag, topics, motion) if start < end else ():
+            begin = instant.stamp_ns if begin is None else begin
             if instant.index < start:
                 continue
             for role in unpaired:
                 unpaired[role] += role in topics and role not in instant.partners
-            yield _frame(path, instant, topics, motion)
+            yield _frame(path, instant, topics, motion, begin)
             if instant.index + 1 >= end:
                 break
         for role, count in unpaired.items():
@@ -127,7 +151,9 @@ def _instants(bag: OpenBag, topics: dict[str, TopicInfo], motion: Motion) -> Ite
         raise damage
 
 
-def _frame(path: Path, instant: Instant, topics: dict[str, TopicInfo], motion: Motion) -> Frame:
+def _frame(
+    path: Path, instant: Instant, topics: dict[str, TopicInfo], motion: Motion, begin: int
+) -> Frame:
     labels = depth = None
     role = "image"
     try:
@@ -156,6 +182,7 @@ def _frame(path: Path, instant: Instant, topics: dict[str, TopicInfo], motion: M
         depth=depth,
         speed=speed,
         yaw_rate=yaw_rate,
+        elapsed_s=(instant.stamp_ns - begin) / 1e9,
     )
 
 

@@ -7,16 +7,20 @@ from semalign_ros.corruption import (  # noqa: F401 -- they register
     blur,
     cover,
     encoding,
+    exposure,
+    label_alignment,
     label_boundaries,
+    label_confusion,
     label_regions,
     lens,
     light,
     motion,
     precipitation,
     sensor,
+    stream,
     weather,
 )
-from semalign_ros.corruption.condition import CLEAN, Condition, Step
+from semalign_ros.corruption.condition import CLEAN, Condition, Step, recalls_of
 from semalign_ros.corruption.profile import Profile, load_profile, parse_profile
 from semalign_ros.corruption.registry import Corruption, get_corruption, list_corruptions
 
@@ -30,4 +34,5 @@ __all__ = [
     "list_corruptions",
     "load_profile",
     "parse_profile",
+    "recalls_of",
 ]

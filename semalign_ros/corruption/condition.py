@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
-from semalign_ros.corruption.parameters import Value, check_severity
+from semalign_ros.corruption.parameters import Value, check_severity, plain
 from semalign_ros.corruption.registry import Corruption, Family, Mask, get_corruption
 from semalign_ros.corruption.rng import generator
 from semalign_ros.errors import ConfigError
@@ -13,6 +14,24 @@ from semalign_ros.types import Frame
 
 CLEAN_NAME = "clean"
 """Name of the condition that changes nothing."""
+
+
+def check_window(owner: str, from_s: float, to_s: float | None, ramp_s: float) -> None:
+    """Check the time window of a step.
+
+    Raises:
+        ConfigError: A time is negative, or the window is too short for its two ramps.
+    """
+    if from_s < 0 or ramp_s < 0:
+        raise ConfigError(
+            f"{owner}: from_s = {from_s:g}, ramp_s = {ramp_s:g}, expected seconds from 0 on"
+        )
+    shortest = from_s + 2 * ramp_s
+    if to_s is not None and (to_s < shortest or to_s == from_s):
+        raise ConfigError(
+            f"{owner}: to_s = {to_s:g}, expected more than from_s and at least from_s + 2 ramp_s, "
+            f"{shortest:g}"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +43,9 @@ class Step:
         severity: 0..5, continuous; stands for the parameters that `params` does not give.
         params: Values that replace the severity's.
         probability: Share of the frames that it strikes, 0..1.
+        from_s: Seconds from the first frame of the stream to where it begins.
+        to_s: Where it ends, None for never.
+        ramp_s: Seconds, inside of the window, over which it grows and fades.
 
     Raises:
         ConfigError: The name is unknown, or a value is bad; lists all of them.
@@ -33,6 +55,9 @@ class Step:
     severity: float
     params: Mapping[str, Value] = field(default_factory=dict)
     probability: float = 1.0
+    from_s: float = 0.0
+    to_s: float | None = None
+    ramp_s: float = 0.0
 
     def __post_init__(self) -> None:
         """Check everything, so that no frame meets a bad value."""
@@ -41,20 +66,43 @@ class Step:
             raise ConfigError(
                 f"{self.corruption}: probability = {self.probability!r}, expected 0 to 1"
             )
+        check_window(self.corruption, self.from_s, self.to_s, self.ramp_s)
 
     def resolve(self) -> dict[str, Value]:
         """Values of all parameters."""
         return get_corruption(self.corruption).resolve(self.severity, **self.params)
 
+    def window(self, elapsed_s: float) -> float:
+        """Share of the full strength at a time, 0..1.
+
+        Args:
+            elapsed_s: Seconds since the first frame of the stream.
+        """
+        inside = elapsed_s - self.from_s
+        if self.to_s is not None:
+            inside = min(inside, self.to_s - elapsed_s)
+        if inside < 0:
+            return 0.0
+        return min(inside / self.ramp_s, 1.0) if self.ramp_s else 1.0
+
+    def at(self, strength: float) -> dict[str, Value]:
+        """Values of all parameters at a share of the full strength, 0..1."""
+        schema = get_corruption(self.corruption).parameters
+        full = self.resolve()
+        return {p.name: p.fade(full[p.name], strength) for p in schema}
+
     def describe(self) -> dict[str, object]:
         """Everything that decides the result, with every parameter, as plain values."""
         values = self.resolve()
-        return {
+        described: dict[str, object] = {
             "corruption": self.corruption,
             "severity": self.severity,
-            "params": {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()},
+            "params": {name: plain(value) for name, value in values.items()},
             "probability": self.probability,
         }
+        if self.from_s or self.to_s is not None or self.ramp_s:
+            described |= {"from_s": self.from_s, "to_s": self.to_s, "ramp_s": self.ramp_s}
+        return described
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,10 +194,8 @@ class Condition:
             bool[H, W], or None where no step that strikes covers anything.
         """
         union: Mask | None = None
-        for corruption, step, occurrence in self._striking("image", frame, seed):
-            mask = corruption.hidden(
-                frame, step.severity, seed, occurrence=occurrence, **step.params
-            )
+        for placed in self._placed("image"):
+            mask = placed.hidden(frame, self.name, seed)
             if mask is not None:
                 union = mask if union is None else union | mask
         return union
@@ -160,7 +206,22 @@ class Condition:
         for step in self.steps:
             notes = get_corruption(step.corruption).notes(frame, step.severity, **step.params)
             texts.update(dict.fromkeys(notes))
+            share = step.window(frame.elapsed_s)
+            if share < 1:
+                texts[f"{step.corruption}: at {share:.0%} of its strength, by its time window"] = (
+                    None
+                )
         return tuple(texts)
+
+    def recalls(self) -> frozenset[int]:
+        """How many positions back the frames lie that it looks at, beside the frame itself."""
+        images, labels = self._needed("image")[0], self._needed("labels")[0]
+        # A segmenter makes the label map of an earlier frame of its degraded image.
+        return frozenset(n + k for n in labels for k in images) - {0}
+
+    def recalls_labels(self) -> frozenset[int]:
+        """How many positions back the label maps lie that the label steps look at."""
+        return frozenset(self._needed("labels")[0]) - {0}
 
     def describe(self) -> dict[str, object]:
         """Name, level and resolved steps as plain values, as written beside every result."""
@@ -173,30 +234,98 @@ class Condition:
     def _has(self, family: Family) -> bool:
         return any(get_corruption(step.corruption).family == family for step in self.steps)
 
-    def _apply(self, family: Family, frame: Frame, seed: int) -> Frame:
-        for corruption, step, occurrence in self._striking(family, frame, seed):
-            frame = corruption.apply(
-                frame, step.severity, seed, occurrence=occurrence, **step.params
-            )
-        return frame
-
-    def _striking(
-        self, family: Family, frame: Frame, seed: int
-    ) -> Iterator[tuple[Corruption, Step, int]]:
-        """Steps of a family that strike this frame, each with its occurrence number."""
-        seen: dict[str, int] = {}
+    def _placed(self, family: Family) -> list[_Placed]:
+        """Steps of a family, each with its place in the condition and among its like."""
+        seen: Counter[str] = Counter()
+        placed = []
         for position, step in enumerate(self.steps):
-            occurrence = seen.get(step.corruption, 0)
-            seen[step.corruption] = occurrence + 1
             corruption = get_corruption(step.corruption)
-            if corruption.family != family:
-                continue
-            if step.probability < 1:
-                chance = generator(seed, self.name, f"strike {position}", frame.index)
-                if chance.random() >= step.probability:
-                    continue
-            yield corruption, step, occurrence
+            if corruption.family == family:
+                placed.append(_Placed(step, corruption, position, seen[step.corruption]))
+            seen[step.corruption] += 1
+        return placed
+
+    def _needed(self, family: Family) -> list[set[int]]:
+        """How far back the input of each step is needed, 0 the frame itself, and the result."""
+        needed = [{0}]
+        for placed in reversed(self._placed(family)):
+            back = {0, *placed.recalls()}
+            needed.insert(0, {later + n for later in needed[0] for n in back})
+        return needed
+
+    def _apply(self, family: Family, frame: Frame, seed: int) -> Frame:
+        needed = self._needed(family)
+        stream = {n: f for n, f in {0: frame, **frame.earlier}.items() if n in needed[0]}
+        for placed, wanted in zip(self._placed(family), needed[1:], strict=True):
+            before = stream
+            stream = {}
+            for n in sorted(wanted & before.keys()):
+                seen = before[n]
+                if placed.corruption.temporal:
+                    earlier = {k: before[n + k] for k in placed.recalls() if n + k in before}
+                    seen = replace(seen, earlier=earlier)
+                stream[n] = placed.apply(seen, self.name, seed)
+        result = stream[0]
+        return result if result is frame else replace(result, earlier=frame.earlier)
+
+
+@dataclass(frozen=True, slots=True)
+class _Placed:
+    """A step with its place in a condition.
+
+    Args:
+        step: The step.
+        corruption: What it applies.
+        position: Among all steps; keys whether it strikes.
+        occurrence: How many earlier steps use the same corruption.
+    """
+
+    step: Step
+    corruption: Corruption
+    position: int
+    occurrence: int
+
+    def recalls(self) -> Collection[int]:
+        recalls = self.corruption.recalls
+        return recalls(**self.step.resolve()) if recalls else ()
+
+    def apply(self, frame: Frame, condition: str, seed: int) -> Frame:
+        strength = self.strength(frame, condition, seed)
+        if strength == 0:
+            return frame
+        return self.corruption.apply(
+            frame,
+            self.step.severity,
+            seed,
+            occurrence=self.occurrence,
+            **self.step.at(strength),
+        )
+
+    def hidden(self, frame: Frame, condition: str, seed: int) -> Mask | None:
+        strength = self.strength(frame, condition, seed)
+        if strength == 0:
+            return None
+        return self.corruption.hidden(
+            frame,
+            self.step.severity,
+            seed,
+            occurrence=self.occurrence,
+            **self.step.at(strength),
+        )
+
+    def strength(self, frame: Frame, condition: str, seed: int) -> float:
+        """Share of its full strength with which it strikes a frame, 0 where it does not."""
+        if self.step.probability < 1:
+            chance = generator(seed, condition, f"strike {self.position}", frame.index)
+            if chance.random() >= self.step.probability:
+                return 0.0
+        return self.step.window(frame.elapsed_s)
 
 
 CLEAN = Condition(CLEAN_NAME, 0.0, ())
 """The condition that changes nothing."""
+
+
+def recalls_of(conditions: Iterable[Condition]) -> frozenset[int]:
+    """How many positions back the frames lie that any of the conditions looks at."""
+    return frozenset().union(*(condition.recalls() for condition in conditions))

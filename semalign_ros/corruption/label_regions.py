@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from semalign_ros.corruption.depth import ASSUMPTION, complete_depth
 from semalign_ros.corruption.nearest import fill_from_background, is_one_of, nearest_label
 from semalign_ros.corruption.parameters import ClassNames, Number
 from semalign_ros.corruption.registry import Mask, corruption, labels_of
@@ -42,6 +43,41 @@ def _components(
         yield window, regions, np.bincount(regions[inside.view(np.bool_)], minlength=count)
 
 
+def _miss(
+    labels: Labels,
+    classes: tuple[str, ...],
+    source: np.random.Generator,
+    probability: float,
+    eligible: Callable[[_Window, NDArray[np.int32], NDArray[np.int64]], NDArray[np.bool_]],
+) -> Labels:
+    """Lose instances: their place gets the nearest background class.
+
+    Args:
+        labels: u8[H, W].
+        classes: Whose instances can be lost.
+        source: Of the draws, one for every instance, lost or not: a higher severity loses the
+            same ones and more.
+        probability: Of each eligible one.
+        eligible: Takes window, region numbers and areas of a class as :func:`_components`
+            gives them, returns bool[regions + 1].
+
+    Returns:
+        u8[H, W]; `labels` itself where nothing is lost.
+    """
+    ids = [TRAIN_ID[name] for name in classes]
+    lost = np.zeros(labels.shape, np.bool_)
+    for window, regions, areas in _components(labels, ids):
+        drop = (source.random(areas.size) < probability) & eligible(window, regions, areas)
+        drop[0] = False  # other classes
+        if drop.any():
+            lost[window] |= np.take(drop, regions)
+    return fill_from_background(labels, lost, ids) if lost.any() else labels
+
+
+def _distance_assumed(frame: Frame, *, beyond_m: float, **_: object) -> tuple[str, ...]:
+    return (ASSUMPTION,) if beyond_m and frame.depth is None else ()
+
+
 @corruption(
     "labels",
     Number(
@@ -62,7 +98,9 @@ def _components(
         neutral=0,
         ladder=(0.3, 0.45, 0.6, 0.75, 0.9),
     ),
+    Number("beyond_m", "m", 0, 1000, "Instances nearer than this are kept.", default=0),
     ClassNames("classes", "Classes whose instances can be lost.", default=CRITICAL),
+    remarks=_distance_assumed,
 )
 def instance_dropout(
     frame: Frame,
@@ -70,26 +108,61 @@ def instance_dropout(
     *,
     max_area_px: float,
     probability: float,
+    beyond_m: float,
     classes: tuple[str, ...],
 ) -> Labels:
-    """Small objects missed: their place gets the nearest background class.
+    """Small or distant objects missed: their place gets the nearest background class.
 
-    An instance is a connected region of one class, so objects that touch count as one.
+    An instance is a connected region of one class, so objects that touch count as one; its
+    distance is the mean depth of its pixels. To choose by distance alone, give `beyond_m` and
+    the largest area there is.
 
     Source: misses of detectors concentrate on small objects (Hoiem et al. 2012, ECCV).
     """
     labels = labels_of(frame)
-    ids = [TRAIN_ID[name] for name in classes]
     limit = max_area_px * pixel_scale(labels.shape[1]) ** 2
-    source = draws.each_frame("instances")
-    lost = np.zeros(labels.shape, np.bool_)
-    for window, regions, areas in _components(labels, ids):
-        # One draw for every region, lost or not: a higher severity loses the same and more.
-        drop = (source.random(areas.size) < probability) & (areas <= limit)
-        drop[0] = False  # other classes
-        if drop.any():
-            lost[window] |= np.take(drop, regions)
-    return fill_from_background(labels, lost, ids) if lost.any() else labels
+    depth = complete_depth(frame) if beyond_m else None
+
+    def eligible(
+        window: _Window, regions: NDArray[np.int32], areas: NDArray[np.int64]
+    ) -> NDArray[np.bool_]:
+        small = areas <= limit
+        if depth is None:
+            return small
+        total = np.bincount(regions.ravel(), depth[window].ravel(), minlength=areas.size)
+        return small & (total >= beyond_m * areas)
+
+    return _miss(labels, classes, draws.each_frame("instances"), probability, eligible)
+
+
+@corruption(
+    "labels",
+    Number(
+        "probability",
+        "",
+        0,
+        1,
+        "Chance of each instance to be missed in a frame.",
+        neutral=0,
+        ladder=(0.1, 0.2, 0.35, 0.5, 0.7),
+    ),
+    ClassNames("classes", "Classes whose instances flicker.", default=CRITICAL),
+)
+def flicker(frame: Frame, draws: Draws, *, probability: float, classes: tuple[str, ...]) -> Labels:
+    """Objects of any size missed in single frames: they come and go.
+
+    An instance is a connected region of one class; what is missed is drawn anew in every
+    frame, and its place gets the nearest background class.
+
+    Source: misses that are independent from frame to frame.
+    """
+    return _miss(
+        labels_of(frame),
+        classes,
+        draws.each_frame("instances"),
+        probability,
+        lambda _window, _regions, areas: np.ones(areas.size, np.bool_),
+    )
 
 
 @corruption(

@@ -15,13 +15,23 @@ from typing import Protocol
 import numpy as np
 
 from semalign_ros.errors import ConfigError, unknown_name
-from semalign_ros.scene.taxonomy import CLASSES, check_classes
+from semalign_ros.scene.taxonomy import CLASSES, TRAIN_ID, check_classes
 
 MAX_SEVERITY = 5
 """Severities are 0 (nothing happens) to 5, and everything between."""
 
-Value = float | bool | tuple[str, ...]
-"""What a parameter may hold; all of it can be written to YAML and JSON."""
+Shares = tuple[tuple[str, str, float], ...]
+"""Which class is taken for which, and in what share: (true, taken for, 0..1)."""
+
+Value = float | bool | tuple[str, ...] | Shares
+"""What a parameter may hold; :func:`plain` makes YAML and JSON of it."""
+
+
+def plain(value: Value) -> object:
+    """Lists for tuples, as YAML and JSON have them."""
+    if isinstance(value, tuple):
+        return [list(item) if isinstance(item, tuple) else item for item in value]
+    return value
 
 
 def as_number(value: object) -> float | None:
@@ -44,6 +54,9 @@ class Parameter(Protocol):
 
     def at(self, severity: float) -> Value:
         """Value that a severity in 0..5 stands for."""
+
+    def fade(self, value: Value, strength: float) -> Value:
+        """Value of which `strength`, 0..1, is left; itself where nothing is between."""
 
     def check(self, value: object) -> Value:
         """Return `value` in its canonical type.
@@ -111,6 +124,15 @@ class Number:
             return 1 / float(np.interp(severity, steps, np.reciprocal(points)))
         return float(np.interp(severity, steps, points))
 
+    def fade(self, value: Value, strength: float) -> Value:
+        """Go from the neutral value, if there is one, to `value` as the ladder would."""
+        if self.neutral is None:
+            return value
+        full, none = self.check(value), self.neutral
+        if self.reciprocal:
+            return 1 / ((1 - strength) / none + strength / full)
+        return (1 - strength) * none + strength * full
+
     def check(self, value: object) -> float:
         """Return `value` as a float; ``"15 px"`` is taken if the unit is this one.
 
@@ -160,6 +182,10 @@ class Flag:
         """Return the default."""
         return self.default
 
+    def fade(self, value: Value, strength: float) -> Value:  # noqa: ARG002
+        """Return `value`."""
+        return value
+
     def check(self, value: object) -> bool:
         """Return `value` as a bool.
 
@@ -197,6 +223,10 @@ class ClassNames:
         """Return the default, in the order of :meth:`check`: draws may follow that order."""
         return self.check(self.default)
 
+    def fade(self, value: Value, strength: float) -> Value:  # noqa: ARG002
+        """Return `value`."""
+        return value
+
     def check(self, value: object) -> tuple[str, ...]:
         """Return the classes in the order of their train ids.
 
@@ -220,6 +250,95 @@ class ClassNames:
     def ladder_text(self) -> str:
         """The default."""
         return ", ".join(self.default)
+
+
+@dataclass(frozen=True, slots=True)
+class ClassShares:
+    """A confusion matrix: what part of each class is taken for which others.
+
+    Args:
+        name: Name as users type it.
+        doc: One sentence.
+        default: Where none is given.
+    """
+
+    name: str
+    doc: str
+    default: Shares
+
+    def at(self, severity: float) -> Shares:  # noqa: ARG002 -- part of the protocol
+        """Return the default."""
+        return self.check(self.default)
+
+    def fade(self, value: Value, strength: float) -> Value:  # noqa: ARG002
+        """Return `value`."""
+        return value
+
+    def check(self, value: object) -> Shares:
+        """Return the shares in the order of the train ids, without what a class keeps.
+
+        Args:
+            value: ``{true: {taken for: share}}``, triples of these, or 19 rows of 19 shares.
+
+        Raises:
+            ConfigError: Another form, an unknown class, a share outside 0..1, or more than all
+                of a class given away (all rows of a full matrix must add up to 1).
+        """
+        triples = self._triples(value)
+        found: dict[tuple[int, int], float] = {}
+        for true, taken, share in triples:
+            names = check_classes([str(true), str(taken)], f"class in {self.name}")
+            number = as_number(share)
+            if number is None or not 0 <= number <= 1:
+                raise ConfigError(
+                    f"{self.name}: {true} as {taken} = {share!r}, expected a share from 0 to 1"
+                )
+            if len(names) == 2 and number:
+                found[TRAIN_ID[str(true)], TRAIN_ID[str(taken)]] = number
+        for row in range(len(CLASSES)):
+            given = sum(share for (true, _), share in found.items() if true == row)
+            if given > 1 + 1e-6:
+                raise ConfigError(
+                    f"{self.name}: {given:.4g} of {CLASSES[row]} is given away, expected at most 1"
+                )
+        return tuple((CLASSES[a], CLASSES[b], found[a, b]) for a, b in sorted(found))
+
+    def _triples(self, value: object) -> list[tuple[object, object, object]]:
+        if isinstance(value, Mapping):
+            if all(isinstance(row, Mapping) for row in value.values()):
+                return [(a, b, share) for a, row in value.items() for b, share in row.items()]
+        elif isinstance(value, Iterable) and not isinstance(value, str):
+            rows = [list(r) if isinstance(r, list | tuple | np.ndarray) else None for r in value]
+            if all(row is not None and len(row) == 3 for row in rows):
+                return [(row[0], row[1], row[2]) for row in rows if row is not None]
+            return self._matrix(rows)
+        raise ConfigError(f"{self.name} = {value!r:.80}, expected {self.expected()}")
+
+    def _matrix(self, rows: list[list[object] | None]) -> list[tuple[object, object, object]]:
+        lengths = {len(rows), *(len(row or ()) for row in rows)}
+        if lengths != {len(CLASSES)}:
+            raise ConfigError(
+                f"{self.name}: found {len(rows)} rows of {', '.join(map(str, sorted(lengths)))} "
+                f"values, expected {self.expected()}"
+            )
+        for name, row in zip(CLASSES, rows, strict=True):
+            numbers = [as_number(share) for share in row or ()]
+            total = sum(number or 0.0 for number in numbers)
+            if None not in numbers and abs(total - 1) > 1e-3:
+                raise ConfigError(f"{self.name}: row {name} adds up to {total:.4g}, expected 1")
+        return [
+            (a, b, share)
+            for a, row in zip(CLASSES, rows, strict=True)
+            for b, share in zip(CLASSES, row or (), strict=True)
+        ]
+
+    def expected(self) -> str:
+        """What the table may hold."""
+        return "shares by class, {true: {taken for: share}}, or 19 rows of 19 that add up to 1"
+
+    def ladder_text(self) -> str:
+        """How much the default holds."""
+        return f"{len(self.default)} measured shares"
 
 
 def check_severity(severity: object) -> float:

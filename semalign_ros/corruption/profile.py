@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -19,7 +19,7 @@ from pydantic import (
     model_validator,
 )
 
-from semalign_ros.corruption.condition import CLEAN_NAME, Condition, Step
+from semalign_ros.corruption.condition import CLEAN_NAME, Condition, Step, check_window
 from semalign_ros.corruption.parameters import MAX_SEVERITY
 from semalign_ros.corruption.registry import get_corruption
 from semalign_ros.errors import ConfigError, unknown_name
@@ -37,20 +37,26 @@ class Profile:
         name: Name in results.
         conditions: In the order of evaluation; no two of the same name and severity.
         description: For people.
+        calibration: How the severities were found and what they cost, as
+            `semalign calibrate` writes it; empty for a profile made by hand.
     """
 
     name: str
     conditions: tuple[Condition, ...]
     description: str = ""
+    calibration: Mapping[str, Any] = field(default_factory=dict)
 
     def describe(self) -> dict[str, object]:
         """Everything resolved, as plain values; :func:`parse_profile` reads it back."""
-        return {
+        described: dict[str, object] = {
             "schema_version": SCHEMA_VERSION,
             "name": self.name,
             "description": self.description,
             "conditions": [condition.describe() for condition in self.conditions],
         }
+        if self.calibration:
+            described["calibration"] = dict(self.calibration)
+        return described
 
 
 def load_profile(name_or_path: str | Path) -> Profile:
@@ -97,7 +103,7 @@ def parse_profile(data: object, source: str = "profile") -> Profile:
         raise ConfigError(
             f"{source}: given twice: {', '.join(twice)}; name and severity tell conditions apart"
         )
-    return Profile(entry.name, tuple(conditions), entry.description)
+    return Profile(entry.name, tuple(conditions), entry.description, entry.calibration)
 
 
 _Name = Annotated[str, Field(pattern=r"^[\w.+-]+$")]
@@ -114,6 +120,9 @@ class _StepEntry(_Entry):
     severity: _Severity | None = None
     params: dict[str, Any] = Field(default_factory=dict)
     probability: float = Field(default=1.0, ge=0, le=1)
+    from_s: float = Field(default=0.0, ge=0)
+    to_s: float | None = None
+    ramp_s: float = Field(default=0.0, ge=0)
 
     @field_validator("corruption")
     @classmethod
@@ -133,6 +142,14 @@ class _StepEntry(_Entry):
                 raise ValueError(error) from error
             return {name: values[name] for name in params}
         return params
+
+    @model_validator(mode="after")
+    def _lasts(self) -> _StepEntry:
+        try:
+            check_window(self.corruption, self.from_s, self.to_s, self.ramp_s)
+        except ConfigError as error:
+            raise ValueError(error) from error
+        return self
 
 
 class _ConditionEntry(_Entry):
@@ -167,6 +184,9 @@ class _ConditionEntry(_Entry):
                 level if step.severity is None else step.severity,
                 step.params,
                 step.probability,
+                step.from_s,
+                step.to_s,
+                step.ramp_s,
             )
             for step in self.steps
         )
@@ -177,6 +197,7 @@ class _ProfileEntry(_Entry):
     name: _Name
     description: str = ""
     conditions: list[_ConditionEntry]
+    calibration: dict[str, Any] = Field(default_factory=dict)
 
 
 # Depth of a field's place in the file -> the fields that are valid there.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import fnmatch
 import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeVar
 
@@ -48,7 +48,9 @@ class Corruption:
         needs_depth: Uses ``Frame.depth``; `function` gets it without gaps, assumed where the
             frame has none, which :meth:`notes` says.
         needs_motion: Uses ``Frame.speed`` and ``Frame.yaw_rate``.
-        temporal: Depends on earlier frames.
+        recalls: ``(*, parameters...) -> positions``, how many frames back it looks; `function`
+            finds those in ``Frame.earlier`` as the steps before it left them. None where a
+            frame stands for itself.
         moves_content: Content changes its place, so that pixel-wise scores drop by that alone.
     """
 
@@ -61,8 +63,13 @@ class Corruption:
     remarks: Callable[..., tuple[str, ...]] | None = None
     needs_depth: bool = False
     needs_motion: bool = False
-    temporal: bool = False
+    recalls: Callable[..., Collection[int]] | None = None
     moves_content: bool = False
+
+    @property
+    def temporal(self) -> bool:
+        """Whether the result depends on earlier frames."""
+        return self.recalls is not None
 
     @property
     def hides_content(self) -> bool:
@@ -162,6 +169,11 @@ class Corruption:
             texts += (ASSUMPTION,)
         if self.needs_motion and frame.speed is None:
             texts += (f"the frame has no motion; {SPEED:g} m/s straight on is assumed",)
+        if self.recalls is not None:
+            wanted = [n for n in self.recalls(**values) if n <= frame.index]
+            missing = sum(n not in frame.earlier for n in wanted)
+            if missing:
+                texts += (f"{missing} of {len(wanted)} earlier frames that it needs are missing",)
         return tuple(f"{self.name}: {text}" for text in texts)
 
     def _draws(self, frame: Frame, seed: int, occurrence: int) -> Draws:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,6 +65,10 @@ class Draws:
     def whole_sequence(self, stream: str) -> np.random.Generator:
         """Stream that is the same on every frame, for what sticks to the lens."""
         return generator(self.seed, self._key, stream)
+
+    def back(self, frames: int) -> Draws:
+        """Return the streams of the frame that many positions before."""
+        return replace(self, index=self.index - frames)
 
     @property
     def _key(self) -> str:

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 from semalign_ros import __version__
 from semalign_ros.alignment.metrics import confusion_matrix, quality_from_confusion
 from semalign_ros.bags import BagTopics, count_frames, read_frames
-from semalign_ros.corruption import CLEAN, Condition, load_profile
+from semalign_ros.corruption import CLEAN, Condition, load_profile, recalls_of
 from semalign_ros.errors import (
     ConfigError,
     ImageError,
@@ -265,7 +265,12 @@ def sweep(
     blocks = (
         (number, frames)
         for number, frames in _blocks(
-            read_frames(settings.bag, settings.topics, limit=settings.limit)
+            read_frames(
+                settings.bag,
+                settings.topics,
+                limit=settings.limit,
+                recalls=recalls_of(models.conditions),
+            )
         )
         if _skip_done(store, number, frames, progress)
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from semalign_ros.bags import BagTopics, read_frames
-from semalign_ros.corruption import CLEAN, parse_profile
+from semalign_ros.corruption import CLEAN, parse_profile, recalls_of
 from semalign_ros.drawing import draw_overlay
 from semalign_ros.errors import BundleError
 from semalign_ros.evaluation.store import read_settings, read_table
@@ -100,7 +100,10 @@ def worst_pictures(folder: Path | str, count: int = 6) -> list[Picture]:
         wanted[row["index"]].append(row)
     pictures: dict[int, Picture] = {}
     for frame in read_frames(
-        settings["bag"], BagTopics(**settings["topics"]), limit=max(wanted) + 1
+        settings["bag"],
+        BagTopics(**settings["topics"]),
+        limit=max(wanted) + 1,
+        recalls=recalls_of(conditions.values()),
     ):
         for row in wanted.get(frame.index, ()):
             monitor = Monitor(

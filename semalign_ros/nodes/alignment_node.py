@@ -75,6 +75,7 @@ class AlignmentNode(JudgingNode[AlignmentNodeConfig]):
                 labels=truth,
                 speed=treatment.speed,
                 yaw_rate=treatment.yaw_rate,
+                elapsed_s=treatment.elapsed_s,
             )
             for picture in pictures
         )

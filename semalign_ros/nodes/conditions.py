@@ -5,7 +5,14 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-from semalign_ros.corruption import CLEAN, Condition, Step, list_corruptions, load_profile
+from semalign_ros.corruption import (
+    CLEAN,
+    Condition,
+    Step,
+    list_corruptions,
+    load_profile,
+    recalls_of,
+)
 from semalign_ros.corruption.condition import CLEAN_NAME
 from semalign_ros.errors import ConfigError, unknown_name
 from semalign_ros.nodes.config import CorruptionConfig
@@ -25,6 +32,10 @@ class ConditionChoice:
     def at(self, index: int) -> Condition:
         """Condition of a frame."""
         return self.conditions[index % len(self.conditions)]
+
+    def recalls(self) -> frozenset[int]:
+        """How many positions back the frames lie that a condition looks at."""
+        return recalls_of(self.conditions)
 
 
 def choose(config: CorruptionConfig) -> ConditionChoice:
@@ -83,6 +94,7 @@ class Treatment:
         condition: What was done.
         speed: Forward speed of the vehicle, m/s, or None.
         yaw_rate: Positive to the left, rad/s, or None.
+        elapsed_s: Seconds since the first frame of the stream.
     """
 
     index: int
@@ -90,6 +102,7 @@ class Treatment:
     condition: Condition
     speed: float | None = None
     yaw_rate: float | None = None
+    elapsed_s: float = 0.0
 
 
 def encode_treatment(treatment: Treatment, frame: Frame) -> dict[str, str]:
@@ -100,6 +113,7 @@ def encode_treatment(treatment: Treatment, frame: Frame) -> dict[str, str]:
         "condition": json.dumps(treatment.condition.describe()),
         "notes": json.dumps(treatment.condition.notes(frame)),
         "motion": json.dumps([treatment.speed, treatment.yaw_rate]),
+        "elapsed_s": repr(treatment.elapsed_s),
     }
 
 
@@ -119,7 +133,14 @@ def decode_treatment(values: dict[str, str]) -> Treatment:
             tuple(json.loads(values["notes"])),
         )
         speed, yaw_rate = json.loads(values["motion"])
-        return Treatment(int(values["index"]), int(values["seed"]), condition, speed, yaw_rate)
+        return Treatment(
+            int(values["index"]),
+            int(values["seed"]),
+            condition,
+            speed,
+            yaw_rate,
+            float(values["elapsed_s"]),
+        )
     except (KeyError, TypeError, ValueError) as error:
         raise ConfigError(
             f"condition message: {type(error).__name__}: {error}; expected one of corruption_node "
@@ -134,6 +155,7 @@ def _step(described: dict[str, object]) -> Step:
     return Step(
         str(described["corruption"]),
         float(str(described["severity"])),
-        {key: tuple(v) if isinstance(v, list) else v for key, v in params.items()},
+        params,
         float(str(described["probability"])),
+        **{key: described[key] for key in ("from_s", "to_s", "ramp_s") if key in described},  # type: ignore[arg-type]
     )

@@ -11,11 +11,13 @@ from semalign_ros.nodes.camera import TwistInput, image_stream
 from semalign_ros.nodes.conditions import Treatment, choose, encode_treatment
 from semalign_ros.nodes.config import CorruptionNodeConfig
 from semalign_ros.nodes.frames import read_frame
+from semalign_ros.nodes.history import FrameHistory
 from semalign_ros.nodes.inputs import Input
 from semalign_ros.nodes.messages import diagnostic_array, diagnostic_status
 from semalign_ros.nodes.outputs import ImageOutput, Output
 from semalign_ros.nodes.runner import run
 from semalign_ros.nodes.stage import Job, StageNode, Stream
+from semalign_ros.types import Frame
 
 
 class CorruptionNode(StageNode[CorruptionNodeConfig]):
@@ -23,6 +25,7 @@ class CorruptionNode(StageNode[CorruptionNodeConfig]):
 
     def __init__(self) -> None:
         self._twist = TwistInput()
+        self._history = FrameHistory(self._read)
         super().__init__("corruption_node", CorruptionNodeConfig)
 
     def apply(self, config: CorruptionNodeConfig) -> None:
@@ -48,6 +51,10 @@ class CorruptionNode(StageNode[CorruptionNodeConfig]):
             streams.append(image_stream("depth", "~/input/depth"))
         return streams
 
+    def recalls(self) -> frozenset[int]:
+        """What the conditions look back at."""
+        return self._choice.recalls()
+
     def extra_inputs(self) -> Iterable[Input]:
         """The twist, if asked for."""
         if self.config.input.twist:
@@ -56,19 +63,17 @@ class CorruptionNode(StageNode[CorruptionNodeConfig]):
     def forget(self) -> None:
         """Forget how the vehicle moved."""
         self._twist.forget()
+        self._history.forget()
 
     def process(self, job: Job) -> None:
         """Degrade one frame."""
         choice = self._choice
-        frame = read_frame(
-            job.messages["image"],
-            job.index,
-            depth=job.messages.get("depth"),
-            motion=self._twist.at(job.stamp_ns),
-        )
+        frame = self._history.frame(job)
         condition = choice.at(job.index)
         shown = condition.degrade_image(frame, choice.seed)
-        treatment = Treatment(job.index, choice.seed, condition, frame.speed, frame.yaw_rate)
+        treatment = Treatment(
+            job.index, choice.seed, condition, frame.speed, frame.yaw_rate, frame.elapsed_s
+        )
         self._condition.publish(
             lambda: diagnostic_array(
                 job.header,
@@ -80,6 +85,15 @@ class CorruptionNode(StageNode[CorruptionNodeConfig]):
             )
         )
         self._corrupted.send(job.header, lambda: shown.image)
+
+    def _read(self, job: Job) -> Frame:
+        return read_frame(
+            job.messages["image"],
+            job.index,
+            depth=job.messages.get("depth"),
+            motion=self._twist.at(job.stamp_ns),
+            elapsed_s=job.elapsed_s,
+        )
 
 
 def main() -> int:

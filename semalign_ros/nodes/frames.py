@@ -53,6 +53,7 @@ def read_frame(
     labels: AnyImageMessage | None = None,
     depth: ImageMessage | None = None,
     motion: tuple[float | None, float | None] = (None, None),
+    elapsed_s: float = 0.0,
 ) -> Frame:
     """Decode an image and what belongs to it.
 
@@ -62,6 +63,7 @@ def read_frame(
         labels: Label map of the same stamp.
         depth: Depth image of the same stamp.
         motion: Speed m/s and yaw rate rad/s, as far as known.
+        elapsed_s: Seconds since the first frame.
 
     Raises:
         ImageError: One of them cannot be decoded, or has another size than the image.
@@ -77,6 +79,7 @@ def read_frame(
         depth=None if depth is None else read_depth(depth, image),
         speed=motion[0],
         yaw_rate=motion[1],
+        elapsed_s=elapsed_s,
     )
 
 

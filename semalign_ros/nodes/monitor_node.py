@@ -12,12 +12,14 @@ from semalign_ros.nodes.camera import TwistInput, image_stream
 from semalign_ros.nodes.conditions import choose
 from semalign_ros.nodes.config import MonitorConfig
 from semalign_ros.nodes.frames import read_frame
+from semalign_ros.nodes.history import FrameHistory
 from semalign_ros.nodes.inputs import Input
 from semalign_ros.nodes.judging import JudgingNode
 from semalign_ros.nodes.models import facts_of, load_segmenter, load_vlm
 from semalign_ros.nodes.outputs import ImageOutput, LabelOutput
 from semalign_ros.nodes.runner import run
 from semalign_ros.nodes.stage import Job, Stream
+from semalign_ros.types import Frame
 
 
 class MonitorNode(JudgingNode[MonitorConfig]):
@@ -26,6 +28,7 @@ class MonitorNode(JudgingNode[MonitorConfig]):
     def __init__(self) -> None:
         self._monitor: Monitor | None = None
         self._twist = TwistInput()
+        self._history = FrameHistory(self._read)
         super().__init__("monitor_node", MonitorConfig)
 
     def apply(self, config: MonitorConfig) -> None:
@@ -75,6 +78,10 @@ class MonitorNode(JudgingNode[MonitorConfig]):
             streams.append(image_stream("depth", "~/input/depth"))
         return streams
 
+    def recalls(self) -> frozenset[int]:
+        """What the conditions look back at."""
+        return self._choice.recalls()
+
     def extra_inputs(self) -> Iterable[Input]:
         """The twist and the safety label, if asked for."""
         yield from super().extra_inputs()
@@ -84,19 +91,14 @@ class MonitorNode(JudgingNode[MonitorConfig]):
     def forget(self) -> None:
         """Empty the windows, and forget how the vehicle moved."""
         self._twist.forget()
+        self._history.forget()
         super().forget()
 
     def process(self, job: Job) -> None:
         """Judge one frame."""
         monitor, choice, rule = self._monitor, self._choice, self.rule
         assert monitor is not None
-        frame = read_frame(
-            job.messages["image"],
-            job.index,
-            labels=job.messages.get("segmentation"),
-            depth=job.messages.get("depth"),
-            motion=self._twist.at(job.stamp_ns),
-        )
+        frame = self._history.frame(job)
         monitor = Monitor(monitor.vlm, monitor.segmenter, monitor.vlm_input, rule, choice.seed)
         judged = monitor.judge(frame, choice.at(job.index), safety=self.safety)
         self._publish(job, judged)
@@ -107,6 +109,16 @@ class MonitorNode(JudgingNode[MonitorConfig]):
         self._clean_labels.send(job.header, clean.labels)
         self._degraded_labels.send(job.header, degraded.labels)
         self.deliver(job, judged)
+
+    def _read(self, job: Job) -> Frame:
+        return read_frame(
+            job.messages["image"],
+            job.index,
+            labels=job.messages.get("segmentation"),
+            depth=job.messages.get("depth"),
+            motion=self._twist.at(job.stamp_ns),
+            elapsed_s=job.elapsed_s,
+        )
 
 
 def main() -> int:

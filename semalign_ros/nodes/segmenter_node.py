@@ -5,7 +5,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
+from semalign_ros.corruption import Condition
 from semalign_ros.errors import ConfigError
 from semalign_ros.inference import Segmenter
 from semalign_ros.monitor import perceive
@@ -17,6 +19,7 @@ from semalign_ros.nodes.outputs import LabelOutput
 from semalign_ros.nodes.runner import run
 from semalign_ros.nodes.stage import Job, StageNode, Stream
 from semalign_ros.nodes.treatments import condition_stream, treatment_of
+from semalign_ros.types import Frame
 
 
 class SegmenterNode(StageNode[SegmenterNodeConfig]):
@@ -24,6 +27,7 @@ class SegmenterNode(StageNode[SegmenterNodeConfig]):
 
     def __init__(self) -> None:
         self._segmenter: Segmenter | None = None
+        self._perceived: dict[int, tuple[Frame, dict[str, object]]] = {}
         super().__init__("segmenter_node", SegmenterNodeConfig)
 
     def open(self) -> None:
@@ -59,24 +63,52 @@ class SegmenterNode(StageNode[SegmenterNodeConfig]):
         """Segment one frame."""
         segmenter, treatment = self._segmenter, treatment_of(job)
         assert segmenter is not None
-        motion = (treatment.speed, treatment.yaw_rate)
-        depth = job.messages.get("depth")
-        frame = read_frame(job.messages["image"], treatment.index, depth=depth, motion=motion)
+        read = partial(
+            read_frame,
+            index=treatment.index,
+            depth=job.messages.get("depth"),
+            motion=(treatment.speed, treatment.yaw_rate),
+            elapsed_s=treatment.elapsed_s,
+        )
+        frame = read(job.messages["image"])
         clean = perceive(frame, segmenter)
         self._clean.send(job.header, clean.labels)
         if not self.config.degraded:
             return
         labels, condition = clean.labels, treatment.condition
         if not condition.is_clean:
-            shown = read_frame(
-                job.messages["degraded"], treatment.index, depth=depth, motion=motion
-            )
+            shown = read(job.messages["degraded"])
             labels = perceive(shown, segmenter).labels
             if condition.changes_labels:
                 # The other half of what corruption_node began.
-                perceived = replace(shown, labels=labels)
+                perceived = self._remember(replace(shown, labels=labels), condition)
                 labels = condition.degrade_labels(perceived, treatment.seed).labels
         self._degraded.send(job.header, labels)
+
+    def forget(self) -> None:
+        """Let earlier label maps go."""
+        self._perceived = {}
+
+    def _remember(self, frame: Frame, condition: Condition) -> Frame:
+        """Keep the label map for later frames, and give the frame those that it looks at."""
+        recalls = condition.recalls_labels()
+        if not recalls:
+            return frame
+        oldest = frame.index - max(recalls)
+        done = condition.describe()
+        # Another condition's label maps are of other pictures.
+        self._perceived = {
+            n: (then, by)
+            for n, (then, by) in self._perceived.items()
+            if oldest <= n < frame.index and by == done
+        }
+        earlier = {
+            n: self._perceived[frame.index - n][0]
+            for n in recalls
+            if frame.index - n in self._perceived
+        }
+        self._perceived[frame.index] = (frame, done)
+        return replace(frame, earlier=earlier)
 
 
 def main() -> int:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 import traceback
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from diagnostic_msgs.msg import DiagnosticArray
@@ -60,12 +61,17 @@ class Job:
         index: Position in the stream of frames.
         messages: By stream name.
         epoch: Counts the jumps of time before it.
+        elapsed_s: Seconds since the first frame that arrived after the last jump.
+        earlier: Jobs before it by how many positions they lie back, as far as they arrived
+            and :meth:`StageNode.recalls` asks for them; themselves without any.
     """
 
     header: Header
     index: int
     messages: Mapping[str, Any]
     epoch: int
+    elapsed_s: float = 0.0
+    earlier: Mapping[int, Job] = field(default_factory=dict)
 
     @property
     def stamp_ns(self) -> int:
@@ -95,6 +101,8 @@ class StageNode(ManagedNode[ConfigT]):
         self._enabled = True
         self._epoch = 0
         self._newest_ns: int | None = None
+        self._first_ns: int | None = None
+        self._recent: deque[Job] = deque()
         self._sequence = StreamSequence()
         self._inputs: list[Input] = []
         self._pairer: ExactPairer[tuple[Any, int]] = ExactPairer(())
@@ -128,6 +136,10 @@ class StageNode(ManagedNode[ConfigT]):
             SemalignError: The frame is counted as an inference error.
         """
         raise NotImplementedError
+
+    def recalls(self) -> Collection[int]:
+        """How many positions back the jobs lie that :meth:`process` looks at."""
+        return ()
 
     def extra_inputs(self) -> Iterable[Input]:
         """Inputs that are not paired."""
@@ -203,7 +215,8 @@ class StageNode(ManagedNode[ConfigT]):
         self.get_logger().info(f"{why}: starting anew")
         with self._lock:
             self._epoch += 1
-            self._newest_ns = None
+            self._newest_ns = self._first_ns = None
+            self._recent.clear()
             self._sequence.restart()
             unmatched = self._pairer.clear()
         self.drop("unmatched", unmatched)
@@ -241,7 +254,8 @@ class StageNode(ManagedNode[ConfigT]):
         if worker is not None and worker.stop() is not None:
             self.drop("superseded")
         self.drop("unmatched", self._pairer.clear())
-        self._newest_ns = None
+        self._newest_ns = self._first_ns = None
+        self._recent.clear()
         self._sequence = StreamSequence()
 
     # --- receiving --------------------------------------------------------------------------
@@ -261,18 +275,35 @@ class StageNode(ManagedNode[ConfigT]):
             index = 0
             if is_frame:
                 self._newest_ns = stamp
+                self._first_ns = stamp if self._first_ns is None else self._first_ns
                 arrival = self._sequence.arrive(info.number, info.sole_publisher)
                 index = arrival.index
                 self.counters.receive(1 + arrival.lost)
                 self.drop("lost", arrival.lost)
             pairing = self._pairer.add(stream, stamp, (message, index))
-            epoch = self._epoch
+            job = self._job(pairing.complete) if pairing.complete is not None else None
         self.drop("unmatched", pairing.unmatched)
-        if pairing.complete is not None:
-            messages = {name: item[0] for name, item in pairing.complete.items()}
-            first, index = pairing.complete[self.streams()[0].name]
-            if worker.mailbox.put(Job(first.header, index, messages, epoch)) is not None:
-                self.drop("superseded")
+        if job is not None and worker.mailbox.put(job) is not None:
+            self.drop("superseded")
+
+    def _job(self, paired: Mapping[str, tuple[Any, int]]) -> Job:
+        """Make the job of a frame and remember it as long as later ones look back at it."""
+        first, index = paired[self.streams()[0].name]
+        elapsed = 0.0
+        if self._first_ns is not None:
+            elapsed = (stamp_ns(first.header.stamp) - self._first_ns) / _NS
+        messages = {name: item[0] for name, item in paired.items()}
+        job = Job(first.header, index, messages, self._epoch, max(elapsed, 0.0))
+        recalls = self.recalls()
+        if not recalls:
+            self._recent.clear()
+            return job
+        known = {then.index: then for then in self._recent}
+        earlier = {n: known[index - n] for n in sorted(recalls) if index - n in known}
+        self._recent.append(job)
+        while len(self._recent) > max(recalls):
+            self._recent.popleft()
+        return replace(job, earlier=earlier)
 
     # --- working ----------------------------------------------------------------------------
 

@@ -266,3 +266,28 @@ def test_memory_does_not_grow_with_the_bag(tmp_path, storage, compression):
     frames, grown = map(int, run.stdout.split())
     assert frames == 240
     assert grown < 20
+
+
+def test_frames_know_those_before_them(bag):
+    every = list(read_frames(bag))
+    known = list(read_frames(bag, recalls=(1, 3)))
+    assert [f.index for f in known] == [f.index for f in every]
+    for frame in known:
+        assert {n: then.index for n, then in frame.earlier.items()} == {
+            n: frame.index - n for n in (1, 3) if n <= frame.index
+        }
+        for n, then in frame.earlier.items():
+            assert np.array_equal(then.image, every[frame.index - n].image)
+            assert then.earlier == {}
+    first = next(read_frames(bag, start=2, recalls=(1, 2)))
+    assert (first.index, sorted(first.earlier)) == (2, [1, 2])
+    assert [f.index for f in read_frames(bag, start=2, limit=1, recalls=(2,))] == [2]
+
+
+def test_time_runs_from_the_first_frame_whatever_is_skipped(bag):
+    every = list(read_frames(bag))
+    assert every[0].elapsed_s == 0
+    for frame in every:
+        assert frame.elapsed_s == pytest.approx((frame.stamp_ns - every[0].stamp_ns) / 1e9)
+    (last,) = read_frames(bag, start=len(every) - 1)
+    assert last.elapsed_s == every[-1].elapsed_s > 0

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -7,7 +9,7 @@ import pytest
 from semalign_ros.corruption import get_corruption
 from semalign_ros.types import Frame
 
-from .conftest import street
+from .conftest import drive, street
 
 
 def test_jpeg_keeps_colours_apart():
@@ -34,3 +36,25 @@ def test_quantisation_leaves_that_many_levels_from_black_to_white(bits, levels):
     assert values.size == levels
     assert (values[0], values[-1]) == (0, 255)
     assert np.abs(out.astype(int) - ramp).max() <= 255 / (levels - 1) / 2 + 0.5
+
+
+H264 = get_corruption("h264")
+
+
+def test_h264_depends_on_its_group_alone() -> None:
+    frame = drive(40)  # of the group that begins with 36
+    known = {n: frame.earlier[n] for n in range(1, 5)}
+    exact = H264.apply(replace(frame, earlier=known), 3).image
+    assert np.array_equal(H264.apply(frame, 3).image, exact)
+    fewer = {n: frame.earlier[n] for n in range(1, 4)}
+    assert not np.array_equal(H264.apply(replace(frame, earlier=fewer), 3).image, exact)
+    key = drive(36)
+    assert np.array_equal(H264.apply(key, 3).image, H264.apply(replace(key, earlier={}), 3).image)
+
+
+def test_h264_of_odd_sizes_and_low_loss() -> None:
+    random = np.random.default_rng(0)
+    image = cv2.GaussianBlur(random.integers(0, 256, (61, 83, 3), np.uint8), (0, 0), 5)
+    result = H264.apply(Frame(0, "c", 0, image), crf=1).image
+    assert result.shape == image.shape
+    assert np.abs(result.astype(int) - image).mean() < 3

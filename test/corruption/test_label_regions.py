@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from semalign_ros.corruption import get_corruption
 from semalign_ros.corruption.nearest import fill_from_background, nearest_label
 from semalign_ros.types import Frame
 
-from .conftest import BUILDING, CAR, PERSON, ROAD, SKY, street
+from .conftest import BUILDING, CAR, LIGHT, PERSON, ROAD, SKY, street
 
 DROPOUT = get_corruption("instance_dropout")
 
@@ -22,7 +23,7 @@ def labelled(labels):
 def test_everything_small_enough_is_lost_at_probability_one(frame: Frame) -> None:
     labels = DROPOUT.apply(frame, max_area_px=2048 * 2048, probability=1).labels
     assert set(np.unique(labels)) == {SKY, BUILDING, ROAD}
-    kept = frame.labels < PERSON
+    kept = (frame.labels < PERSON) & (frame.labels != LIGHT)
     assert np.array_equal(labels[kept], frame.labels[kept])
 
 
@@ -157,3 +158,26 @@ def test_tiny_maps_do_not_fail():
         "boundary_jitter",
     ):
         assert get_corruption(name).apply(one, 5).labels.tolist() == [[0]]
+
+
+def test_dropout_by_distance(frame: Frame) -> None:
+    depth = np.full(frame.labels.shape, 20.0, np.float32)
+    depth[:, 200:300] = 60.0  # the small car in the middle
+    far = replace(frame, depth=depth)
+    settings = {"max_area_px": 2048 * 2048, "probability": 1}
+    result = DROPOUT.apply(far, beyond_m=40, **settings).labels
+    lost = result != frame.labels
+    assert (frame.labels[lost] == CAR).all()
+    assert lost[:, 200:300].sum() == (frame.labels[:, 240:280] == CAR).sum()
+    assert DROPOUT.notes(replace(frame, depth=None), beyond_m=40) != ()
+    assert DROPOUT.notes(replace(frame, depth=None)) == ()
+
+
+def test_flicker_misses_each_instance_in_its_share_of_the_frames(frame: Frame) -> None:
+    flicker = get_corruption("flicker")
+    person = frame.labels == PERSON
+    missed = [
+        (flicker.apply(replace(frame, index=i), probability=0.3).labels[person] != PERSON).all()
+        for i in range(200)
+    ]
+    assert np.mean(missed) == pytest.approx(0.3, abs=0.1)

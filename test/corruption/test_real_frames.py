@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -26,7 +27,16 @@ def real_frames(cityscapes_sample: Path) -> list[Frame]:
         # Turning at a junction: what the vehicle's motion does must show.
         labels = LABEL_ID_TO_TRAIN_ID[label_ids]
         frames.append(Frame(0, "camera", index, image, labels, speed=10.0, yaw_rate=0.6))
-    return frames
+    # Each as if another street, in a tunnel, had come before it.
+    dark = [replace(frame, stamp_ns=-59_000_000, image=frame.image // 5) for frame in frames]
+    return [
+        replace(frame, earlier=dict.fromkeys(range(1, 25), dark[i - 1]))
+        for i, frame in enumerate(frames)
+    ]
+
+
+# What does too little for a mean over all pixels; each has tests of its own.
+SMALL = {"led_flicker"}
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +76,8 @@ def clean_score(mean_iou) -> float:
 
 
 @pytest.mark.parametrize(
-    "name", [n for n in list_corruptions() if get_corruption(n).family == "image"]
+    "name",
+    [n for n in list_corruptions() if get_corruption(n).family == "image" and n not in SMALL],
 )
 def test_mean_iou_falls_along_the_ladder(name, clean_score, mean_iou) -> None:
     middle, strong = (mean_iou(name, severity) for severity in (2, 5))

@@ -153,3 +153,34 @@ def test_no_frame_is_held_longer_than_its_block(bag, recorded, tmp_path, monkeyp
 def test_judgments_of_all_prompts_are_kept(done):
     row = verdicts(done).to_pylist()[0]
     assert json.loads(row["judgments"]) == {"proceed": "unsafe"}
+
+
+EARLIER = """
+schema_version: 1
+name: earlier
+conditions:
+  - name: earlier
+    severity: 3
+    steps:
+      - {corruption: fog, from_s: 0.5, to_s: 1.6, ramp_s: 0.3}
+      - {corruption: h264}
+      - {corruption: frame_freeze}
+      - {corruption: temporal_lag, params: {lag_frames: 5}}
+"""
+
+
+def test_blocks_that_look_back_do_not_depend_on_the_workers(bag, monkeypatch, tmp_path):
+    profile = tmp_path / "earlier.yaml"
+    profile.write_text(EARLIER)
+    settings = SweepSettings(str(bag), str(profile), segmenters=("street_segmenter",), device="cpu")
+    sweep(settings, tmp_path / "one")
+    sweep(settings, tmp_path / "two", workers=2)
+    monkeypatch.setattr(sweep_module, "BLOCK_FRAMES", 3)
+    sweep(settings, tmp_path / "small")
+    tables = [
+        read_table(tmp_path / name, "segmentation").drop_columns(["latency_s"]).sort_by("index")
+        for name in ("one", "two", "small")
+    ]
+    assert tables[0].num_rows == 2 * FRAMES
+    assert tables[1].equals(tables[0])
+    assert tables[2].equals(tables[0])

@@ -13,7 +13,7 @@ from sensor_msgs.msg import Image
 from semalign_ros.alignment.verdict import frame_metrics
 from semalign_ros.bags import read_frames
 from semalign_ros.bags.storage import read_raw
-from semalign_ros.corruption import load_profile
+from semalign_ros.corruption import load_profile, recalls_of
 from semalign_ros.inference import open_segmenter, open_vlm
 from semalign_ros.monitor import Monitor
 from semalign_ros.nodes.reports import judgment_values
@@ -125,15 +125,41 @@ conditions:
   - name: both
     severity: 3
     steps: [{corruption: low_light_gamma}, {corruption: instance_dropout}]
+  - name: earlier
+    severity: 4
+    steps: [{corruption: fog, from_s: 0.1, ramp_s: 0.5}, {corruption: frame_freeze}]
 """
-CONDITIONS = [("motion_blur", 2.0), ("occlusion", 3.0), ("boundary_jitter", 4.0), ("both", 3.0)]
+CONDITIONS = [
+    ("motion_blur", 2.0),
+    ("occlusion", 3.0),
+    ("boundary_jitter", 4.0),
+    ("both", 3.0),
+    ("earlier", 4.0),
+]
+LATE = """
+schema_version: 1
+name: late
+conditions:
+  - name: late
+    severity: 3
+    steps: [{corruption: temporal_lag, params: {lag_frames: 2}}, {corruption: erode}]
+"""
 
 
 @pytest.fixture(scope="module")
 def mixed(tmp_path_factory, make_drive):
-    """A drive that is wrong in every way, its profile, and what the offline path says of it."""
-    folder = tmp_path_factory.mktemp("mixed")
-    (folder / "four.yaml").write_text(PROFILE)
+    """A drive that is wrong in every way, under a profile of unlike conditions in turn."""
+    return make_mixed(tmp_path_factory.mktemp("mixed"), make_drive, PROFILE, CONDITIONS)
+
+
+@pytest.fixture(scope="module")
+def late(tmp_path_factory, make_drive):
+    """The same drive with label maps that come late."""
+    return make_mixed(tmp_path_factory.mktemp("late"), make_drive, LATE, [("late", 3.0)])
+
+
+def make_mixed(folder, make_drive, profile, conditions):
+    (folder / "profile.yaml").write_text(profile)
     scenes = [("car", "person"), ("bicycle",), ("traffic light", "rider"), ("bus",)] * 3
 
     def said(index, condition):
@@ -142,9 +168,9 @@ def mixed(tmp_path_factory, make_drive):
         ]
         return claims, SAFE if (index * len(condition)) % 3 else UNSAFE
 
-    drive = make_drive(folder, scenes, said, CONDITIONS, truth=True)
+    drive = make_drive(folder, scenes, said, conditions, truth=True)
     parameters = drive.parameters(**{
-        "corruption.profile": str(folder / "four.yaml"),
+        "corruption.profile": str(folder / "profile.yaml"),
         "corruption.condition": "cycle",
         "corruption.seed": 5,
         "vlm_input": "overlay",
@@ -159,9 +185,14 @@ def offline(mixed, labels):
     monitor = Monitor(
         open_vlm(drive.answers), open_segmenter(drive.segmenter, "cpu"), "overlay", seed=5
     )
-    for frame in read_frames(drive.bag):
-        source = frame if labels else replace(frame, labels=None)
+    for frame in read_frames(drive.bag, recalls=recalls_of(conditions)):
+        source = frame if labels else without_labels(frame)
         yield monitor.judge(source, conditions[frame.index % len(conditions)]).verdict
+
+
+def without_labels(frame):
+    earlier = {n: replace(then, labels=None) for n, then in frame.earlier.items()}
+    return replace(frame, labels=None, earlier=earlier)
 
 
 def send_in_step(probe, bag, readers, received):
@@ -207,11 +238,26 @@ def assert_same(live, metrics, expected):
 def test_live_and_offline_give_the_same_verdicts(mixed, start, probe, reference):
     drive, parameters = mixed
     expected = list(offline(mixed, labels=reference == "topic"))
-    assert len({v.condition for v in expected}) == 4
+    assert len({v.condition for v in expected}) == 5
     assert any(v.hallucinated for v in expected)
     assert any(v.omitted for v in expected)
     judgments = probe.listen(DiagnosticArray, JUDGMENT)
     metrics = probe.listen(DiagnosticArray, "/monitor/metrics")
+    remap = {"~/input/image": IMAGE, "~/input/segmentation": SEGMENTATION}
+    start("monitor_node", {**parameters, "reference": reference}, remap, name="monitor")
+    readers = {IMAGE: 1, SEGMENTATION: 1} if reference == "topic" else {IMAGE: 1}
+    send_in_step(probe, drive.bag, readers, metrics)
+    assert_same(judgments, metrics, expected)
+
+
+@pytest.mark.parametrize("reference", ["topic", "segmenter"])
+def test_late_label_maps_are_the_same_live_and_offline(late, start, probe, reference):
+    drive, parameters = late
+    expected = list(offline(late, labels=reference == "topic"))
+    qualities = [v.quality_degraded.mean_iou for v in expected]
+    assert min(qualities[2:]) < 0.9 < max(qualities[:2]) + 0.2
+    metrics = probe.listen(DiagnosticArray, "/monitor/metrics")
+    judgments = probe.listen(DiagnosticArray, JUDGMENT)
     remap = {"~/input/image": IMAGE, "~/input/segmentation": SEGMENTATION}
     start("monitor_node", {**parameters, "reference": reference}, remap, name="monitor")
     readers = {IMAGE: 1, SEGMENTATION: 1} if reference == "topic" else {IMAGE: 1}

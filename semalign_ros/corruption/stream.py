@@ -1,0 +1,78 @@
+"""What goes wrong with the frames of a stream as wholes."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from semalign_ros.corruption.parameters import Number
+from semalign_ros.corruption.registry import Mask, corruption
+from semalign_ros.corruption.rng import Draws
+from semalign_ros.types import Frame, Image
+
+
+def _struck(draws: Draws, probability: float, back: int = 0) -> bool:
+    """Whether the fault strikes the frame that many positions back."""
+    return bool(draws.back(back).each_frame("fault").random() < probability)
+
+
+def _longest(*, probability: float, longest_frames: float) -> range:  # noqa: ARG001
+    return range(1, round(longest_frames) + 1)
+
+
+@corruption(
+    "image",
+    Number(
+        "probability",
+        "",
+        0,
+        1,
+        "Chance of a frame to be a copy of the one before.",
+        neutral=0,
+        ladder=(0.2, 0.4, 0.6, 0.75, 0.9),
+    ),
+    Number("longest_frames", "frames", 1, 60, "Longest run of copies.", default=10),
+    recalls=_longest,
+    moves_content=True,
+)
+def frame_freeze(frame: Frame, draws: Draws, *, probability: float, longest_frames: float) -> Image:
+    """A frozen picture: the last frame that came through is shown again, with a new stamp.
+
+    Runs of copies have the lengths of a memoryless fault. At the start of a stream, where no
+    earlier frame is known, the frame itself is shown.
+
+    Source: repeated frames of a stalled driver, ISO 26262's "stuck" fault of an image sensor.
+    """
+    for back in range(round(longest_frames) + 1):
+        seen = frame.earlier.get(back) if back else frame
+        if seen is None or seen.image.shape != frame.image.shape:
+            break
+        if back == round(longest_frames) or not _struck(draws, probability, back):
+            return seen.image
+    return frame.image
+
+
+def _lost(frame: Frame, draws: Draws, *, probability: float) -> Mask:
+    return np.full(frame.image.shape[:2], _struck(draws, probability))
+
+
+@corruption(
+    "image",
+    Number(
+        "probability",
+        "",
+        0,
+        1,
+        "Chance of a frame to be lost.",
+        neutral=0,
+        ladder=(0.1, 0.2, 0.35, 0.5, 0.7),
+    ),
+    hides=_lost,
+)
+def frame_drop(frame: Frame, draws: Draws, *, probability: float) -> Image:
+    """A lost frame: the driver delivers a black one in its place, and all of it is hidden.
+
+    Source: link errors of a serial camera interface, independent from frame to frame.
+    """
+    if _struck(draws, probability):
+        return np.zeros_like(frame.image)
+    return frame.image
