@@ -23,6 +23,7 @@ COMMANDS: tuple[str, ...] = (
     "evaluate",
     "report",
     "calibrate",
+    "gallery",
     "render",
     "train",
     "export",

@@ -67,8 +67,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Calibrate."""
-    from semalign_ros.corruption import list_corruptions
-    from semalign_ros.errors import ConfigError, unknown_name
+    from semalign_ros.corruption import choose_corruptions
+    from semalign_ros.errors import ConfigError
     from semalign_ros.evaluation.calibrate import DamageMeter
     from semalign_ros.inference import open_segmenter
     from semalign_ros.output import check_free
@@ -81,13 +81,7 @@ def run(args: argparse.Namespace) -> int:
         )
     if args.frames < 1:
         raise ConfigError(f"--frames: found {args.frames}, expected 1 or more")
-    names: list[str] = []
-    for pattern in args.corruption or ["*"]:
-        matching = list_corruptions(pattern)
-        if not matching:
-            known = unknown_name("corruption", pattern, list_corruptions())
-            raise ConfigError(f"--corruption: {known}")
-        names += [name for name in matching if name not in names]
+    names = choose_corruptions(args.corruption)
     if args.confusion and len(names) != 1:
         raise ConfigError("--confusion: name one --corruption, whose confusion is measured")
     check_free(args.out, overwrite=args.overwrite)

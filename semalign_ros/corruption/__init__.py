@@ -22,7 +22,12 @@ from semalign_ros.corruption import (  # noqa: F401 -- they register
 )
 from semalign_ros.corruption.condition import CLEAN, Condition, Step, recalls_of
 from semalign_ros.corruption.profile import Profile, load_profile, parse_profile
-from semalign_ros.corruption.registry import Corruption, get_corruption, list_corruptions
+from semalign_ros.corruption.registry import (
+    Corruption,
+    choose_corruptions,
+    get_corruption,
+    list_corruptions,
+)
 
 __all__ = [
     "CLEAN",
@@ -30,6 +35,7 @@ __all__ = [
     "Corruption",
     "Profile",
     "Step",
+    "choose_corruptions",
     "get_corruption",
     "list_corruptions",
     "load_profile",

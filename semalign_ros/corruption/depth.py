@@ -28,8 +28,9 @@ _END_M = 120.0  # where the street bends; farther, a column of fog would stand o
 
 # Depth that exceeds the flat road's by more than this is a stereo error: nothing is below it.
 _BELOW_ROAD = 1.5
-# Gaps up to this share of the width take their neighbour's depth.
-_GAP = 0.04
+# Gaps up to this share of the width take their neighbour's depth; of larger ones only a rim,
+# as stereo leaves it beside things, and what lies so near to the border, where stereo sees none.
+_GAP, _RIM = 0.04, 0.006
 
 
 @functools.lru_cache(maxsize=4)
@@ -103,9 +104,17 @@ def _neighbours(
     )
     depth_of = np.zeros(int(nearest.max()) + 1, np.float32)
     depth_of[nearest[~gaps]] = coarse[~gaps]
-    near = math.ceil(_GAP * coarse.shape[1])
+    far, rim = (share * coarse.shape[1] for share in (_GAP, _RIM))
+    _, numbers = cv2.connectedComponents(np.ascontiguousarray(gaps).view(np.uint8))
+    regions = np.asarray(numbers, np.int32)
+    large = np.unique(regions[np.asarray(distance) >= far])
+    reach = np.where(np.isin(np.arange(int(regions.max()) + 1), large), rim, far)[regions]
+    edge = math.ceil(far)
+    reach[:edge] = reach[:, :edge] = reach[:, -edge:] = far
     sky = (np.arange(len(coarse)) * 4 + 0.5) / len(depth) < HORIZON
     guess = np.where(sky[:, None], np.float32(FAR_M), guess)
-    filled = np.where(distance < near, np.take(depth_of, np.asarray(nearest, np.int32)), guess)
+    filled = np.where(
+        distance < np.take(reach, regions), np.take(depth_of, np.asarray(nearest, np.int32)), guess
+    )
     height, width = depth.shape
     return np.asarray(filled.repeat(4, axis=0)[:height].repeat(4, axis=1)[:, :width])

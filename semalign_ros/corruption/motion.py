@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -59,10 +60,13 @@ def image_motion(depth: NDArray[np.float32], speed: float, yaw_rate: float) -> N
     return flow
 
 
-_MOST_PASSES = 6
+_MOST_PASSES = 5  # 32 samples; only at the rim of a picture can a line be too long for them
 
 
-def _move(image: Image, shift: NDArray[np.float32]) -> Image:
+_Picture = TypeVar("_Picture", NDArray[np.uint8], NDArray[np.float32])
+
+
+def _move(image: _Picture, shift: NDArray[np.float32]) -> _Picture:
     """Take every pixel from `shift` (f32[H, W, 2], pixels) away."""
     places = pixel_grid(*image.shape[:2]) + shift
     # OpenCV's types demand a second map, which a map of two channels excludes. Fixed-point maps
@@ -71,7 +75,7 @@ def _move(image: Image, shift: NDArray[np.float32]) -> Image:
     moved = cv2.remap(  # type: ignore[call-overload]
         image, *fixed, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
     )
-    return np.asarray(moved, np.uint8)
+    return np.asarray(moved, image.dtype)
 
 
 def _smear(image: Image, path: NDArray[np.float32]) -> Image:
@@ -88,7 +92,12 @@ def _smear(image: Image, path: NDArray[np.float32]) -> Image:
     # Samples that are a pixel and a half apart leave no gaps to linear interpolation.
     passes = min(math.ceil(math.log2(max(longest / 1.5, 1))), _MOST_PASSES)
     samples = 2**passes
-    average = _move(image, path * np.float32(0.5 / samples - 0.5))
+    # The passes go one way from where the line begins, which takes half as many as going both
+    # ways. They read the line at places that lie further along it, and the line changes from
+    # place to place: half of the change is made up for, so that the light keeps its middle.
+    ahead = _move(path, path * np.float32(0.5 - 0.5 / samples))
+    start = path * np.float32(0.5 / samples - 1) + ahead * np.float32(0.5)
+    average = _move(image, start)
     for done in range(passes):  # each doubles the samples of the average
         other = _move(average, path * np.float32(2**done / samples))
         average = np.asarray(cv2.addWeighted(average, 0.5, other, 0.5, 0), np.uint8)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import fnmatch
 import inspect
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeVar
 
@@ -291,6 +291,21 @@ def list_corruptions(pattern: str = "*") -> list[str]:
         ['low_light', 'low_light_gamma']
     """
     return sorted(fnmatch.filter(_TABLE, pattern), key=_natural)
+
+
+def choose_corruptions(patterns: Iterable[str] = ()) -> list[str]:
+    """Names that match any of some wildcards, in the order of the patterns; all for none.
+
+    Raises:
+        ConfigError: A pattern matches nothing; suggests the nearest name.
+    """
+    chosen: dict[str, None] = {}
+    for pattern in list(patterns) or ["*"]:
+        matching = list_corruptions(pattern)
+        if not matching:
+            raise ConfigError(unknown_name("corruption", pattern, list_corruptions()))
+        chosen.update(dict.fromkeys(matching))
+    return list(chosen)
 
 
 def _natural(name: str) -> list[tuple[int, str]]:

@@ -37,18 +37,20 @@ def _longest(*, probability: float, longest_frames: float) -> range:  # noqa: AR
 def frame_freeze(frame: Frame, draws: Draws, *, probability: float, longest_frames: float) -> Image:
     """A frozen picture: the last frame that came through is shown again, with a new stamp.
 
-    Runs of copies have the lengths of a memoryless fault. At the start of a stream, where no
-    earlier frame is known, the frame itself is shown.
+    Runs of copies have the lengths of a memoryless fault; the first frame of a stream cannot
+    be a copy.
 
     Source: repeated frames of a stalled driver, ISO 26262's "stuck" fault of an image sensor.
     """
-    for back in range(round(longest_frames) + 1):
-        seen = frame.earlier.get(back) if back else frame
-        if seen is None or seen.image.shape != frame.image.shape:
+    shown = frame
+    for back in range(round(longest_frames)):
+        if not _struck(draws, probability, back):
             break
-        if back == round(longest_frames) or not _struck(draws, probability, back):
-            return seen.image
-    return frame.image
+        before = frame.earlier.get(back + 1)
+        if before is None or before.image.shape != frame.image.shape:
+            break
+        shown = before
+    return shown.image
 
 
 def _lost(frame: Frame, draws: Draws, *, probability: float) -> Mask:

@@ -7,7 +7,8 @@ from geometry_msgs.msg import Point, Pose, Vector3
 from std_msgs.msg import ColorRGBA, Header
 from visualization_msgs.msg import Marker, MarkerArray
 
-from semalign_ros.drawing import GREEN, ORANGE, RED, Colour
+from semalign_ros.drawing.lettering import Colour
+from semalign_ros.drawing.overlay import GREEN, ORANGE, RED
 from semalign_ros.types import FrameVerdict
 
 _AHEAD_M = 10.0

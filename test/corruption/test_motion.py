@@ -98,3 +98,25 @@ def test_the_result_says_when_motion_is_assumed():
     frame = dots(None, None)
     assert any("has no motion" in note for note in BLUR.notes(frame))
     assert BLUR.notes(dots(3.0, None)) == ()
+
+
+@pytest.mark.parametrize("column", [400, 1024, 1680])
+def test_the_middle_of_a_point_stays_but_for_its_approach(column):
+    image = np.zeros((1024, 2048, 3), np.uint8)
+    cv2.circle(image, (column, 610), 8, (255,) * 3, -1, cv2.LINE_AA)
+    depth = np.full((1024, 2048), 15.0, np.float32)
+    frame = Frame(0, "c", 0, image, None, depth, 14.0, 0.0)
+    window = slice(column - 200, column + 200)
+
+    def middle(picture):
+        light = picture[:, window, 0].astype(float)
+        return (
+            np.array([light.sum(1) @ np.arange(1024), light.sum(0) @ np.arange(400)]) / light.sum()
+        )
+
+    for severity, exposure in ((1, 0.008), (3, 0.025), (5, 0.06)):
+        shift = middle(BLUR.apply(frame, severity).image) - middle(image)
+        # What comes nearer moves faster: its middle runs ahead by the square of the approach.
+        outwards = np.array([610 - HORIZON * 1024, column - 1024])
+        ahead = outwards * (14.0 / 15 * exposure) ** 2 / 6
+        assert np.abs(shift - ahead).max() < 0.05, severity

@@ -7,12 +7,12 @@ import pytest
 from ros_kit import paint, scene
 
 from semalign_ros.corruption import CLEAN, Condition
-from semalign_ros.drawing import (
+from semalign_ros.drawing.lettering import Chip
+from semalign_ros.drawing.overlay import (
     GREEN,
     GREY,
     ORANGE,
     RED,
-    Chip,
     claim_chips,
     draw_overlay,
     judgment_chip,

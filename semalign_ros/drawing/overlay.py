@@ -7,40 +7,23 @@ judgment), orange is a critical class left out, grey is a class that need not be
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from semalign_ros.alignment.verdict import resolve_generic
+from semalign_ros.drawing.lettering import BACKGROUND, WHITE, Chip, Colour, Lettering, resize
 from semalign_ros.inference.query import overlay
 from semalign_ros.monitor import Judged, Observation
 from semalign_ros.scene.reference import ReferenceRule, corridor_polygon
 from semalign_ros.scene.taxonomy import CLASSES, TRAIN_ID
 from semalign_ros.types import Image, Judgment, SceneReference
 
-Colour = tuple[int, int, int]
-"""RGB."""
-
 GREEN: Colour = (38, 166, 65)
 RED: Colour = (220, 38, 38)
 ORANGE: Colour = (245, 140, 20)
 GREY: Colour = (96, 102, 112)
-WHITE: Colour = (255, 255, 255)
-_INK: Colour = (232, 234, 238)
-_BACKGROUND: Colour = (24, 27, 33)
 _BAR: Colour = (40, 44, 53)
-
-_FONT = cv2.FONT_HERSHEY_DUPLEX
-
-
-@dataclass(frozen=True, slots=True)
-class Chip:
-    """A word on a coloured ground."""
-
-    text: str
-    colour: Colour
 
 
 def claim_chips(observation: Observation, reference: SceneReference) -> tuple[Chip, ...]:
@@ -103,20 +86,20 @@ def draw_overlay(
     right = (
         left if judged.degraded is judged.clean else _scene(judged.degraded, judged, rule, panel)
     )
-    text = _Text(width)
+    text = Lettering(width)
     condition = "clean" if verdict.severity == 0 else f"{verdict.condition} {verdict.severity:g}"
     columns = [
         _column(text, panel, left, "CLEAN", judged.clean, verdict.reference),
         _column(text, panel, right, f"DEGRADED: {condition}", judged.degraded, verdict.reference),
     ]
     height = max(column.shape[0] for column in columns)
-    canvas = np.full((height, width, 3), _BACKGROUND, np.uint8)
+    canvas = np.full((height, width, 3), BACKGROUND, np.uint8)
     for x, column in zip((gap, 2 * gap + panel), columns, strict=True):
         canvas[: column.shape[0], x : x + panel] = column
     return np.vstack([_header(text, width, gap, title, judged), canvas, _legend(text, width, gap)])
 
 
-def _header(text: _Text, width: int, gap: int, title: str, judged: Judged) -> Image:
+def _header(text: Lettering, width: int, gap: int, title: str, judged: Judged) -> Image:
     verdict = judged.verdict
     bar = np.full((text.line + 2 * gap, width, 3), _BAR, np.uint8)
     seconds = f"{verdict.stamp_ns // 10**9}.{verdict.stamp_ns % 10**9 // 10**6:03d}"
@@ -132,7 +115,7 @@ def _header(text: _Text, width: int, gap: int, title: str, judged: Judged) -> Im
     return bar
 
 
-def _legend(text: _Text, width: int, gap: int) -> Image:
+def _legend(text: Lettering, width: int, gap: int) -> Image:
     chips = (
         Chip("claimed, right", GREEN),
         Chip("hallucinated? or misjudged", RED),
@@ -143,7 +126,7 @@ def _legend(text: _Text, width: int, gap: int) -> Image:
 
 
 def _column(
-    text: _Text,
+    text: Lettering,
     width: int,
     scene: Image,
     name: str,
@@ -151,13 +134,13 @@ def _column(
     reference: SceneReference,
 ) -> Image:
     gap = max(4, width // 100)
-    bar = np.full((text.line + 2 * gap, width, 3), _BACKGROUND, np.uint8)
+    bar = np.full((text.line + 2 * gap, width, 3), BACKGROUND, np.uint8)
     judgment = judgment_chip(observation.answer.claims.judgment, reference.judgment)
     chip_width = text.chip_width(judgment)
     text.write(bar, text.shorten(name, width - chip_width - gap), 0, gap)
     text.chip(bar, judgment, width - chip_width, gap)
     chips = claim_chips(observation, reference) or (Chip("claims nothing", GREY),)
-    return np.vstack([bar, scene, _chip_rows(text, chips, width, gap, _BACKGROUND)])
+    return np.vstack([bar, scene, _chip_rows(text, chips, width, gap, BACKGROUND)])
 
 
 def _scene(
@@ -170,13 +153,13 @@ def _scene(
     perception = observation.perception
     image, labels = perception.frame.image, perception.labels
     height = max(1, round(image.shape[0] * width / image.shape[1]))
-    shown = _resize(image, width, height, cv2.INTER_AREA)
+    shown = resize(image, width, height, cv2.INTER_AREA)
     if labels is not None:
-        mask = _resize(labels, width, height, cv2.INTER_NEAREST)
+        mask = resize(labels, width, height, cv2.INTER_NEAREST)
         shown = np.asarray(cv2.addWeighted(shown, 0.5, overlay(shown, mask), 0.5, 0), np.uint8)
     thick = max(1, width // 400)
     cv2.polylines(shown, [corridor_polygon(rule, height, width)], True, WHITE, thick, cv2.LINE_AA)
-    reference = _resize(judged.reference_labels, width, height, cv2.INTER_NEAREST)
+    reference = resize(judged.reference_labels, width, height, cv2.INTER_NEAREST)
     for name in omitted_classes(observation, judged.verdict.reference):
         region = np.asarray(reference == TRAIN_ID[name], np.uint8)
         contours, _ = cv2.findContours(region, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
@@ -184,16 +167,8 @@ def _scene(
     return np.asarray(shown, np.uint8)
 
 
-def _resize(array: NDArray[np.uint8], width: int, height: int, method: int) -> NDArray[np.uint8]:
-    enlarges = width > array.shape[1]
-    if method == cv2.INTER_AREA and enlarges:
-        method = cv2.INTER_LINEAR
-    # A copy even where nothing changes: the result is drawn on.
-    return np.array(cv2.resize(array, (width, height), interpolation=method), np.uint8)
-
-
 def _chip_rows(
-    text: _Text, chips: Iterable[Chip], width: int, gap: int, background: Colour
+    text: Lettering, chips: Iterable[Chip], width: int, gap: int, background: Colour
 ) -> Image:
     rows: list[list[tuple[int, Chip]]] = [[]]
     x = gap
@@ -214,41 +189,3 @@ def _chip_rows(
 
 def _ordered(names: Iterable[str]) -> list[str]:
     return sorted(names, key=lambda name: (TRAIN_ID.get(name, len(CLASSES)), name))
-
-
-class _Text:
-    """Lettering that grows with the picture."""
-
-    def __init__(self, width: int) -> None:
-        self._scale = max(0.34, width / 2400)
-        self._thick = 1 if self._scale < 0.9 else 2
-        (_, ascent), descent = cv2.getTextSize("Ag", _FONT, self._scale, self._thick)
-        self._pad = max(2, round(ascent * 0.45))
-        self._ascent = ascent
-        self.line = ascent + descent + 2 * self._pad
-
-    def _width(self, text: str) -> int:
-        return int(cv2.getTextSize(text, _FONT, self._scale, self._thick)[0][0])
-
-    def chip_width(self, chip: Chip) -> int:
-        return self._width(chip.text) + 4 * self._pad
-
-    def shorten(self, text: str, room: int) -> str:
-        """Cut to `room` pixels."""
-        if self._width(text) <= room:
-            return text
-        while text and self._width(text + "...") > room:
-            text = text[:-1]
-        return text + "..."
-
-    def write(self, canvas: Image, text: str, x: int, y: int, colour: Colour = _INK) -> None:
-        """Write ASCII text with its line's top left corner at x, y; others become "?"."""
-        # OpenCV's Hershey fonts know ASCII only.
-        plain = text.encode("ascii", "replace").decode()
-        base = (x, y + self._pad + self._ascent)
-        cv2.putText(canvas, plain, base, _FONT, self._scale, colour, self._thick, cv2.LINE_AA)
-
-    def chip(self, canvas: Image, chip: Chip, x: int, y: int) -> None:
-        corner = (x + self.chip_width(chip), y + self.line)
-        cv2.rectangle(canvas, (x, y), corner, chip.colour, cv2.FILLED)
-        self.write(canvas, chip.text, x + 2 * self._pad, y, WHITE)
