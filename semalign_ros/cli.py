@@ -28,6 +28,7 @@ COMMANDS: tuple[str, ...] = (
     "train",
     "export",
     "models",
+    "bench",
     "doctor",
 )
 """In the order of `semalign --help`. Each is a module in `semalign_ros.commands`."""

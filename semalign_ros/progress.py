@@ -41,4 +41,8 @@ def frames_bar(
     )
     with Progress(*columns, console=Console(stderr=True)) as progress:
         task = progress.add_task(what, total=total)
-        yield lambda frames: progress.advance(task, frames)
+        try:
+            yield lambda frames: progress.advance(task, frames)
+        except BaseException:
+            progress.live.transient = True  # an error stands alone
+            raise

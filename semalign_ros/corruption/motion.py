@@ -66,9 +66,9 @@ _MOST_PASSES = 5  # 32 samples; only at the rim of a picture can a line be too l
 _Picture = TypeVar("_Picture", NDArray[np.uint8], NDArray[np.float32])
 
 
-def _move(image: _Picture, shift: NDArray[np.float32]) -> _Picture:
-    """Take every pixel from `shift` (f32[H, W, 2], pixels) away."""
-    places = pixel_grid(*image.shape[:2]) + shift
+def _move(image: _Picture, path: NDArray[np.float32], share: float = 1.0) -> _Picture:
+    """Take every pixel from a share of `path` (f32[H, W, 2], pixels) away."""
+    places = cv2.scaleAdd(path, share, pixel_grid(*image.shape[:2]))
     # OpenCV's types demand a second map, which a map of two channels excludes. Fixed-point maps
     # are read faster by more than making them costs; they resolve 1/32 px.
     fixed = cv2.convertMaps(places, None, cv2.CV_16SC2)  # type: ignore[call-overload]
@@ -95,11 +95,11 @@ def _smear(image: Image, path: NDArray[np.float32]) -> Image:
     # The passes go one way from where the line begins, which takes half as many as going both
     # ways. They read the line at places that lie further along it, and the line changes from
     # place to place: half of the change is made up for, so that the light keeps its middle.
-    ahead = _move(path, path * np.float32(0.5 - 0.5 / samples))
-    start = path * np.float32(0.5 / samples - 1) + ahead * np.float32(0.5)
-    average = _move(image, start)
+    ahead = _move(path, path, 0.5 - 0.5 / samples)
+    start = cv2.addWeighted(path, 0.5 / samples - 1, ahead, 0.5, 0)
+    average = _move(image, np.asarray(start, np.float32))
     for done in range(passes):  # each doubles the samples of the average
-        other = _move(average, path * np.float32(2**done / samples))
+        other = _move(average, path, 2**done / samples)
         average = np.asarray(cv2.addWeighted(average, 0.5, other, 0.5, 0), np.uint8)
     return average
 
