@@ -60,6 +60,7 @@ def image_motion(depth: NDArray[np.float32], speed: float, yaw_rate: float) -> N
     return flow
 
 
+_STRIP = 32  # rows
 _MOST_PASSES = 5  # 32 samples; only at the rim of a picture can a line be too long for them
 
 
@@ -68,14 +69,17 @@ _Picture = TypeVar("_Picture", NDArray[np.uint8], NDArray[np.float32])
 
 def _move(image: _Picture, path: NDArray[np.float32], share: float = 1.0) -> _Picture:
     """Take every pixel from a share of `path` (f32[H, W, 2], pixels) away."""
-    places = cv2.scaleAdd(path, share, pixel_grid(*image.shape[:2]))
-    # OpenCV's types demand a second map, which a map of two channels excludes. Fixed-point maps
-    # are read faster by more than making them costs; they resolve 1/32 px.
-    fixed = cv2.convertMaps(places, None, cv2.CV_16SC2)  # type: ignore[call-overload]
-    moved = cv2.remap(  # type: ignore[call-overload]
-        image, *fixed, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-    )
-    return np.asarray(moved, image.dtype)
+    grid, result = pixel_grid(*image.shape[:2]), np.empty_like(image)
+    for top in range(0, len(image), _STRIP):  # small enough for the maps to stay in the cache
+        rows = slice(top, top + _STRIP)
+        places = cv2.scaleAdd(path[rows], share, grid[rows])
+        # OpenCV's types demand a second map, which a map of two channels excludes. Fixed-point
+        # maps are read faster by more than making them costs; they resolve 1/32 px.
+        fixed = cv2.convertMaps(places, None, cv2.CV_16SC2)  # type: ignore[call-overload]
+        cv2.remap(  # type: ignore[call-overload]
+            image, *fixed, cv2.INTER_LINEAR, result[rows], borderMode=cv2.BORDER_REPLICATE
+        )
+    return result
 
 
 def _smear(image: Image, path: NDArray[np.float32]) -> Image:
