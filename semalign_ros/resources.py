@@ -6,9 +6,12 @@ space have them under ``share/semalign_ros``.
 
 from __future__ import annotations
 
+import difflib
 import functools
 import sys
 from pathlib import Path
+
+import yaml
 
 from semalign_ros.errors import ConfigError
 
@@ -62,7 +65,29 @@ def find_resource(name_or_path: str, folder: str, suffix: str = ".yaml") -> Path
             if (shipped / name).exists():
                 return shipped / name
     names = sorted(p.name for p in shipped.glob(f"*{suffix}"))
+    near = difflib.get_close_matches(name_or_path + suffix, names, n=1)
+    hint = f" did you mean {near[0].removesuffix(suffix)!r}?" if near else ""
     raise ConfigError(
-        f"{name_or_path}: no such file, and {folder} ships no such name; "
+        f"{name_or_path}: no such file, and {folder} ships no such name;{hint} "
         f"shipped: {', '.join(names) or 'none'}"
     )
+
+
+def read_yaml(path: Path) -> object:
+    """Read a YAML file.
+
+    Raises:
+        ConfigError: It cannot be read, is no YAML, or is empty; a syntax error has its place.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        what = getattr(error, "problem", None) or str(error)
+        raise ConfigError(f"{path}: no YAML{where}: {what}") from error
+    if content is None:
+        raise ConfigError(f"{path}: is empty")
+    return content

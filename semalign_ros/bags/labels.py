@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 
 from semalign_ros.errors import ConfigError, DatasetError, unknown_name
-from semalign_ros.resources import find_resource
+from semalign_ros.resources import find_resource, read_yaml
 from semalign_ros.scene.taxonomy import (
     CLASSES,
     IGNORE,
@@ -48,11 +47,7 @@ class LabelMap:
             ConfigError: There is none, or it is not as described in docs/bags.md.
         """
         path = find_resource(name_or_path, "config/label_maps")
-        try:
-            content = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            raise ConfigError(f"{path}: cannot be read as YAML: {error}") from error
-        return cls(path.stem, _table(path, content))
+        return cls(path.stem, _table(path, read_yaml(path)))
 
     def apply(self, ids: NDArray[Any], where: str) -> Labels:
         """Translate a map of ids.

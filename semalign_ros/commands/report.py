@@ -26,8 +26,10 @@ def run(args: argparse.Namespace) -> int:
     """Write the page."""
     from semalign_ros.evaluation.report import write_report, write_tables
     from semalign_ros.evaluation.worst import worst_pictures
+    from semalign_ros.output import check_free
 
     out = args.out or args.folder / "report.html"
+    check_free(out, overwrite=args.overwrite)
     pictures = worst_pictures(args.folder, args.pictures) if args.pictures else []
     summary = write_report(args.folder, out, pictures=pictures, overwrite=args.overwrite)
     write_tables(summary, args.folder)

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import (
     BaseModel,
     ConfigDict,
@@ -23,7 +22,7 @@ from semalign_ros.corruption.condition import CLEAN_NAME, Condition, Step, check
 from semalign_ros.corruption.parameters import MAX_SEVERITY
 from semalign_ros.corruption.registry import get_corruption
 from semalign_ros.errors import ConfigError, unknown_name
-from semalign_ros.resources import find_resource
+from semalign_ros.resources import find_resource, read_yaml
 
 SCHEMA_VERSION = 1
 """Version of the file format."""
@@ -69,13 +68,7 @@ def load_profile(name_or_path: str | Path) -> Profile:
         ConfigError: There is none, it is no YAML, or a value is bad; lists every problem.
     """
     path = find_resource(str(name_or_path), "config/corruptions")
-    try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: no YAML: {error}") from error
-    return parse_profile(data, str(path))
+    return parse_profile(read_yaml(path), str(path))
 
 
 def parse_profile(data: object, source: str = "profile") -> Profile:
@@ -215,4 +208,6 @@ def _problem(detail: Any) -> str:
     if detail["type"] == "value_error":
         return f"{place}: {detail['ctx']['error']}"
     found = "" if detail["type"] == "missing" else f", found {detail['input']!r:.60}"
-    return f"{place or 'the file'}: {detail['msg']}{found}"
+    # Pydantic names the class that it wanted to make of the mapping, which no user knows.
+    message = "Expected a mapping of fields" if detail["type"] == "model_type" else detail["msg"]
+    return f"{place or 'the file'}: {message}{found}"

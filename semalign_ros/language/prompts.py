@@ -14,13 +14,12 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import pydantic
-import yaml
 from pydantic.dataclasses import dataclass
 from pydantic_core import ErrorDetails
 
 from semalign_ros.errors import ConfigError, unknown_name
 from semalign_ros.language import grammar
-from semalign_ros.resources import find_resource
+from semalign_ros.resources import find_resource, read_yaml
 from semalign_ros.scene.taxonomy import CLASSES, check_classes
 
 SCHEMA_VERSION = 1
@@ -153,10 +152,7 @@ class PromptSet:
             ConfigError: The file is absent, no YAML, or has bad values; all of them are listed.
         """
         path = find_resource(str(name), "config/prompts")
-        try:
-            content = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            raise ConfigError(f"prompt set {path}: cannot be read as YAML: {error}") from error
+        content = read_yaml(path)
         if not isinstance(content, dict):
             raise ConfigError(
                 f"prompt set {path}: found {type(content).__name__}, expected a mapping with "

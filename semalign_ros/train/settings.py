@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import yaml
 from pydantic import (
     BaseModel,
     ConfigDict,
@@ -15,6 +14,7 @@ from pydantic import (
 )
 
 from semalign_ros.errors import ConfigError
+from semalign_ros.resources import read_yaml
 
 
 class _Settings(BaseModel):
@@ -220,12 +220,7 @@ def load_settings(path: Path) -> TrainSettings:
         ConfigError: It is missing, is no YAML, or has unknown or bad values.
     """
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-        return TrainSettings.model_validate(values)
-    except OSError as error:
-        raise ConfigError(f"training settings: cannot read {path}: {error.strerror}") from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f"training settings: {path} is no YAML: {error}") from error
+        return TrainSettings.model_validate(read_yaml(path))
     except ValidationError as error:
         problems = "; ".join(
             f"{'.'.join(map(str, e['loc'])) or 'file'}: {e['msg']}" for e in error.errors()

@@ -49,7 +49,7 @@ def test_unknown_ids_are_listed_with_their_pixels():
         ("[1, 2]", "found list"),
         ("classes: 3", "expected a mapping"),
         ("classes: {0: road}\nclases: {}", "unknown key 'clases'"),
-        ("classes: {0: road", "cannot be read as YAML"),
+        ("classes: {0: road", "no YAML at line"),
         ("classes: {0: [road]}", "id 0: unknown class"),
     ],
 )

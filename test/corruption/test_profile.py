@@ -132,13 +132,13 @@ conditions:
 @pytest.mark.parametrize(
     ("text", "part"),
     [
-        ("", "valid dictionary"),
-        ("- 1\n- 2\n", "valid dictionary"),
+        ("", "is empty"),
+        ("- 1\n- 2\n", "Expected a mapping of fields"),
         ("name: [unclosed", "no YAML"),
         ("a: \x00", "no YAML"),
         ("schema_version: 1\nname: x\n", "conditions: Field required"),
         ("schema_version: 1\nname: x\nconditions: 3\n", "conditions: Input should be a valid list"),
-        ("schema_version: 1\nname: x\nconditions: [3]\n", r"conditions\[0\]: Input should be"),
+        ("schema_version: 1\nname: x\nconditions: [3]\n", r"conditions\[0\]: Expected a mapping"),
         ("? [1, 2]\n: 3\n", "found"),
     ],
 )

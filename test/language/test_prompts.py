@@ -113,8 +113,8 @@ def test_two_safety_prompts_must_not_share_an_id(content):
     ("text", "message"),
     [
         ("[1, 2]", "found list, expected a mapping"),
-        ("a: [", "cannot be read as YAML"),
-        ("", "found NoneType"),
+        ("a: [", "no YAML at line"),
+        ("", "is empty"),
     ],
 )
 def test_a_file_that_is_no_prompt_set_is_refused(tmp_path, text, message):

@@ -57,8 +57,8 @@ def test_shipped_settings_are_valid_and_scale():
     [
         ("seed: -1", "seed"),
         ("threads: 2\nunknown: 3", "unknown"),
-        ("a: [", "is no YAML"),
-        ("", "file"),
+        ("a: [", "no YAML"),
+        ("", "is empty"),
         ("segmenter: {net_size: 128, crop: 192}", "segmenter.crop: .*found 192, expected at most"),
     ],
 )
@@ -67,5 +67,5 @@ def test_bad_settings_name_the_field(tmp_path, text, message):
     path.write_text(text)
     with pytest.raises(ConfigError, match=message):
         load_settings(path)
-    with pytest.raises(ConfigError, match="cannot read"):
+    with pytest.raises(ConfigError, match="cannot be read"):
         load_settings(tmp_path / "none.yaml")

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from semalign_ros.errors import ConfigError
-from semalign_ros.resources import find_resource
+from semalign_ros.resources import find_resource, read_yaml
 from semalign_ros.train.scenes.events import EVENTS, Event
 from semalign_ros.train.scenes.world import Script
 
@@ -86,13 +85,7 @@ def load_drive(name_or_path: str) -> tuple[Take, ...]:
         ConfigError: There is none, it is no YAML, or a value is bad; lists every problem.
     """
     path = find_resource(name_or_path, "config/scenes")
-    try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: no YAML: {error}") from error
-    return parse_drive(data, path)
+    return parse_drive(read_yaml(path), path)
 
 
 def parse_drive(data: object, source: Path | str = "drive") -> tuple[Take, ...]:
