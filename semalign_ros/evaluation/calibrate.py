@@ -242,6 +242,19 @@ def profile_text(profile: Profile, comment: str) -> str:
     """YAML of a profile that :func:`semalign_ros.corruption.parse_profile` reads."""
     head = "".join(f"# {line}\n" for line in comment.splitlines())
     body = yaml.safe_dump(
-        profile.describe(), sort_keys=False, allow_unicode=True, default_flow_style=None, width=100
+        _rounded(profile.describe()),
+        sort_keys=False,
+        allow_unicode=True,
+        default_flow_style=None,
+        width=100,
     )
     return head + body
+
+
+def _rounded(value: Any) -> Any:
+    """Numbers as people write them; the sixth digit does not matter to any corruption."""
+    if isinstance(value, float):
+        return float(f"{value:.6g}")
+    if isinstance(value, Mapping):
+        return {key: _rounded(item) for key, item in value.items()}
+    return [_rounded(item) for item in value] if isinstance(value, list) else value

@@ -7,7 +7,13 @@ import numpy as np
 import pytest
 import yaml
 
-from semalign_ros.corruption import Condition, load_profile, parse_profile
+from semalign_ros.corruption import (
+    Condition,
+    get_corruption,
+    list_corruptions,
+    load_profile,
+    parse_profile,
+)
 from semalign_ros.errors import ConfigError
 from semalign_ros.types import Frame
 
@@ -170,3 +176,21 @@ def test_same_name_and_severity_twice() -> None:
     }
     with pytest.raises(ConfigError, match="given twice: a at severity 1"):
         parse_profile(data)
+
+
+def test_the_shipped_profile_of_equal_damage_holds_what_it_says():
+    profile = load_profile("iso_miou_05")
+    measured = profile.calibration["measured"]
+    left_out = profile.calibration["left_out"]
+    assert {c.name for c in profile.conditions} == set(measured)
+    assert set(measured) | set(left_out) == set(list_corruptions())
+    for condition in profile.conditions:
+        (step,) = condition.steps
+        assert step.corruption == condition.name
+        assert step.severity == condition.severity
+        ladder = get_corruption(condition.name).resolve(condition.severity)
+        for name, value in step.resolve().items():
+            assert value == ladder[name] or value == pytest.approx(ladder[name], rel=1e-5)
+        found = measured[condition.name]
+        assert found["miou_drop"] == pytest.approx(0.05, abs=0.0126)
+        assert found["interval"][0] < found["miou_drop"] < found["interval"][1]
