@@ -30,6 +30,7 @@ def _lag(*, lag_frames: float) -> tuple[int, ...]:
         "Age of the label map; rounded.",
         neutral=0,
         ladder=(1, 2, 4, 7, 12),
+        fades=False,
     ),
     recalls=_lag,
     moves_content=True,

@@ -86,6 +86,7 @@ class Number:
         neutral: Value at severity 0, with which the corruption does nothing.
         default: Value at every severity, where there is no ladder.
         reciprocal: Interpolate 1 / value, for lengths that act by their inverse.
+        fades: Whether it grows over a ramp; what says which frames are looked at must not.
 
     Raises:
         TypeError: The declaration contradicts itself (a fault of the program).
@@ -100,6 +101,7 @@ class Number:
     neutral: float | None = None
     default: float | None = None
     reciprocal: bool = False
+    fades: bool = True
 
     def __post_init__(self) -> None:
         """Check the declaration."""
@@ -126,7 +128,7 @@ class Number:
 
     def fade(self, value: Value, strength: float) -> Value:
         """Go from the neutral value, if there is one, to `value` as the ladder would."""
-        if self.neutral is None:
+        if self.neutral is None or not self.fades:
             return value
         full, none = self.check(value), self.neutral
         if self.reciprocal:

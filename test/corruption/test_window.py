@@ -9,6 +9,8 @@ from semalign_ros.corruption import Condition, Step, parse_profile
 from semalign_ros.errors import ConfigError
 from semalign_ros.types import Frame
 
+from .conftest import drive
+
 
 def fog(**window) -> Condition:
     return Condition("fog", 4, (Step("fog", 4, {"airlight": 190}, **window),))
@@ -52,6 +54,13 @@ def test_given_values_fade_as_the_ladder_does():
     assert step.at(1) == step.resolve()
     faded = Step("occlusion", 5, {"gray": 90}).at(0.2)
     assert faded == {"area_percent": 5, "gray": 90, "persistent": True}
+
+
+def test_what_looks_back_looks_at_the_same_frames_on_a_ramp():
+    frame = at(drive(40), 1.0)
+    ramp = Condition("late", 4, (Step("temporal_lag", 4, ramp_s=2),))
+    assert ramp.recalls() == {7}
+    assert ramp.degrade_labels(frame, 0).labels is frame.earlier[7].labels
 
 
 def test_what_is_covered_and_noted_follows_the_window(frame: Frame):
