@@ -6,10 +6,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from semalign_ros.corruption.motion import pixel_grid
 from semalign_ros.corruption.parameters import Number
 from semalign_ros.corruption.registry import corruption, labels_of
-from semalign_ros.corruption.resolution import pixel_scale
+from semalign_ros.corruption.resolution import pixel_grid, pixel_scale
 from semalign_ros.corruption.rng import Draws
 from semalign_ros.types import Frame, Labels
 

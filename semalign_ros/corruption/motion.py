@@ -13,18 +13,9 @@ from numpy.typing import NDArray
 from semalign_ros.corruption.depth import FOCAL_HEIGHTS, FOCAL_WIDTHS, HORIZON
 from semalign_ros.corruption.parameters import Number
 from semalign_ros.corruption.registry import corruption, depth_of, motion_of
+from semalign_ros.corruption.resolution import pixel_grid
 from semalign_ros.corruption.rng import Draws
 from semalign_ros.types import Frame, Image
-
-
-@functools.lru_cache(maxsize=2)
-def pixel_grid(height: int, width: int) -> NDArray[np.float32]:
-    """f32[H, W, 2], x and y of every pixel, read-only."""
-    grid = np.empty((height, width, 2), np.float32)
-    grid[..., 0] = np.arange(width)
-    grid[..., 1] = np.arange(height)[:, None]
-    grid.setflags(write=False)
-    return grid
 
 
 @functools.lru_cache(maxsize=2)
