@@ -51,6 +51,8 @@ def exposure_lag(frame: Frame, draws: Draws, *, time_constant_s: float) -> Image
 
     Source: first-order automatic exposure control.
     """
+    if not time_constant_s:
+        return frame.image
     now = brightness(frame.image)
     weights, levels = [1.0], [now]
     for n in sorted(frame.earlier):

@@ -62,7 +62,7 @@ def _wet(height: int, width: int, draws: Draws, coverage_percent: float, radius:
     laid = 0.0
     while laid < wanted:
         x, y, size, tall = source.random(4)
-        across = radius * width * 4.0 ** (size - 0.5)
+        across = max(radius * width * 4.0 ** (size - 0.5), 0.5)
         down = across * (1 + 0.35 * tall)
         laid += math.pi * across * down / (width * height)
         left, right = (round(x * width + s * across) for s in (-1, 1))

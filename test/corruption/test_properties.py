@@ -186,3 +186,31 @@ def test_half_the_size_gets_half_the_effect(name: str) -> None:
         error = result - output(op, frame)
         damages.append(float(np.abs(error).mean() if op.family == "image" else (error != 0).mean()))
     assert damages[0] == pytest.approx(damages[1], rel=0.15)
+
+
+@ALL
+@pytest.mark.parametrize("size", [(1, 1), (9, 1), (3, 7), (40, 91)])
+def test_the_ends_of_every_range_work_at_any_size(name: str, size: tuple[int, int]) -> None:
+    op = get_corruption(name)
+    random = np.random.default_rng(1)
+    frame = Frame(
+        1_700_000_000_123_456_789,
+        "c",
+        37,
+        random.integers(0, 256, (*size, 3), np.uint8),
+        random.integers(0, 19, size).astype(np.uint8),
+        np.full(size, np.nan, np.float32),
+        -20.0,
+        3.0,
+    )
+    other = replace(frame, stamp_ns=frame.stamp_ns - 10**8, index=36)
+    odd = Frame(0, "c", 35, np.zeros((size[0] + 1, size[1] + 2, 3), np.uint8))
+    frame = replace(frame, earlier={n: (odd, other)[n % 2] for n in range(1, 61)})
+    for parameter in op.parameters:
+        for value in (getattr(parameter, "low", None), getattr(parameter, "high", None)):
+            if value is not None:
+                result = output(op, op.apply(frame, 5, **{parameter.name: value}))
+                assert result.shape == output(op, frame).shape
+                assert result.dtype == np.uint8
+                op.hidden(frame, 5, **{parameter.name: value})
+                op.notes(frame, 5, **{parameter.name: value})
