@@ -74,4 +74,4 @@ def test_severity_interpolates_the_extinction():
     # Half way between 300 m and 150 m in 1 / MOR, so that damage grows evenly.
     assert FOG.resolve(2.5)["mor_m"] == pytest.approx(200)
     assert FOG.resolve(3)["mor_m"] == pytest.approx(150)
-    assert FOG.resolve(0)["mor_m"] == pytest.approx(20000)
+    assert FOG.resolve(0)["mor_m"] == pytest.approx(100000)

@@ -44,13 +44,13 @@ def test_it_grows_and_fades_over_the_ramps(frame: Frame):
     assert found[5:] == sorted(found[5:], reverse=True)
     assert found[4] == found[5] == damage(fog(), frame, 0)
     # Half way the extinction is half as high: 80 m becomes about 160 m.
-    half = Condition.of("fog", 3, mor_m=1 / (0.5 / 80 + 0.5 / 20000))
+    half = Condition.of("fog", 3, mor_m=1 / (0.5 / 80 + 0.5 / 100000))
     assert found[2] == pytest.approx(damage(half, frame, 0))
 
 
 def test_given_values_fade_as_the_ladder_does():
     step = Step("fog", 5, {"mor_m": 100}, ramp_s=2)
-    assert step.at(0.5)["mor_m"] == pytest.approx(1 / (0.5 / 100 + 0.5 / 20000))
+    assert step.at(0.5)["mor_m"] == pytest.approx(1 / (0.5 / 100 + 0.5 / 100000))
     assert step.at(1) == step.resolve()
     faded = Step("occlusion", 5, {"gray": 90}).at(0.2)
     assert faded == {"area_percent": 5, "gray": 90, "persistent": True}
