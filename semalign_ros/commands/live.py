@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 
 HELP = "Monitor a camera topic: corrupt, segment, ask the VLM, publish diagnostics."
 EXAMPLE = (
@@ -46,7 +47,12 @@ def run(args: argparse.Namespace) -> int:
     """Become the monitor node."""
     from semalign_ros.errors import ConfigError
     from semalign_ros.nodes.config import MonitorConfig
-    from semalign_ros.nodes.processes import node_command, replace_process, require_ros
+    from semalign_ros.nodes.processes import (
+        check_topic,
+        node_command,
+        replace_process,
+        require_ros,
+    )
     from semalign_ros.nodes.schema import build
     from semalign_ros.resources import find_resource, resource
 
@@ -64,9 +70,13 @@ def run(args: argparse.Namespace) -> int:
             raise ConfigError(f"{path}: no such parameter file")
     if args.sim_time:
         parameters["use_sim_time"] = True
-    remappings = {"~/input/image": args.image}
+    remappings = {"~/input/image": check_topic("--image", args.image)}
     if args.segmentation is not None:
-        remappings["~/input/segmentation"] = args.segmentation
+        remappings["~/input/segmentation"] = check_topic("--segmentation", args.segmentation)
+    sys.stderr.write(
+        f"node /{args.name}: waits for {args.image}; verdicts on /{args.name}/output/judgment, "
+        "alarms on /diagnostics; Ctrl-C ends it\n"
+    )
     replace_process(
         node_command(
             "monitor_node", parameters, params_files=files, remappings=remappings, name=args.name

@@ -16,7 +16,7 @@ from typing import NoReturn
 
 import yaml
 
-from semalign_ros.errors import MissingDependencyError, SemalignError
+from semalign_ros.errors import ConfigError, MissingDependencyError, SemalignError
 from semalign_ros.nodes.environment import complete
 
 _TERMINATE_AFTER_S = 20.0
@@ -85,6 +85,27 @@ def require_ros() -> None:
             "(`source /opt/ros/jazzy/setup.bash`), or, without one, "
             "`pip install 'semalign_ros[ros]'`"
         )
+
+
+def check_topic(option: str, name: str) -> str:
+    """Return the name of a topic.
+
+    Args:
+        option: Where it was given, for the message.
+        name: As typed.
+
+    Raises:
+        ConfigError: ROS does not take such a name.
+    """
+    from rclpy.exceptions import InvalidTopicNameException
+    from rclpy.validate_topic_name import validate_topic_name
+
+    try:
+        validate_topic_name(name)
+    except InvalidTopicNameException as error:
+        reason = str(error).split("\n", 1)[0].rstrip(":")
+        raise ConfigError(f"{option}: found {name!r}. {reason}") from error
+    return name
 
 
 def replace_process(command: Sequence[str]) -> NoReturn:

@@ -174,6 +174,12 @@ def test_nodes_refuse_with_the_reason(bag, ros_log, arguments, text):
         (["live", "--set", "corruption.sevrity:=1"], 1, "did you mean 'corruption.severity'"),
         (["live", "--set", "severity=1"], 2, "expected NAME:=VALUE"),
         (["live", "--params", "none.yaml"], 1, "none.yaml: no such file"),
+        (
+            ["live", "--image", "/front camera"],
+            1,
+            "live: --image: found '/front camera'. Invalid topic name",
+        ),
+        (["live", "--segmentation", "1/2"], 1, "live: --segmentation: found '1/2'. Invalid"),
     ],
 )
 def test_commands_refuse_before_they_start_anything(capsys, arguments, status, text):
