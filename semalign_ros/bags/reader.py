@@ -182,7 +182,7 @@ def _frame(
         depth=depth,
         speed=speed,
         yaw_rate=yaw_rate,
-        elapsed_s=(instant.stamp_ns - begin) / 1e9,
+        elapsed_s=max(instant.stamp_ns - begin, 0) / 1e9,
     )
 
 

@@ -67,7 +67,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Calibrate."""
+    import re
+
     from semalign_ros.corruption import choose_corruptions
+    from semalign_ros.corruption.parameters import check_severity
     from semalign_ros.errors import ConfigError
     from semalign_ros.evaluation.calibrate import DamageMeter
     from semalign_ros.inference import open_segmenter
@@ -78,6 +81,11 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError(
             f"--target-miou-drop: found {args.target_miou_drop:g}, expected a share of 1, such as "
             "0.05 for five points"
+        )
+    check_severity(args.severity)
+    if not re.fullmatch(r"[\w.+-]+", args.out.stem):
+        raise ConfigError(
+            f"--out: {args.out.stem!r} names the profile; expected letters, digits, . _ + and -"
         )
     if args.frames < 1:
         raise ConfigError(f"--frames: found {args.frames}, expected 1 or more")
@@ -107,10 +115,13 @@ class _FramesOf:
 
     def __init__(self, args: argparse.Namespace) -> None:
         from semalign_ros.bags import BagTopics, count_frames
+        from semalign_ros.errors import BagError
 
         self._bag = args.bag
         self._topics = BagTopics(image=args.image, segmentation=args.segmentation)
         total = count_frames(self._bag, self._topics)
+        if not total:
+            raise BagError(f"{self._bag}: has no frame on {args.image}")
         count = min(total, args.frames)
         self.chosen = {i * total // count for i in range(count)}
         self._alone: list[Frame] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -22,9 +23,10 @@ def check_window(owner: str, from_s: float, to_s: float | None, ramp_s: float) -
     Raises:
         ConfigError: A time is negative, or the window is too short for its two ramps.
     """
-    if from_s < 0 or ramp_s < 0:
+    if not (0 <= from_s < math.inf and 0 <= ramp_s < math.inf) or to_s != to_s:
         raise ConfigError(
-            f"{owner}: from_s = {from_s:g}, ramp_s = {ramp_s:g}, expected seconds from 0 on"
+            f"{owner}: from_s = {from_s!r}, to_s = {to_s!r}, ramp_s = {ramp_s!r}, expected seconds "
+            "from 0 on"
         )
     shortest = from_s + 2 * ramp_s
     if to_s is not None and (to_s < shortest or to_s == from_s):
@@ -78,6 +80,8 @@ class Step:
         Args:
             elapsed_s: Seconds since the first frame of the stream.
         """
+        if not self.from_s and self.to_s is None and not self.ramp_s:
+            return 1.0
         inside = elapsed_s - self.from_s
         if self.to_s is not None:
             inside = min(inside, self.to_s - elapsed_s)
@@ -262,8 +266,7 @@ class Condition:
             for n in sorted(wanted & before.keys()):
                 seen = before[n]
                 if placed.corruption.temporal:
-                    earlier = {k: before[n + k] for k in placed.recalls() if n + k in before}
-                    seen = replace(seen, earlier=earlier)
+                    seen = replace(seen, earlier=placed.look_back(before, n, self.name, seed))
                 stream[n] = placed.apply(seen, self.name, seed)
         result = stream[0]
         return result if result is frame else replace(result, earlier=frame.earlier)
@@ -288,6 +291,20 @@ class _Placed:
     def recalls(self) -> Collection[int]:
         recalls = self.corruption.recalls
         return recalls(**self.step.resolve()) if recalls else ()
+
+    def look_back(
+        self, stream: Mapping[int, Frame], at: int, condition: str, seed: int
+    ) -> dict[int, Frame]:
+        """Frames of a stream, by how far back they lie, as the one at `at` sees them."""
+        earlier: dict[int, Frame] = {}
+        for k in sorted(self.recalls()):
+            if self.corruption.unbroken and k > 1:
+                before = stream.get(at + k - 1)
+                if before is None or self.strength(before, condition, seed) == 0:
+                    break
+            if at + k in stream:
+                earlier[k] = stream[at + k]
+        return earlier
 
     def apply(self, frame: Frame, condition: str, seed: int) -> Frame:
         strength = self.strength(frame, condition, seed)

@@ -103,7 +103,7 @@ def _octaves(source: np.random.Generator, nodes: tuple[int, ...]) -> NDArray[np.
     return total
 
 
-@functools.lru_cache(maxsize=2)
+@functools.lru_cache(maxsize=8)  # a profile has several severities
 def _dirt(
     height: int, width: int, draws: Draws, coverage_percent: float, opacity: float
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from semalign_ros.types import Frame
 
+_NEAR_M = 0.1  # nothing is nearer to a lens
 FAR_M = 1000.0
 """Distance, in metres, of the sky and of everything that is farther."""
 
@@ -81,7 +82,7 @@ def complete_depth(frame: Frame) -> NDArray[np.float32]:
     if frame.depth is None:
         return prior
     # NaN compares as false; a distance beyond the farthest is a disparity of almost nothing.
-    missing = ~((frame.depth > 0) & (frame.depth < FAR_M))
+    missing = ~((frame.depth > _NEAR_M) & (frame.depth < FAR_M))
     road = road_depth(height) * np.float32(_BELOW_ROAD)
     depth = np.asarray(np.minimum(frame.depth, road), np.float32)
     if missing.any():

@@ -15,11 +15,12 @@ from semalign_ros.corruption.tones import LEVELS, decode_srgb, encode_srgb
 from semalign_ros.scene.taxonomy import TRAIN_ID
 from semalign_ros.types import Frame, Image
 
-_WINDOW = 24  # frames that the control remembers
+# Frames that the control remembers; between them the brightness is interpolated.
+_REMEMBERED = (*range(13), 15, 18, 22, 27, 33, 40, 48)
 
 
-def _window(*, time_constant_s: float) -> range:
-    return range(1, _WINDOW + 1) if time_constant_s else range(0)
+def _window(*, time_constant_s: float) -> tuple[int, ...]:
+    return _REMEMBERED[1:] if time_constant_s else ()
 
 
 def brightness(image: Image) -> float:
@@ -35,31 +36,36 @@ def brightness(image: Image) -> float:
         "time_constant_s",
         "s",
         0,
-        5,
+        2,
         "Time in which the control makes up for 63 % of a change.",
         neutral=0,
-        ladder=(0.1, 0.2, 0.4, 0.8, 1.6),
+        ladder=(0.1, 0.2, 0.35, 0.55, 0.8),
     ),
     recalls=_window,
 )
 def exposure_lag(frame: Frame, draws: Draws, *, time_constant_s: float) -> Image:  # noqa: ARG001
     """Exposure that follows the light late: blinded after a tunnel, dark in its entrance.
 
-    The exposure is the one that suits a running mean of the brightness of this and the 24
-    frames before, weighted by exp(-age / time constant). In a steady light nothing happens.
-    Highlights that the recording has clipped stay clipped.
+    The exposure is the one that suits a running mean of the brightness of this frame and of 19
+    among the 48 before, weighted by exp(-age / time constant). What lies farther back is
+    forgotten, so the control is quicker than told where the time constant is longer than some 20
+    frames. In a steady light nothing happens. What the recording has clipped stays clipped.
 
     Source: first-order automatic exposure control.
     """
     if not time_constant_s:
         return frame.image
     now = brightness(frame.image)
-    weights, levels = [1.0], [now]
-    for n in sorted(frame.earlier):
-        age = (frame.stamp_ns - frame.earlier[n].stamp_ns) / 1e9
+    known = {0: (0.0, now)}  # by position: age in seconds, brightness
+    for n, then in frame.earlier.items():
+        age = (frame.stamp_ns - then.stamp_ns) / 1e9
         if age > 0:
-            weights.append(math.exp(-age / time_constant_s))
-            levels.append(brightness(frame.earlier[n].image))
+            known[n] = age, brightness(then.image)
+    places = sorted(known)
+    ages, levels = (
+        np.interp(np.arange(places[-1] + 1), places, [known[n][k] for n in places]) for k in (0, 1)
+    )
+    weights = np.exp(-ages / time_constant_s)
     followed = math.exp(float(np.average(np.log(np.maximum(levels, 1e-4)), weights=weights)))
     gain = max(now, 1e-4) / followed
     light = np.minimum(decode_srgb(LEVELS / 255) * gain, 1)
@@ -99,14 +105,15 @@ def _no_lights(frame: Frame, **_: float) -> tuple[str, ...]:
 @corruption(
     "image",
     Number(
-        "exposure_ms",
-        "ms",
-        0.01,
-        50,
-        "How long the shutter is open.",
-        neutral=11.111111111111111,
-        ladder=(8, 5, 3, 1.5, 0.5),
+        "modulation_percent",
+        "%",
+        0,
+        100,
+        "How much of the light is pulsed; the rest is steady.",
+        neutral=0,
+        ladder=(30, 50, 70, 85, 100),
     ),
+    Number("exposure_ms", "ms", 0.01, 50, "How long the shutter is open.", default=1.5),
     Number("pwm_hz", "Hz", 10, 5000, "Pulses a second.", default=90),
     Number("duty_percent", "%", 1, 100, "Share of the time that the lamp is on.", default=25),
     remarks=_no_lights,
@@ -115,6 +122,7 @@ def led_flicker(
     frame: Frame,
     draws: Draws,
     *,
+    modulation_percent: float,
     exposure_ms: float,
     pwm_hz: float,
     duty_percent: float,
@@ -136,7 +144,8 @@ def led_flicker(
     period_ns = 1e9 / pwm_hz
     phase = math.fmod(frame.stamp_ns, period_ns) / period_ns + offset
     period_ms = 1000 / pwm_hz
-    share = lit_share(phase, period_ms, period_ms * duty_percent / 100, exposure_ms)
+    pulsed = lit_share(phase, period_ms, period_ms * duty_percent / 100, exposure_ms)
+    share = 1 + modulation_percent / 100 * (pulsed - 1)
     rows, columns = np.nonzero(lights)
     pixels = frame.image[rows, columns]
     result = frame.image.copy()

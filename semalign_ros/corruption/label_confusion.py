@@ -90,7 +90,8 @@ def _uniform_field(
     field = np.asarray(cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC))
     # By rank; a histogram is fine enough for it and faster than sorting.
     level = ((field + 8) * (65535 / 16)).astype(np.uint16)
-    below = np.cumsum(np.bincount(level.ravel(), minlength=65536))
+    count = np.bincount(level.ravel(), minlength=65536)
+    below = np.cumsum(count) - count / 2
     rank = below * (_BINS / level.size)
     return np.take(np.minimum(rank.astype(np.int64), _BINS - 1), level)
 

@@ -43,7 +43,7 @@ def _small(height: int, width: int) -> tuple[int, int]:
     return max(1, round(height / _SHRUNK)), max(1, round(width / _SHRUNK))
 
 
-@functools.lru_cache(maxsize=2)
+@functools.lru_cache(maxsize=8)  # a profile has several severities
 def _wet(height: int, width: int, draws: Draws, coverage_percent: float, radius: float) -> _Wet:
     """Lay drops until they cover enough; sizes vary by a factor of two either way.
 
@@ -66,7 +66,7 @@ def _wet(height: int, width: int, draws: Draws, coverage_percent: float, radius:
         down = across * (1 + 0.35 * tall)
         laid += math.pi * across * down / (width * height)
         left, right = (round(x * width + s * across) for s in (-1, 1))
-        top, bottom = (round(y * height + s * down) for s in (-1, 1))
+        top, bottom = (round(y * height + s * down) for s in (-1.17, 1))
         window = slice(max(top, 0), bottom + 1), slice(max(left, 0), right + 1)
         rows, columns = np.arange(height)[window[0]], np.arange(width)[window[1]]
         u = ((columns - x * width) / across)[None, :]

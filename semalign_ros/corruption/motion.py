@@ -60,6 +60,7 @@ _Picture = TypeVar("_Picture", NDArray[np.uint8], NDArray[np.float32])
 
 def _move(image: _Picture, path: NDArray[np.float32], share: float = 1.0) -> _Picture:
     """Take every pixel from a share of `path` (f32[H, W, 2], pixels) away."""
+    image = np.ascontiguousarray(image)
     grid, result = pixel_grid(*image.shape[:2]), np.empty_like(image)
     for top in range(0, len(image), _STRIP):  # small enough for the maps to stay in the cache
         rows = slice(top, top + _STRIP)

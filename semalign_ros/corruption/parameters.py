@@ -132,8 +132,10 @@ class Number:
             return value
         full, none = self.check(value), self.neutral
         if self.reciprocal:
-            return 1 / ((1 - strength) / none + strength / full)
-        return (1 - strength) * none + strength * full
+            faded = 1 / ((1 - strength) / none + strength / full)
+        else:
+            faded = (1 - strength) * none + strength * full
+        return min(max(faded, self.low), self.high)  # rounding must not leave the range
 
     def check(self, value: object) -> float:
         """Return `value` as a float; ``"15 px"`` is taken if the unit is this one.

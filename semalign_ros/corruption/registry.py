@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fnmatch
 import inspect
+import math
 import re
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
@@ -51,6 +52,7 @@ class Corruption:
         recalls: ``(*, parameters...) -> positions``, how many frames back it looks; `function`
             finds those in ``Frame.earlier`` as the steps before it left them. None where a
             frame stands for itself.
+        unbroken: Looks no farther back than the step that applies it struck without a break.
         moves_content: Content changes its place, so that pixel-wise scores drop by that alone.
     """
 
@@ -64,6 +66,7 @@ class Corruption:
     needs_depth: bool = False
     needs_motion: bool = False
     recalls: Callable[..., Collection[int]] | None = None
+    unbroken: bool = False
     moves_content: bool = False
 
     @property
@@ -167,7 +170,7 @@ class Corruption:
         texts = self.remarks(frame, **values) if self.remarks else ()
         if self.needs_depth and frame.depth is None:
             texts += (ASSUMPTION,)
-        if self.needs_motion and frame.speed is None:
+        if self.needs_motion and (frame.speed is None or not math.isfinite(frame.speed)):
             texts += (f"the frame has no motion; {SPEED:g} m/s straight on is assumed",)
         if self.recalls is not None:
             wanted = [n for n in self.recalls(**values) if n <= frame.index]
@@ -242,8 +245,8 @@ SPEED, YAW_RATE = 13.9, 0.0
 def motion_of(frame: Frame) -> tuple[float, float]:
     """Speed m/s and yaw rate rad/s of a frame, assumed where it does not say."""
     return (
-        SPEED if frame.speed is None else frame.speed,
-        YAW_RATE if frame.yaw_rate is None else frame.yaw_rate,
+        SPEED if frame.speed is None or not math.isfinite(frame.speed) else frame.speed,
+        YAW_RATE if frame.yaw_rate is None or not math.isfinite(frame.yaw_rate) else frame.yaw_rate,
     )
 
 

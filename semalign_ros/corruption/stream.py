@@ -29,22 +29,27 @@ def _longest(*, probability: float, longest_frames: float) -> range:  # noqa: AR
         "Chance of a frame to be a copy of the one before.",
         neutral=0,
         ladder=(0.2, 0.4, 0.6, 0.75, 0.9),
+        fades=False,
     ),
     Number("longest_frames", "frames", 1, 60, "Longest run of copies.", default=10),
     recalls=_longest,
+    unbroken=True,
     moves_content=True,
 )
 def frame_freeze(frame: Frame, draws: Draws, *, probability: float, longest_frames: float) -> Image:
     """A frozen picture: the last frame that came through is shown again, with a new stamp.
 
-    Runs of copies have the lengths of a memoryless fault; the first frame of a stream cannot
-    be a copy.
+    Runs of copies have the lengths of a memoryless fault, cut where a watchdog lets a frame
+    through: one of each `longest_frames` + 1, from a place drawn once a sequence. The first frame
+    of a stream, or of the window of a step, can be a copy of the one before it only.
 
     Source: repeated frames of a stalled driver, ISO 26262's "stuck" fault of an image sensor.
     """
-    shown = frame
-    for back in range(round(longest_frames)):
-        if not _struck(draws, probability, back):
+    shown, period = frame, round(longest_frames) + 1
+    offset = int(draws.whole_sequence("watchdog").integers(period))
+    for back in range(period - 1):
+        passes = (frame.index - back + offset) % period == 0
+        if passes or not _struck(draws, probability, back):
             break
         before = frame.earlier.get(back + 1)
         if before is None or before.image.shape != frame.image.shape:

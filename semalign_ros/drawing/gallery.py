@@ -88,8 +88,7 @@ def _values(name: str, severity: float) -> str:
 
 
 def _tile(frame: Frame, family: str, width: int) -> Image:
-    # A camera's picture is twice as wide as high, even where its pixels are not square.
-    height = round(frame.image.shape[0] * width / frame.image.shape[1])
+    height = max(1, round(frame.image.shape[0] * width / frame.image.shape[1]))
     shown = resize(frame.image, width, height, cv2.INTER_AREA)
     if family == "labels" and frame.labels is not None:
         mask = resize(frame.labels, width, height, cv2.INTER_NEAREST)

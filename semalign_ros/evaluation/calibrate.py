@@ -232,7 +232,8 @@ def measured_shares(confusion: NDArray[np.int64], least: float = 0.03) -> Shares
     counts = confusion[:, :NUM_CLASSES]
     rows = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     return tuple(
-        (CLASSES[a], CLASSES[b], round(float(rows[a, b]), 3))
+        # Rounded down, so that no class gives away more than all of itself.
+        (CLASSES[a], CLASSES[b], math.floor(1000 * rows[a, b]) / 1000)
         for a, b in np.argwhere(rows >= least)
         if a != b
     )

@@ -50,6 +50,8 @@ def choose(config: CorruptionConfig) -> ConditionChoice:
         return ConditionChoice((CLEAN,), config.seed)
     profile = load_profile(config.profile)
     if config.condition == CYCLE:
+        if not profile.conditions:
+            raise ConfigError(f"corruption.condition: profile {profile.name} has nothing to cycle")
         return ConditionChoice(profile.conditions, config.seed)
     levels = {c.severity: c for c in profile.conditions if c.name == config.condition}
     if config.severity in levels:

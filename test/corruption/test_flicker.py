@@ -39,7 +39,7 @@ def test_only_lights_change_and_the_phase_follows_the_stamp():
     seen = []
     for k in range(40):
         moved = replace(frame, stamp_ns=1_700_000_000_000_000_000 + 59_000_000 * k)
-        result = FLICKER.apply(moved, exposure_ms=1, pwm_hz=90, duty_percent=25)
+        result = FLICKER.apply(moved, modulation_percent=100, exposure_ms=1)
         elsewhere = frame.labels != LIGHT
         assert np.array_equal(result.image[elsewhere], frame.image[elsewhere])
         seen.append(red(result))
@@ -48,13 +48,13 @@ def test_only_lights_change_and_the_phase_follows_the_stamp():
     assert max(seen) > red(frame)
     again = replace(frame, stamp_ns=1_700_000_000_000_000_000 + 90 * 1_000_000_000)
     first = replace(frame, stamp_ns=1_700_000_000_000_000_000)
-    one, two = (red(FLICKER.apply(f, exposure_ms=3, pwm_hz=90)) for f in (first, again))
+    one, two = (red(FLICKER.apply(f, 5, exposure_ms=3)) for f in (first, again))
     assert one == pytest.approx(two, abs=2)  # whole periods later
 
 
 def test_a_whole_period_does_not_flicker():
     frame = street()
-    result = FLICKER.apply(frame, exposure_ms=1000 / 90)
+    result = FLICKER.apply(frame, 5, exposure_ms=1000 / 90)
     assert np.abs(result.image.astype(int) - frame.image).max() <= 1
 
 

@@ -9,7 +9,7 @@ from semalign_ros.alignment.bootstrap import Estimate
 from semalign_ros.alignment.metrics import mean_iou
 from semalign_ros.bags import count_frames, read_frames
 from semalign_ros.cli import main
-from semalign_ros.corruption import load_profile
+from semalign_ros.corruption import Condition, load_profile
 from semalign_ros.errors import ConfigError
 from semalign_ros.evaluation.calibrate import DamageMeter, find_severity, measured_shares
 from semalign_ros.evaluation.store import read_table
@@ -113,6 +113,9 @@ def test_shares_are_those_of_the_rows():
     confusion = np.zeros((19, 20), np.int64)
     confusion[13, [13, 14, 15, 19]] = [70, 25, 5, 100]
     assert measured_shares(confusion, 0.1) == (("car", "truck", 0.25),)
+    # Three rounded shares must not be more than all.
+    confusion[16, [2, 13, 15]] = [1667, 1667, 6666]
+    Condition.of("class_confusion", confusion=measured_shares(confusion))
 
 
 @pytest.mark.parametrize(
@@ -121,6 +124,7 @@ def test_shares_are_those_of_the_rows():
         (["--target-miou-drop", "5"], "found 5, expected a share of 1"),
         (["--corruption", "fogg"], "unknown corruption 'fogg'; did you mean 'fog'"),
         (["--frames", "0"], "found 0, expected 1 or more"),
+        (["--severity", "9"], "severity = 9.0"),
         (["--confusion"], "name one --corruption"),
         (["--segmentation", "/nowhere"], "/nowhere"),
     ],
