@@ -66,8 +66,8 @@ def test_a_damage_that_shrinks_is_said_to():
 def test_what_a_profile_promises_is_what_an_evaluation_measures(tmp_path, capsys):
     profile = tmp_path / "iso.yaml"
     arguments = ["calibrate", str(DEMO), "--segmenter", "street_segmenter", "--device", "cpu"]
-    chosen = ["--corruption", "fog", "--corruption", "region_*", "--corruption", "rolling_*"]
-    assert main([*arguments, *chosen, "--frames", "12", "--out", str(profile)]) == 0
+    chosen = ["--corruption", "fog", "--corruption", "rolling_*"]
+    assert main([*arguments, *chosen, "--frames", "8", "--out", str(profile)]) == 0
     table = capsys.readouterr().out
     assert "clean mIoU" in table
     assert "not reached" in table
@@ -78,7 +78,7 @@ def test_what_a_profile_promises_is_what_an_evaluation_measures(tmp_path, capsys
         tmp_path / "out",
     )
     total = count_frames(DEMO)
-    spread = {i * total // 12 for i in range(12)}
+    spread = {i * total // 8 for i in range(8)}
     table = read_table(tmp_path / "out", "segmentation").to_pylist()
     rows = [row for row in table if row["index"] in spread]
 
@@ -87,7 +87,7 @@ def test_what_a_profile_promises_is_what_an_evaluation_measures(tmp_path, capsys
         return mean_iou(total.reshape(19, 20))
 
     assert miou("clean") == pytest.approx(loaded.calibration["clean_miou"], abs=1e-4)
-    assert {c.name for c in loaded.conditions} >= {"fog", "region_merge"}
+    assert {c.name for c in loaded.conditions} == {"fog"}
     assert "rolling_shutter" in loaded.calibration["left_out"]
     for condition in loaded.conditions:
         fall = miou("clean") - miou(condition.name)
