@@ -24,7 +24,7 @@ def _window(*, time_constant_s: float) -> tuple[int, ...]:
 
 
 def brightness(image: Image) -> float:
-    """Mean linear light of an image, of a coarse sample of its pixels, 0..1."""
+    """Mean linear light of a coarse sample of an image, u8[H, W, 3], as 0..1."""
     step = max(1, image.shape[1] // 256)
     sample = np.bincount(image[::step, ::step].reshape(-1), minlength=256)
     return float(sample @ decode_srgb(LEVELS / 255)) / int(sample.sum())
@@ -140,7 +140,7 @@ def led_flicker(
     if lights is None or not lights.any():
         return frame.image
     offset = draws.whole_sequence("phase").random()
-    # Whole nanoseconds modulo the period, so that stamps since 1970 lose nothing.
+    # As a float a stamp since 1970 is good to a quarter of a microsecond, far less than a pulse.
     period_ns = 1e9 / pwm_hz
     phase = math.fmod(frame.stamp_ns, period_ns) / period_ns + offset
     period_ms = 1000 / pwm_hz

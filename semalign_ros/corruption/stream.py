@@ -41,7 +41,7 @@ def frame_freeze(frame: Frame, draws: Draws, *, probability: float, longest_fram
 
     Runs of copies have the lengths of a memoryless fault, cut where a watchdog lets a frame
     through: one of each `longest_frames` + 1, from a place drawn once a sequence. The first frame
-    of a stream, or of the window of a step, can be a copy of the one before it only.
+    of a stream is never a copy, the first one of a step's window at most of the one before it.
 
     Source: repeated frames of a stalled driver, ISO 26262's "stuck" fault of an image sensor.
     """

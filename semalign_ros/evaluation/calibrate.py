@@ -144,6 +144,9 @@ def find_severity(
         corruption: Its name; parameters follow its ladder.
         target: Wanted fall of the mIoU, 0..1.
         measure: Fall of the mIoU under a condition.
+
+    Raises:
+        ConfigError: There is no such corruption.
     """
     tried: dict[float, Estimate] = {}
 

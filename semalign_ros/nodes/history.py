@@ -1,4 +1,4 @@
-"""Earlier frames for what looks back at them, each decoded once."""
+"""Earlier frames for what looks back at them, decoded no more often than is easy to avoid."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from semalign_ros.types import Frame
 
 class FrameHistory:
     """Turns jobs into frames that know those before them.
+
+    What one frame looked at stays decoded for the next one.
 
     Args:
         read: Decodes the frame of a job; raises ImageError where it cannot.
