@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from semalign_ros.corruption.parameters import Value, check_severity, plain
@@ -197,12 +197,15 @@ class Condition:
         Returns:
             bool[H, W], or None where no step that strikes covers anything.
         """
-        union: Mask | None = None
-        for placed in self._placed("image"):
-            mask = placed.hidden(frame, self.name, seed)
-            if mask is not None:
-                union = mask if union is None else union | mask
-        return union
+        steps = self._placed("image")
+        needed = _needed([step.recalls() if step.corruption.shows else () for step in steps])
+        stream = _stream(frame, needed[0])
+        masks: dict[int, Mask | None] = dict.fromkeys(stream)
+        for placed, wanted in zip(steps, needed[1:], strict=True):
+            masks = {
+                n: placed.hidden(masks, stream, n, self.name, seed) for n in wanted & masks.keys()
+            }
+        return masks[0]
 
     def notes(self, frame: Frame) -> tuple[str, ...]:
         """What a reader of the results must know, such as an assumed depth."""
@@ -219,13 +222,13 @@ class Condition:
 
     def recalls(self) -> frozenset[int]:
         """How many positions back the frames lie that it looks at, beside the frame itself."""
-        images, labels = self._needed("image")[0], self._needed("labels")[0]
+        images = self._looks_back("image")[0]
         # A segmenter makes the label map of an earlier frame of its degraded image.
-        return frozenset(n + k for n in labels for k in images) - {0}
+        return frozenset(n + k for n in self._looks_back("labels")[0] for k in images) - {0}
 
     def recalls_labels(self) -> frozenset[int]:
         """How many positions back the label maps lie that the label steps look at."""
-        return frozenset(self._needed("labels")[0]) - {0}
+        return frozenset(self._looks_back("labels")[0]) - {0}
 
     def describe(self) -> dict[str, object]:
         """Name, level and resolved steps as plain values, as written beside every result."""
@@ -249,27 +252,29 @@ class Condition:
             seen[step.corruption] += 1
         return placed
 
-    def _needed(self, family: Family) -> list[set[int]]:
-        """How far back the input of each step is needed, 0 the frame itself, and the result."""
-        needed = [{0}]
-        for placed in reversed(self._placed(family)):
-            back = {0, *placed.recalls()}
-            needed.insert(0, {later + n for later in needed[0] for n in back})
-        return needed
+    def _looks_back(self, family: Family) -> list[set[int]]:
+        return _needed([step.recalls() for step in self._placed(family)])
 
     def _apply(self, family: Family, frame: Frame, seed: int) -> Frame:
-        needed = self._needed(family)
-        stream = {n: f for n, f in {0: frame, **frame.earlier}.items() if n in needed[0]}
+        needed = self._looks_back(family)
+        stream = _stream(frame, needed[0])
         for placed, wanted in zip(self._placed(family), needed[1:], strict=True):
-            before = stream
-            stream = {}
-            for n in sorted(wanted & before.keys()):
-                seen = before[n]
-                if placed.corruption.temporal:
-                    seen = replace(seen, earlier=placed.look_back(before, n, self.name, seed))
-                stream[n] = placed.apply(seen, self.name, seed)
+            stream = {n: placed.apply(stream, n, self.name, seed) for n in wanted & stream.keys()}
         result = stream[0]
         return result if result is frame else replace(result, earlier=frame.earlier)
+
+
+def _needed(recalls: Sequence[Collection[int]]) -> list[set[int]]:
+    """How far back the input of each step is needed, 0 the frame itself, and the result."""
+    needed = [{0}]
+    for positions in reversed(recalls):
+        needed.insert(0, {later + n for later in needed[0] for n in (0, *positions)})
+    return needed
+
+
+def _stream(frame: Frame, positions: Collection[int]) -> dict[int, Frame]:
+    """Those frames, by how far back they lie, that are known."""
+    return {n: f for n, f in {0: frame, **frame.earlier}.items() if n in positions}
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,10 +297,39 @@ class _Placed:
         recalls = self.corruption.recalls
         return recalls(**self.step.resolve()) if recalls else ()
 
-    def look_back(
-        self, stream: Mapping[int, Frame], at: int, condition: str, seed: int
-    ) -> dict[int, Frame]:
-        """Frames of a stream, by how far back they lie, as the one at `at` sees them."""
+    def apply(self, stream: Mapping[int, Frame], at: int, condition: str, seed: int) -> Frame:
+        """What it makes of the frame that lies `at` positions back in a stream."""
+        strength = self.strength(stream[at], condition, seed)
+        if strength == 0:
+            return stream[at]
+        seen, values = self._seen(stream, at, condition, seed), self.step.at(strength)
+        return self.corruption.apply(
+            seen, self.step.severity, seed, occurrence=self.occurrence, **values
+        )
+
+    def hidden(
+        self,
+        masks: Mapping[int, Mask | None],
+        stream: Mapping[int, Frame],
+        at: int,
+        condition: str,
+        seed: int,
+    ) -> Mask | None:
+        """What is covered in the result of :meth:`apply`; `masks`, in what came in."""
+        strength = self.strength(stream[at], condition, seed)
+        if strength == 0:
+            return masks[at]
+        seen, values = self._seen(stream, at, condition, seed), self.step.at(strength)
+        severity, occurrence = self.step.severity, self.occurrence
+        back = self.corruption.shown(seen, severity, seed, occurrence=occurrence, **values)
+        before = masks[at + back]
+        own = self.corruption.hidden(seen, severity, seed, occurrence=occurrence, **values)
+        return before if own is None else own if before is None else before | own
+
+    def _seen(self, stream: Mapping[int, Frame], at: int, condition: str, seed: int) -> Frame:
+        """A frame of a stream with those before it that the corruption looks at."""
+        if not self.corruption.temporal:
+            return stream[at]
         earlier: dict[int, Frame] = {}
         for k in sorted(self.recalls()):
             if self.corruption.unbroken and k > 1:
@@ -304,31 +338,7 @@ class _Placed:
                     break
             if at + k in stream:
                 earlier[k] = stream[at + k]
-        return earlier
-
-    def apply(self, frame: Frame, condition: str, seed: int) -> Frame:
-        strength = self.strength(frame, condition, seed)
-        if strength == 0:
-            return frame
-        return self.corruption.apply(
-            frame,
-            self.step.severity,
-            seed,
-            occurrence=self.occurrence,
-            **self.step.at(strength),
-        )
-
-    def hidden(self, frame: Frame, condition: str, seed: int) -> Mask | None:
-        strength = self.strength(frame, condition, seed)
-        if strength == 0:
-            return None
-        return self.corruption.hidden(
-            frame,
-            self.step.severity,
-            seed,
-            occurrence=self.occurrence,
-            **self.step.at(strength),
-        )
+        return replace(stream[at], earlier=earlier)
 
     def strength(self, frame: Frame, condition: str, seed: int) -> float:
         """Share of its full strength with which it strikes a frame, 0 where it does not."""

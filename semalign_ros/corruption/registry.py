@@ -45,6 +45,8 @@ class Corruption:
             dtype; never writes to its input, may return it where nothing changes.
         hides: ``(frame, draws, *, parameters...) -> bool[H, W]``, true where nothing of the
             scene is left to see; None where the corruption covers nothing.
+        shows: ``(frame, draws, *, parameters...) -> int``, how many frames back the picture was
+            taken that the result is; None where that is the frame's own.
         remarks: ``(frame, *, parameters...) -> texts`` that a reader of the result must know.
         needs_depth: Uses ``Frame.depth``; `function` gets it without gaps, assumed where the
             frame has none, which :meth:`notes` says.
@@ -62,6 +64,7 @@ class Corruption:
     parameters: tuple[Parameter, ...]
     function: Callable[..., NDArray[np.uint8]]
     hides: Callable[..., Mask] | None = None
+    shows: Callable[..., int] | None = None
     remarks: Callable[..., tuple[str, ...]] | None = None
     needs_depth: bool = False
     needs_motion: bool = False
@@ -157,6 +160,25 @@ class Corruption:
             return None
         self._check(frame)
         return self.hides(frame, self._draws(frame, seed, occurrence), **values)
+
+    def shown(
+        self,
+        frame: Frame,
+        severity: float = 3,
+        seed: int = 0,
+        *,
+        occurrence: int = 0,
+        **params: object,
+    ) -> int:
+        """How many frames back the picture was taken that :meth:`apply` returns, 0 for its own.
+
+        Raises:
+            ConfigError: Severity or parameters are bad.
+        """
+        values = self.resolve(severity, **params)
+        if severity == 0 or self.shows is None:
+            return 0
+        return self.shows(frame, self._draws(frame, seed, occurrence), **values)
 
     def notes(self, frame: Frame, severity: float = 3, **params: object) -> tuple[str, ...]:
         """What a reader of the result must know, such as an assumed depth.

@@ -19,6 +19,20 @@ def _longest(*, probability: float, longest_frames: float) -> range:  # noqa: AR
     return range(1, round(longest_frames) + 1)
 
 
+def _shown(frame: Frame, draws: Draws, *, probability: float, longest_frames: float) -> int:
+    shown, period = 0, round(longest_frames) + 1
+    offset = int(draws.whole_sequence("watchdog").integers(period))
+    for back in range(period - 1):
+        passes = (frame.index - back + offset) % period == 0
+        if passes or not _struck(draws, probability, back):
+            break
+        before = frame.earlier.get(back + 1)
+        if before is None or before.image.shape != frame.image.shape:
+            break
+        shown = back + 1
+    return shown
+
+
 @corruption(
     "image",
     Number(
@@ -32,6 +46,7 @@ def _longest(*, probability: float, longest_frames: float) -> range:  # noqa: AR
         fades=False,
     ),
     Number("longest_frames", "frames", 1, 60, "Longest run of copies.", default=10),
+    shows=_shown,
     recalls=_longest,
     unbroken=True,
     moves_content=True,
@@ -45,17 +60,8 @@ def frame_freeze(frame: Frame, draws: Draws, *, probability: float, longest_fram
 
     Source: repeated frames of a stalled driver, ISO 26262's "stuck" fault of an image sensor.
     """
-    shown, period = frame, round(longest_frames) + 1
-    offset = int(draws.whole_sequence("watchdog").integers(period))
-    for back in range(period - 1):
-        passes = (frame.index - back + offset) % period == 0
-        if passes or not _struck(draws, probability, back):
-            break
-        before = frame.earlier.get(back + 1)
-        if before is None or before.image.shape != frame.image.shape:
-            break
-        shown = before
-    return shown.image
+    back = _shown(frame, draws, probability=probability, longest_frames=longest_frames)
+    return frame.earlier[back].image if back else frame.image
 
 
 def _lost(frame: Frame, draws: Draws, *, probability: float) -> Mask:

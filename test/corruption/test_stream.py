@@ -141,3 +141,15 @@ def test_any_part_of_a_stream_gives_the_same_bytes():
         long, exact = (numbered(index, known) for known in (70, back))
         one, two = (condition.degrade_image(f, 5).image for f in (long, exact))
         assert np.array_equal(one, two)
+
+
+@pytest.mark.parametrize("freeze", [0.7, 1.0])
+def test_a_frozen_picture_hides_what_it_hid_when_it_was_taken(freeze):
+    cover = Step("occlusion", 4, {"persistent": False, "gray": 255})
+    frozen = Step("frame_freeze", 5, {"probability": freeze, "longest_frames": 3})
+    for steps in ((cover, frozen), (cover, frozen, cover), (cover, frozen, frozen)):
+        condition = Condition("frozen", 4, steps)
+        for index in range(100, 112):
+            frame = numbered(index)
+            white = (condition.degrade_image(frame, 0).image == 255).all(axis=2)
+            assert np.array_equal(condition.hidden(frame, 0), white), (steps, index)
