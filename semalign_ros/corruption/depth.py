@@ -22,8 +22,8 @@ ASSUMPTION = "the frame has no depth; distances are those of a flat street betwe
 CAMERA_HEIGHT_M = 1.22
 HORIZON = 0.44
 """Row of the horizon as a share of the image height, from the top."""
-FOCAL_WIDTHS, FOCAL_HEIGHTS = 1.1, 2.2
-"""Focal length over image width and over image height."""
+FOCAL_WIDTHS = 1.1
+"""Focal length over image width; pixels are square."""
 _WALL_M = 15.0  # lateral distance of house fronts, trees, noise barriers
 _END_M = 120.0  # where the street bends; farther, a column of fog would stand over its end
 
@@ -35,18 +35,28 @@ _GAP, _RIM = 0.04, 0.006
 
 
 @functools.lru_cache(maxsize=4)
-def road_depth(height: int) -> NDArray[np.float32]:
+def road_depth(height: int, width: int) -> NDArray[np.float32]:
     """Distance of a flat road in each image row.
 
     Args:
         height: Rows.
+        width: Columns.
 
     Returns:
         f32[H, 1], metres along the optical axis; ``FAR_M`` from the horizon up.
     """
     below = (np.arange(height, dtype=np.float32) + 0.5) / height - HORIZON
-    nearest = FOCAL_HEIGHTS * CAMERA_HEIGHT_M
+    nearest = FOCAL_WIDTHS * width / height * CAMERA_HEIGHT_M
     return (nearest / np.maximum(below, nearest / FAR_M))[:, None].astype(np.float32)
+
+
+@functools.lru_cache(maxsize=4)
+def viewing_directions(height: int, width: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Tangents of where pixels look: f32[1, W] to the right and f32[H, 1] down."""
+    focal = FOCAL_WIDTHS * width
+    x = (np.arange(width, dtype=np.float32) + 0.5 - 0.5 * width) / focal
+    y = (np.arange(height, dtype=np.float32) + 0.5 - HORIZON * height) / focal
+    return x[None, :], y[:, None]
 
 
 @functools.lru_cache(maxsize=4)
@@ -60,10 +70,10 @@ def assumed_depth(height: int, width: int) -> NDArray[np.float32]:
     Returns:
         f32[H, W], metres along the optical axis, read-only.
     """
-    aside = ((np.arange(width) + 0.5) / width - 0.5) / FOCAL_WIDTHS
+    aside, _ = viewing_directions(height, width)
     # Rounded where wall and end meet: an edge there would show in light fog.
     facing = _END_M / np.hypot(1, aside * (_END_M / _WALL_M))
-    depth = np.minimum(road_depth(height), facing[None, :].astype(np.float32))
+    depth = np.asarray(np.minimum(road_depth(height, width), facing), np.float32)
     depth.setflags(write=False)
     return depth
 
@@ -83,7 +93,7 @@ def complete_depth(frame: Frame) -> NDArray[np.float32]:
         return prior
     # NaN compares as false; a distance beyond the farthest is a disparity of almost nothing.
     missing = ~((frame.depth > _NEAR_M) & (frame.depth < FAR_M))
-    road = road_depth(height) * np.float32(_BELOW_ROAD)
+    road = road_depth(height, width) * np.float32(_BELOW_ROAD)
     depth = np.asarray(np.minimum(frame.depth, road), np.float32)
     if missing.any():
         np.copyto(depth, _neighbours(depth, missing, prior), where=missing)

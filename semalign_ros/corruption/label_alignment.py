@@ -83,11 +83,7 @@ def calibration_shift(
     scale = pixel_scale(width)
     turn = math.radians(roll_deg)
     cos, sin = math.cos(turn), math.sin(turn)
-    # The picture may be squashed: the turn is one of the camera, of square pixels.
-    squash = width / (2 * height)
-    matrix = np.array(
-        [[cos, -sin * squash, du_px * scale], [sin / squash, cos, dv_px * scale / squash]]
-    )
+    matrix = np.array([[cos, -sin, du_px * scale], [sin, cos, dv_px * scale]])
     middle = np.array([(width - 1) / 2, (height - 1) / 2])
     matrix[:, 2] += middle - matrix[:, :2] @ middle
     moved = cv2.warpAffine(

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from semalign_ros.corruption.depth import FOCAL_HEIGHTS, FOCAL_WIDTHS, HORIZON
+from semalign_ros.corruption.depth import viewing_directions
 from semalign_ros.corruption.parameters import Number
 from semalign_ros.corruption.registry import Mask, corruption
 from semalign_ros.corruption.rng import Draws
@@ -151,13 +151,11 @@ def _stray_light(
     height: int, width: int, azimuth_deg: float, elevation_deg: float
 ) -> NDArray[np.float32]:
     """Stray light of a sun, f32[H, W], 1 at the sun itself."""
-    x = ((np.arange(width) + 0.5) / width - 0.5) / FOCAL_WIDTHS
-    y = ((np.arange(height) + 0.5) / height - HORIZON) / FOCAL_HEIGHTS
+    x, y = viewing_directions(height, width)
     azimuth, elevation = math.radians(azimuth_deg), math.radians(elevation_deg)
     sun = (math.sin(azimuth) * math.cos(elevation), -math.sin(elevation))
     ahead = math.cos(azimuth) * math.cos(elevation)
-    length = np.sqrt(1 + x[None, :] ** 2 + y[:, None] ** 2)
-    cosine = (x[None, :] * sun[0] + y[:, None] * sun[1] + ahead) / length
+    cosine = (x * sun[0] + y * sun[1] + ahead) / np.sqrt(1 + x**2 + y**2)
     angle = np.degrees(np.arccos(cosine.clip(-1, 1)))
     light = np.asarray(_HALO_DEG**2 / (angle**2 + _HALO_DEG**2), np.float32)
     light.setflags(write=False)

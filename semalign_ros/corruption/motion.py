@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from typing import TypeVar
 
@@ -10,20 +9,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from semalign_ros.corruption.depth import FOCAL_HEIGHTS, FOCAL_WIDTHS, HORIZON
+from semalign_ros.corruption.depth import FOCAL_WIDTHS, viewing_directions
 from semalign_ros.corruption.parameters import Number
 from semalign_ros.corruption.registry import corruption, depth_of, motion_of
 from semalign_ros.corruption.resolution import pixel_grid
 from semalign_ros.corruption.rng import Draws
 from semalign_ros.types import Frame, Image
-
-
-@functools.lru_cache(maxsize=2)
-def _rays(height: int, width: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Tangents of the viewing directions, f32[1, W] to the right and f32[H, 1] down."""
-    x = ((np.arange(width) + 0.5) / width - 0.5) / FOCAL_WIDTHS
-    y = ((np.arange(height) + 0.5) / height - HORIZON) / FOCAL_HEIGHTS
-    return x[None, :].astype(np.float32), y[:, None].astype(np.float32)
 
 
 def image_motion(depth: NDArray[np.float32], speed: float, yaw_rate: float) -> NDArray[np.float32]:
@@ -40,14 +31,14 @@ def image_motion(depth: NDArray[np.float32], speed: float, yaw_rate: float) -> N
     Source: Longuet-Higgins and Prazdny 1980, with translation along the axis and yaw alone.
     """
     height, width = depth.shape
-    x, y = _rays(height, width)
+    x, y = viewing_directions(height, width)
     approach = np.divide(np.float32(speed), depth)  # 1 / time to contact
     flow = np.empty((height, width, 2), np.float32)
     yaw = np.float32(yaw_rate)
-    focal_x, focal_y = np.float32(FOCAL_WIDTHS * width), np.float32(FOCAL_HEIGHTS * height)
-    np.multiply(approach + yaw * x, y * focal_y, out=flow[..., 1])
-    np.multiply(approach, x * focal_x, out=flow[..., 0])
-    flow[..., 0] += yaw * (1 + x * x) * focal_x
+    focal = np.float32(FOCAL_WIDTHS * width)
+    np.multiply(approach + yaw * x, y * focal, out=flow[..., 1])
+    np.multiply(approach, x * focal, out=flow[..., 0])
+    flow[..., 0] += yaw * (1 + x * x) * focal
     return flow
 
 

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from semalign_ros.corruption.depth import FOCAL_HEIGHTS, FOCAL_WIDTHS, HORIZON
+from semalign_ros.corruption.depth import FOCAL_WIDTHS, HORIZON
 from semalign_ros.corruption.parameters import Number
 from semalign_ros.corruption.registry import corruption, depth_of, motion_of
 from semalign_ros.corruption.rng import Draws
@@ -86,24 +86,24 @@ def _opacity_of_particles(
         u8[H, W], 255 times the square root of the opacity.
     """
     height, width = frame.image.shape[:2]
-    focal = np.array([FOCAL_WIDTHS * width, FOCAL_HEIGHTS * height])
+    focal, middle = FOCAL_WIDTHS * width, np.array([0.5 * width, HORIZON * height])
     exposure, speed = exposure_ms / 1000, motion_of(frame)[0]
     layers = []
     for near, far in _LAYERS_M:
-        volume = (far**3 - near**3) / 3 / (FOCAL_WIDTHS * FOCAL_HEIGHTS)
+        volume = (far**3 - near**3) / 3 * width * height / focal**2
         source = draws.each_frame(f"{near:g} m")
         size, place = spectrum.largest(volume, _MOST, source)
         distance = np.cbrt(near**3 + place[:, 2] * (far**3 - near**3))
         # From the frustum's volume: uniform over the picture at any distance.
-        first = (place[:, :2] - [0.5, HORIZON]) / [FOCAL_WIDTHS, FOCAL_HEIGHTS]
+        first = (place[:, :2] * [width, height] - middle) / focal
         fall = np.maximum(fall_speed[0] - fall_speed[1] * np.exp(-0.6 * size), 0.3)
         moved = np.stack([np.full_like(fall, wind), fall], axis=1) * exposure
         nearer = np.maximum(distance - speed * exposure, 0.1)[:, None]
         last = (first * distance[:, None] + moved) / nearer
         layers.append((size, distance, first, last))
     size, distance, first, last = (np.concatenate(parts) for parts in zip(*layers, strict=True))
-    ends = np.stack([first, last], axis=1) * focal + np.array([0.5 * width, HORIZON * height])
-    scale = focal[0] / 1000 / distance  # pixels a millimetre
+    ends = np.stack([first, last], axis=1) * focal + middle
+    scale = focal / 1000 / distance  # pixels a millimetre
     blurred = np.hypot(size, _APERTURE_MM)
     path = np.linalg.norm(ends[:, 1] - ends[:, 0], axis=1)
     # Share of the exposure for which a particle is in front of a pixel of its path, and what
@@ -133,7 +133,7 @@ def _opacity_of_particles(
                 _SUBPIXEL_BITS,
             )
     # Near ones have no edge at all.
-    side = 2 * round(focal[0] / 1000 * _APERTURE_MM / _LAYERS_M[0][0] / 2) + 1
+    side = 2 * round(focal / 1000 * _APERTURE_MM / _LAYERS_M[0][0] / 2) + 1
     return np.asarray(cv2.max(cv2.blur(planes[0], (side, side)), planes[1]), np.uint8)
 
 

@@ -198,7 +198,9 @@ class Corruption:
             wanted = [n for n in self.recalls(**values) if n <= frame.index]
             missing = sum(n not in frame.earlier for n in wanted)
             if missing:
-                texts += (f"{missing} of {len(wanted)} earlier frames that it needs are missing",)
+                texts += (
+                    f"{missing} of {len(wanted)} earlier frames that it may look at are missing",
+                )
         return tuple(f"{self.name}: {text}" for text in texts)
 
     def _draws(self, frame: Frame, seed: int, occurrence: int) -> Draws:

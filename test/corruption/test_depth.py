@@ -15,7 +15,7 @@ def with_depth(depth):
 
 
 def test_the_road_falls_off_as_the_inverse_of_the_row_below_the_horizon():
-    rows = road_depth(1000)[:, 0]
+    rows = road_depth(1000, 2000)[:, 0]
     assert (rows[:440] == FAR_M).all()
     assert (np.diff(rows[440:]) <= 0).all()
     # 1.22 m below the camera, focal length 2.2 heights: 2.2 * 1.22 / 0.5 at half a height.
@@ -52,7 +52,7 @@ def test_a_large_gap_is_sky_or_road():
     depth[:, 100:300] = np.nan
     result = complete_depth(with_depth(depth))
     assert result[4, 200] == FAR_M
-    assert result[150, 200] == pytest.approx(road_depth(200)[150, 0], rel=0.1)
+    assert result[150, 200] == pytest.approx(road_depth(200, 400)[150, 0], rel=0.1)
     assert result[4, 50] == 4.0
 
 

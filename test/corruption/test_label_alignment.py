@@ -41,8 +41,8 @@ def test_a_shift_is_in_pixels_of_the_reference_width():
     assert (moved[-4:] == 255).all()
 
 
-@pytest.mark.parametrize("size", [(256, 512), (256, 256)])
-def test_a_roll_turns_about_the_middle_of_the_camera(size):
+@pytest.mark.parametrize("size", [(256, 512), (256, 256), (384, 512)])
+def test_a_roll_turns_about_the_middle(size):
     height, width = size
     labels = np.zeros(size, np.uint8)
     # A point a quarter of the picture's width to the right of the middle.
@@ -50,6 +50,6 @@ def test_a_roll_turns_about_the_middle_of_the_camera(size):
     frame = Frame(0, "c", 0, np.zeros((*size, 3), np.uint8), labels)
     turned = SHIFT.apply(frame, du_px=0, dv_px=0, roll_deg=10).labels
     y, x = (v.mean() for v in np.nonzero(turned == CAR))
-    right, down = (x - (width - 1) / 2) / width * 2048, (y - (height - 1) / 2) / height * 1024
-    assert right == pytest.approx(512 * np.cos(np.radians(10)), abs=6)
-    assert down == pytest.approx(512 * np.sin(np.radians(10)), abs=6)
+    right, down = x - (width - 1) / 2, y - (height - 1) / 2
+    assert right == pytest.approx(width / 4 * np.cos(np.radians(10)), abs=1)
+    assert down == pytest.approx(width / 4 * np.sin(np.radians(10)), abs=1)

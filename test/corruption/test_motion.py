@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from semalign_ros.corruption import get_corruption
-from semalign_ros.corruption.depth import FOCAL_HEIGHTS, FOCAL_WIDTHS, HORIZON
+from semalign_ros.corruption.depth import FOCAL_WIDTHS, HORIZON
 from semalign_ros.corruption.motion import image_motion
 from semalign_ros.types import Frame
 
@@ -21,20 +21,21 @@ def moved(point, speed, yaw_rate, seconds):
     angle = yaw_rate * seconds
     # The camera turns left, so the world turns right.
     x, z = x * np.cos(angle) + z * np.sin(angle), z * np.cos(angle) - x * np.sin(angle)
-    return x / z * FOCAL_WIDTHS, y / z * FOCAL_HEIGHTS
+    return x / z, y / z
 
 
+@pytest.mark.parametrize("height", [200, 300])
 @pytest.mark.parametrize(("speed", "yaw_rate"), [(15.0, 0.0), (0.0, 0.4), (10.0, -0.3)])
-def test_image_motion_is_that_of_a_moved_camera(speed, yaw_rate):
-    height, width = 200, 400
+def test_image_motion_is_that_of_a_moved_camera(speed, yaw_rate, height):
+    width, focal = 400, FOCAL_WIDTHS * 400
     depth = np.full((height, width), 9.0, np.float32)
     flow = image_motion(depth, speed, yaw_rate)
     for row, column in ((20, 30), (150, 390), (88, 200)):
-        x = ((column + 0.5) / width - 0.5) / FOCAL_WIDTHS * 9
-        y = ((row + 0.5) / height - HORIZON) / FOCAL_HEIGHTS * 9
+        x = (column + 0.5 - width / 2) / focal * 9
+        y = (row + 0.5 - HORIZON * height) / focal * 9
         dt = 1e-5
         ends = [moved((x, y, 9.0), speed, yaw_rate, t) for t in (-dt, dt)]
-        expected = (np.subtract(*ends[::-1])) / (2 * dt) * [width, height]
+        expected = (np.subtract(*ends[::-1])) / (2 * dt) * focal
         assert flow[row, column] == pytest.approx(expected, rel=1e-3, abs=1e-2)
 
 

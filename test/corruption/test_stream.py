@@ -74,7 +74,7 @@ def test_without_earlier_frames_nothing_freezes():
     alone = replace(numbered(7), earlier={})
     assert FREEZE.apply(alone, probability=1).image is alone.image
     (note,) = FREEZE.notes(alone)
-    assert "7 of 7 earlier frames that it needs are missing" in note
+    assert "7 of 7 earlier frames that it may look at are missing" in note
     assert FREEZE.notes(numbered(7)) == ()
 
 
