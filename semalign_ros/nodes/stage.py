@@ -257,6 +257,7 @@ class StageNode(ManagedNode[ConfigT]):
         self._newest_ns = self._first_ns = None
         self._recent.clear()
         self._sequence = StreamSequence()
+        self.forget()
 
     # --- receiving --------------------------------------------------------------------------
 
