@@ -14,7 +14,7 @@ demo: setup ## the main job on the sample bag, live and offline; leaves out/demo
 	$(BIN)/semalign demo --out out/demo --overwrite
 
 test: $(VENV)/.test ## set up everything and run all tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadgroup
 
 lint: $(VENV)/.test ## ruff and strict mypy
 	$(BIN)/ruff check .

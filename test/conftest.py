@@ -13,6 +13,14 @@ settings.register_profile("semalign", deadline=None)
 settings.load_profile("semalign")
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+NODES = REPOSITORY / "test/nodes"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Spread the tests over processes by file; those of the nodes, which keep times, go to one."""
+    for item in items:
+        group = NODES if NODES in item.path.parents else item.path
+        item.add_marker(pytest.mark.xdist_group(str(group)))
 
 
 def _shared(name: str) -> Path:
