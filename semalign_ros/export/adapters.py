@@ -2,38 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor, nn
 
-
-class Pixels(nn.Module):
-    """Camera pixels to what a vision network sees.
-
-    u8[N, H, W, 3] RGB of any size -> f32[N, 3, S, S'], resized with antialiasing (a
-    2048 px frame shrinks by 8; plain bilinear would skip 3 of 4 pixels) and normalised.
-
-    Args:
-        size: Height and width of the result.
-        mean: Per channel, on 0..1.
-        std: The same.
-    """
-
-    mean: Tensor
-    gain: Tensor
-
-    def __init__(self, size: tuple[int, int], mean: Sequence[float], std: Sequence[float]) -> None:
-        super().__init__()
-        self.size = size
-        self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1) * 255)
-        self.register_buffer("gain", 1 / (torch.tensor(std).view(1, 3, 1, 1) * 255))
-
-    def forward(self, image: Tensor) -> Tensor:
-        """Resize and normalise."""
-        x = image.permute(0, 3, 1, 2).float()
-        x = nn.functional.interpolate(x, self.size, mode="bilinear", antialias=True)
-        return (x - self.mean) * self.gain
+from semalign_ros.export.pixels import Pixels
 
 
 class LogitsOnly(nn.Module):
@@ -47,6 +19,27 @@ class LogitsOnly(nn.Module):
         """Return logits f32[N, C, h, w]."""
         logits: Tensor = self.model(pixel_values=pixel_values).logits
         return logits
+
+
+class SemanticScores(nn.Module):
+    """A Hugging Face model of masks and their classes (Mask2Former, MaskFormer) as logits.
+
+    The score of a class at a pixel is the sum over the queries of the query's probability of
+    the class and of its mask there. Masks are brought to 384x384 on the way, as transformers'
+    ``post_process_semantic_segmentation`` does.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, pixel_values: Tensor) -> Tensor:
+        """Return the scores' logarithms, f32[N, C, 384, 384]."""
+        out = self.model(pixel_values=pixel_values)
+        classes = out.class_queries_logits.softmax(dim=-1)[..., :-1]
+        masks = nn.functional.interpolate(out.masks_queries_logits, (384, 384), mode="bilinear")
+        scores = torch.einsum("nqc,nqhw->nchw", classes, masks.sigmoid())
+        return scores.clamp(min=1e-9).log()
 
 
 class LabelsAndConfidence(nn.Module):
@@ -66,17 +59,35 @@ class LabelsAndConfidence(nn.Module):
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """Label every pixel."""
-        logits = self.network(self.pixels(image))
-        if tuple(logits.shape[2:]) != self.pixels.size:
-            logits = nn.functional.interpolate(logits, self.pixels.size, mode="bilinear")
+        return self.label(self.network(self.pixels(image)), image.shape[1], image.shape[2])
+
+    def label(self, logits: Tensor, height: int, width: int) -> tuple[Tensor, Tensor]:
+        """Label every pixel of a frame of that size; 255 with confidence 0 what was cut off.
+
+        Args:
+            logits: f32[N, C, h, w].
+            height: Of the frame.
+            width: The same.
+        """
+        recipe = self.pixels.recipe
+        if tuple(logits.shape[2:]) != recipe.size:
+            logits = nn.functional.interpolate(logits, recipe.size, mode="bilinear")
         peak, labels = logits.max(dim=1)
         confidence = 1 / (logits - peak.unsqueeze(1)).exp().sum(dim=1)
-        rows = _nearest(image.shape[1], self.pixels.size[0])
-        columns = _nearest(image.shape[2], self.pixels.size[1])
-        # Columns first: rows are then copied whole.
         small = labels.to(torch.uint8), confidence
-        big = [m.index_select(2, columns).index_select(1, rows) for m in small]
-        return big[0], big[1]
+        resized = recipe.resized(height, width)
+        rows, columns = _nearest(height, resized[0]), _nearest(width, resized[1])
+        if recipe.shortest_edge is None:
+            # Columns first: rows are then copied whole.
+            big = [m.index_select(2, columns).index_select(1, rows) for m in small]
+            return big[0], big[1]
+        last = [n - 1 for n in recipe.size]
+        rows = rows - (resized[0] - recipe.size[0]) // 2
+        columns = columns - (resized[1] - recipe.size[1]) // 2
+        at = rows.clamp(0, last[0]), columns.clamp(0, last[1])
+        unseen = (at[0] != rows)[:, None] | (at[1] != columns)
+        big = [m.index_select(2, at[1]).index_select(1, at[0]) for m in small]
+        return big[0].masked_fill(unseen, 255), big[1].masked_fill(unseen, 0.0)
 
 
 def _nearest(length: int, source: int) -> Tensor:

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from transformers import DynamicCache, PreTrainedModel
 
-from semalign_ros.export.adapters import Pixels
 from semalign_ros.export.graph import export_graph, store_half
 from semalign_ros.export.parity import (
     Tolerance,
@@ -22,6 +21,7 @@ from semalign_ros.export.parity import (
     require_parity,
     sample_frames,
 )
+from semalign_ros.export.pixels import Pixels
 from semalign_ros.types import Image
 
 _T = TypeVar("_T")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +11,7 @@ import numpy as np
 import onnxruntime as ort
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from semalign_ros.errors import BundleError
 from semalign_ros.types import Image
@@ -35,7 +35,7 @@ class Tolerance:
 
 
 def sample_frames(seed: int = 0) -> tuple[Image, ...]:
-    """Frames of several sizes for a check without real ones: coloured shapes, blurred noise."""
+    """Frames of several sizes for a check without real ones: coloured shapes with fine grain."""
     rng = np.random.Generator(np.random.Philox(key=[seed, 0]))
     frames = []
     for height, width in ((256, 256), (240, 320), (512, 1024)):
@@ -46,20 +46,24 @@ def sample_frames(seed: int = 0) -> tuple[Image, ...]:
             w, h = (int(rng.integers(n // 16, n // 3)) for n in (width, height))
             colour = tuple(int(c) for c in rng.integers(0, 256, 3))
             cv2.rectangle(frame, (x, y), (x + w, y + h), colour, -1)
-        frames.append(np.asarray(frame, np.uint8))
+        grain = rng.integers(-20, 21, frame.shape)
+        frames.append(np.clip(frame + grain, 0, 255).astype(np.uint8))
     return tuple(frames)
 
 
 def largest_differences(
-    module: nn.Module, graph: Path, feeds: Sequence[Arrays], outputs: Sequence[str]
+    original: Callable[..., Tensor | tuple[Tensor, ...]],
+    graph: Path,
+    feeds: Sequence[Arrays],
+    outputs: Sequence[str],
 ) -> dict[str, float]:
-    """Compare a module with its graph.
+    """Compare a graph with what it was made of.
 
     Args:
-        module: Takes the arrays of a feed in order.
+        original: Takes the arrays of a feed in order, as tensors.
         graph: ONNX file.
         feeds: Inputs by name.
-        outputs: Names of the outputs in the module's order.
+        outputs: Names of the outputs in the original's order.
 
     Returns:
         By output: the relative difference of a float output, the differing share of an
@@ -71,8 +75,8 @@ def largest_differences(
     worst = dict.fromkeys(outputs, 0.0)
     for feed in feeds:
         with torch.inference_mode():
-            wanted = module(*(torch.from_numpy(np.asarray(v)) for v in feed.values()))
-        wanted = (wanted,) if isinstance(wanted, Tensor) else wanted
+            results = original(*(torch.from_numpy(np.asarray(v)) for v in feed.values()))
+        wanted = (results,) if isinstance(results, Tensor) else results
         found = session.run(list(outputs), dict(feed))
         for name, w, f in zip(outputs, wanted, found, strict=True):
             worst[name] = max(worst[name], _difference(w.numpy(), f))

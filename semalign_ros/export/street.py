@@ -9,7 +9,6 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from semalign_ros.errors import BundleError
-from semalign_ros.export.adapters import Pixels
 from semalign_ros.export.graph import fold_batch_norms, round_to_half, tool_versions
 from semalign_ros.export.language import (
     CachedDecoder,
@@ -23,6 +22,7 @@ from semalign_ros.export.language import (
     text_graph,
 )
 from semalign_ros.export.options import ExportOptions
+from semalign_ros.export.pixels import ImageRecipe, Pixels
 from semalign_ros.inference.bundle import Bundle, write_bundle
 from semalign_ros.inference.manifest import (
     ContrastiveManifest,
@@ -149,7 +149,7 @@ def _prepare(trained: Trained, half_weights: bool) -> Trained:
 
 
 def _pixels(trained: Trained) -> Pixels:
-    return Pixels((trained.net_size, trained.net_size), MEAN, STD)
+    return Pixels(ImageRecipe((trained.net_size, trained.net_size), MEAN, STD))
 
 
 def _common(

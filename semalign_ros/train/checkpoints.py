@@ -51,7 +51,12 @@ def save_segmenter(
 ) -> None:
     """Write a segmenter as a Hugging Face checkpoint, replacing what is there."""
     size = {"height": settings.net_size, "width": settings.net_size}
-    processor = {"image_mean": MEAN, "image_std": STD, "rescale_factor": 1 / 255, "size": size}
+    processor = {
+        "image_processor_type": "SegformerImageProcessor",
+        "image_mean": MEAN,
+        "image_std": STD,
+        "size": size,
+    }
     with atomic_path(folder, overwrite=True) as partial:
         model.save_pretrained(partial)
         (partial / "preprocessor_config.json").write_text(json.dumps(processor), encoding="utf-8")

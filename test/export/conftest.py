@@ -1,0 +1,150 @@
+"""Checkpoints of public families, built small with random weights: no hub is within reach."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from semalign_ros.scene.taxonomy import CLASSES
+from semalign_ros.types import Image
+
+
+def enliven(model: Any, only: str = "") -> Any:
+    """Draw weights that let the input through: those of new models all but ignore it.
+
+    Args:
+        model: A new model.
+        only: Part of the names of the layers whose weights are drawn.
+    """
+    import torch
+    from torch import nn
+
+    torch.manual_seed(0)
+    with torch.no_grad():
+        for name, module in model.named_modules():
+            if only not in name:
+                continue
+            if isinstance(module, nn.Linear | nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight)
+            elif isinstance(module, nn.Embedding):
+                nn.init.normal_(module.weight)
+        for tensor in (*model.parameters(), *model.buffers()):
+            if tensor.is_floating_point() and tensor.ndim == 1:
+                tensor.add_(torch.rand_like(tensor) * 0.5)
+    return model.eval()
+
+
+def class_names() -> dict[str, dict[Any, Any]]:
+    """Keywords of a config whose channels are the Cityscapes classes and one more."""
+    names = [*(c.title() for c in CLASSES), "dog"]
+    return {
+        "id2label": dict(enumerate(names)),
+        "label2id": {name: i for i, name in enumerate(names)},
+    }
+
+
+def segformer() -> tuple[Any, Any]:
+    from transformers import (
+        SegformerConfig,
+        SegformerForSemanticSegmentation,
+        SegformerImageProcessorPil,
+    )
+
+    config = SegformerConfig(
+        depths=[1, 1, 1, 1],
+        hidden_sizes=[8, 8, 16, 16],
+        num_attention_heads=[1, 1, 2, 2],
+        decoder_hidden_size=16,
+        **class_names(),
+    )
+    processor = SegformerImageProcessorPil(
+        size={"height": 96, "width": 160},
+        image_mean=[0.4, 0.5, 0.6],
+        image_std=[0.2, 0.25, 0.3],
+    )
+    return enliven(SegformerForSemanticSegmentation(config)), processor
+
+
+def deeplab() -> tuple[Any, Any]:
+    from transformers import (
+        MobileNetV2Config,
+        MobileNetV2ForSemanticSegmentation,
+        MobileNetV2ImageProcessorPil,
+    )
+
+    config = MobileNetV2Config(depth_multiplier=0.35, output_stride=16, **class_names())
+    processor = MobileNetV2ImageProcessorPil(
+        size={"shortest_edge": 129}, crop_size={"height": 129, "width": 129}
+    )
+    return enliven(MobileNetV2ForSemanticSegmentation(config)), processor
+
+
+def mask2former() -> tuple[Any, Any]:
+    from transformers import (
+        Mask2FormerConfig,
+        Mask2FormerForUniversalSegmentation,
+        Mask2FormerImageProcessorPil,
+        SwinConfig,
+    )
+
+    backbone = SwinConfig(
+        image_size=64,
+        embed_dim=16,
+        depths=[1, 1, 1, 1],
+        num_heads=[1, 1, 2, 2],
+        window_size=4,
+        out_features=["stage1", "stage2", "stage3", "stage4"],
+    )
+    config = Mask2FormerConfig(
+        backbone_config=backbone,
+        num_queries=10,
+        hidden_dim=32,
+        feature_size=32,
+        mask_feature_size=32,
+        dim_feedforward=32,
+        encoder_feedforward_dim=32,
+        encoder_layers=1,
+        decoder_layers=2,
+        num_attention_heads=2,
+        **class_names(),
+    )
+    processor = Mask2FormerImageProcessorPil(size={"height": 64, "width": 128})
+    # Its attention is cut at thresholds: with large weights everywhere the last digit decides.
+    return enliven(Mask2FormerForUniversalSegmentation(config), "decoder"), processor
+
+
+SEGMENTERS: dict[str, Callable[[], tuple[Any, Any]]] = {
+    "segformer": segformer,
+    "deeplab": deeplab,
+    "mask2former": mask2former,
+}
+
+
+@pytest.fixture(scope="session")
+def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Folder of a checkpoint by the name of its family."""
+    made: dict[str, Path] = {}
+
+    def checkpoint(family: str) -> Path:
+        if family not in made:
+            folder = tmp_path_factory.mktemp(family)
+            model, processor = SEGMENTERS[family]()
+            model.save_pretrained(folder)
+            processor.save_pretrained(folder)
+            made[family] = folder
+        return made[family]
+
+    return checkpoint
+
+
+@pytest.fixture(scope="session")
+def frame() -> Image:
+    """A frame of a common camera with edges and gradients, u8[360, 640, 3]."""
+    from semalign_ros.export.parity import sample_frames
+
+    image = np.asarray(sample_frames(seed=3)[2])
+    return np.ascontiguousarray(image[:360, :640])

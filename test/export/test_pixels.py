@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+pytestmark = pytest.mark.torch
+torch = pytest.importorskip("torch")
+
+from semalign_ros.errors import BundleError  # noqa: E402
+from semalign_ros.export.pixels import (  # noqa: E402
+    Pixels,
+    load_image_processor,
+    read_recipe,
+    require_equal_pixels,
+)
+
+PROCESSORS = {
+    "cut, bicubic": ("CLIPImageProcessor", {}),
+    "squashed, bicubic": ("SiglipImageProcessor", {}),
+    "squashed, bilinear": ("SegformerImageProcessor", {"size": {"height": 96, "width": 160}}),
+    "squashed, lanczos": ("SiglipImageProcessor", {"resample": 1}),
+    "other scale": ("SegformerImageProcessor", {"rescale_factor": 1 / 127.5}),
+    "neither scaled nor normalised": (
+        "SegformerImageProcessor",
+        {"do_rescale": False, "do_normalize": False},
+    ),
+}
+
+
+def write(folder, kind, **values):
+    content = {"image_processor_type": kind, **values}
+    (folder / "preprocessor_config.json").write_text(json.dumps(content))
+    (folder / "config.json").write_text("{}")
+    return folder
+
+
+@pytest.mark.parametrize("name", PROCESSORS)
+@pytest.mark.parametrize("size", [(360, 640), (257, 411), (150, 160)])
+def test_a_network_sees_what_the_processor_makes(name, size, frame, tmp_path):
+    kind, values = PROCESSORS[name]
+    folder = write(tmp_path, kind, **values)
+    recipe, processor = read_recipe(folder), load_image_processor(folder)
+    frame = np.ascontiguousarray(frame[: size[0], : size[1]])
+    wanted = processor(images=frame, return_tensors="pt")["pixel_values"]
+    pixels = Pixels(recipe)
+    found = pixels(torch.from_numpy(frame[None]))
+    assert found.shape == wanted.shape == (1, 3, *recipe.size)
+    levels = (found - wanted).abs() / pixels.gain
+    # Pillow computes with weights of 22 bits, so that a few values round to the next level.
+    assert (levels > 0.01).float().mean() < 0.03
+    assert levels.max() < 1.01
+
+
+@pytest.mark.parametrize("name", ["cut, bicubic", "squashed, bilinear", "squashed, lanczos"])
+def test_the_graph_does_what_the_processor_does(name, frame, tmp_path):
+    kind, values = PROCESSORS[name]
+    folder = write(tmp_path, kind, **values)
+    recipe, processor = read_recipe(folder), load_image_processor(folder)
+    assert require_equal_pixels(processor, recipe, [frame, frame[:200, :411]]) < 0.03
+
+
+def test_a_size_of_ones_own_squashes_the_frame(frame, tmp_path):
+    folder = write(tmp_path, "CLIPImageProcessor")
+    recipe = read_recipe(folder, (128, 256))
+    assert (recipe.size, recipe.shortest_edge) == ((128, 256), None)
+    assert require_equal_pixels(load_image_processor(folder), recipe, [frame], forced=True) < 0.03
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"filter": "bilinear"}, {"shortest_edge": 230}, {"std": (0.25, 0.25, 0.25)}],
+)
+def test_another_way_is_noticed(change, frame, tmp_path):
+    folder = write(tmp_path, "CLIPImageProcessor")
+    wrong = replace(read_recipe(folder), **change)
+    with pytest.raises(BundleError, match=r"pixels that differ by \d"):
+        require_equal_pixels(load_image_processor(folder), wrong, [frame])
+
+
+def test_another_size_is_noticed(frame, tmp_path):
+    folder = write(tmp_path, "CLIPImageProcessor")
+    wrong = replace(read_recipe(folder), size=(200, 200))
+    with pytest.raises(BundleError, match=r"makes \[1, 3, 224, 224\]"):
+        require_equal_pixels(load_image_processor(folder), wrong, [frame])
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("no json", "cannot be read"),
+        ('{"image_processor_type": "NoSuchProcessor"}', "cannot be read"),
+        (
+            '{"image_processor_type": "SegformerImageProcessor", "size": {"shortest_edge": 512}}',
+            "give --size HEIGHT WIDTH",
+        ),
+        (
+            '{"image_processor_type": "SegformerImageProcessor", "image_mean": [1]}',
+            "expected three numbers",
+        ),
+        ('{"image_processor_type": "CLIPImageProcessor", "resample": 0}', "filter"),
+    ],
+)
+def test_refuses_what_it_cannot_follow(content, message, tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "preprocessor_config.json").write_text(content)
+    with pytest.raises(BundleError, match=message):
+        read_recipe(tmp_path)
+
+
+def test_a_checkpoint_without_a_processor(tmp_path):
+    with pytest.raises(BundleError, match="the image processor is needed"):
+        read_recipe(tmp_path)
