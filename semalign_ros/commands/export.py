@@ -59,6 +59,8 @@ def run(args: argparse.Namespace) -> None:
     """Export, compare, write."""
     require_torch()
     from semalign_ros.errors import ConfigError
+    from semalign_ros.export.checkpoint import model_type
+    from semalign_ros.export.contrastive import export_public_contrastive
     from semalign_ros.export.options import ExportOptions
     from semalign_ros.export.parity import Tolerance
     from semalign_ros.export.segmenter import export_segmenter
@@ -87,7 +89,9 @@ def run(args: argparse.Namespace) -> None:
         size = tuple(args.size) if args.size else None
         bundle = export_segmenter(args.folder, args.out, options, size=size)
     elif args.kind == "contrastive":
-        bundle = export_contrastive(args.folder, args.out, options)
+        ours = model_type(args.folder).startswith("semalign_")
+        export = export_contrastive if ours else export_public_contrastive
+        bundle = export(args.folder, args.out, options)
     else:
         bundle = export_generative(args.folder, args.out, options)
     print(f"{args.out} ({bundle.bundle_id})")

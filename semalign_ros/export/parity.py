@@ -79,11 +79,12 @@ def largest_differences(
         wanted = (results,) if isinstance(results, Tensor) else results
         found = session.run(list(outputs), dict(feed))
         for name, w, f in zip(outputs, wanted, found, strict=True):
-            worst[name] = max(worst[name], _difference(w.numpy(), f))
+            worst[name] = max(worst[name], difference(w.numpy(), f))
     return worst
 
 
-def _difference(wanted: NDArray[np.generic], found: NDArray[np.generic]) -> float:
+def difference(wanted: NDArray[np.generic], found: NDArray[np.generic]) -> float:
+    """Relative difference of floats, differing share of integers; infinite for other shapes."""
     if wanted.shape != found.shape or wanted.dtype != found.dtype:
         return float("inf")
     if np.issubdtype(wanted.dtype, np.integer):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import tempfile
 from collections.abc import Sequence
@@ -17,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from semalign_ros.errors import BundleError
+from semalign_ros.export.checkpoint import load_pretrained
 from semalign_ros.export.graph import export_graph
 from semalign_ros.types import Image
 
@@ -100,19 +100,14 @@ def load_image_processor(folder: Path) -> Any:
     from transformers import AutoImageProcessor
 
     names = "preprocessor_config.json", "processor_config.json"
-    found = [folder / name for name in names if (folder / name).is_file()]
-    if not found:
+    if not any((folder / name).is_file() for name in names):
         raise BundleError(f"{folder}: no {' or '.join(names)}; the image processor is needed")
     logger = logging.getLogger("transformers")
     level = logger.level
     # Without torchvision it says at length that it takes Pillow, the original, instead.
     logger.setLevel(logging.ERROR)
     try:
-        json.loads(found[0].read_text(encoding="utf-8"))
-        return AutoImageProcessor.from_pretrained(folder, local_files_only=True)
-    except Exception as error:  # transformers raises many types
-        reason = str(error).strip().splitlines() or [type(error).__name__]
-        raise BundleError(f"{found[0]}: cannot be read: {reason[0]}") from error
+        return load_pretrained(AutoImageProcessor, folder, "an image processor")
     finally:
         logger.setLevel(level)
 

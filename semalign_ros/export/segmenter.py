@@ -6,11 +6,11 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-import torch
 from torch import nn
 
 from semalign_ros.errors import BundleError
 from semalign_ros.export.adapters import LabelsAndConfidence, LogitsOnly, SemanticScores
+from semalign_ros.export.checkpoint import load_pretrained, load_weights
 from semalign_ros.export.graph import (
     export_graph,
     fold_batch_norms,
@@ -130,16 +130,9 @@ def load_checkpoint(folder: Path) -> nn.Module:
         AutoModelForUniversalSegmentation,
     )
 
-    try:
-        config = AutoConfig.from_pretrained(folder, local_files_only=True)
-        plain = type(config) in MODEL_FOR_SEMANTIC_SEGMENTATION_MAPPING
-        family = AutoModelForSemanticSegmentation if plain else AutoModelForUniversalSegmentation
-        model: nn.Module = family.from_pretrained(
-            folder, local_files_only=True, dtype=torch.float32, trust_remote_code=False
-        )
-    except Exception as error:  # transformers raises many types
-        reason = str(error).strip().splitlines() or [type(error).__name__]
-        raise BundleError(
-            f"{folder}: not loadable as a segmentation checkpoint: {reason[0]}"
-        ) from error
-    return model.eval()
+    what = "a segmentation checkpoint"
+    config = load_pretrained(AutoConfig, folder, what)
+    plain = type(config) in MODEL_FOR_SEMANTIC_SEGMENTATION_MAPPING
+    family = AutoModelForSemanticSegmentation if plain else AutoModelForUniversalSegmentation
+    model: nn.Module = load_weights(family, folder, what)
+    return model

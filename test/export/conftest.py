@@ -117,10 +117,84 @@ def mask2former() -> tuple[Any, Any]:
     return enliven(Mask2FormerForUniversalSegmentation(config), "decoder"), processor
 
 
-SEGMENTERS: dict[str, Callable[[], tuple[Any, Any]]] = {
+def tokenizer(template: str, **special: str) -> Any:
+    """A tokenizer trained on the prompts.
+
+    Args:
+        template: Where the special tokens go, ``<s> $A </s>``.
+        **special: Keywords of a tokenizer, such as ``eos_token``.
+    """
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    from semalign_ros.export.contrastive import prompt_texts
+
+    made = Tokenizer(models.BPE(unk_token="<unk>"))
+    made.normalizer = normalizers.Lowercase()
+    made.pre_tokenizer = pre_tokenizers.Whitespace()
+    # The end has the highest id, as in CLIP: it looks for the highest one.
+    names = [*dict.fromkeys(["<pad>", "<unk>", *special.values()])]
+    made.train_from_iterator(prompt_texts(), trainers.BpeTrainer(vocab_size=150))
+    made.add_special_tokens([*(n for n in names if n != "</s>"), "</s>"])
+    ids = [(name, made.token_to_id(name)) for name in names]
+    made.post_processor = processors.TemplateProcessing(single=template, special_tokens=ids)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=made, unk_token="<unk>", pad_token="<pad>", **special
+    )
+
+
+def clip() -> tuple[Any, ...]:
+    from transformers import CLIPConfig, CLIPImageProcessorPil, CLIPModel
+
+    words = tokenizer("<s> $A </s>", bos_token="<s>", eos_token="</s>")
+    tower = {"hidden_size": 32, "intermediate_size": 64, "num_attention_heads": 2}
+    tower |= {"num_hidden_layers": 2}
+    config = CLIPConfig(
+        text_config={
+            **tower,
+            "vocab_size": len(words),
+            "max_position_embeddings": 40,
+            "eos_token_id": words.eos_token_id,
+            "bos_token_id": words.bos_token_id,
+            "pad_token_id": words.pad_token_id,
+        },
+        vision_config={**tower, "image_size": 64, "patch_size": 16},
+        projection_dim=24,
+    )
+    processor = CLIPImageProcessorPil(
+        size={"shortest_edge": 64}, crop_size={"height": 64, "width": 64}
+    )
+    return enliven(CLIPModel(config)), processor, words
+
+
+def siglip() -> tuple[Any, ...]:
+    from transformers import SiglipConfig, SiglipImageProcessorPil, SiglipModel
+
+    words = tokenizer("$A </s>", eos_token="</s>")
+    tower = {"hidden_size": 32, "intermediate_size": 64, "num_attention_heads": 2}
+    tower |= {"num_hidden_layers": 2}
+    config = SiglipConfig(
+        text_config={
+            **tower,
+            "vocab_size": len(words),
+            "max_position_embeddings": 40,
+            "projection_size": 32,
+            "eos_token_id": words.eos_token_id,
+            "bos_token_id": words.eos_token_id,
+            "pad_token_id": words.pad_token_id,
+        },
+        vision_config={**tower, "image_size": 64, "patch_size": 16},
+    )
+    processor = SiglipImageProcessorPil(size={"height": 64, "width": 64})
+    return enliven(SiglipModel(config)), processor, words
+
+
+FAMILIES: dict[str, Callable[[], tuple[Any, ...]]] = {
     "segformer": segformer,
     "deeplab": deeplab,
     "mask2former": mask2former,
+    "clip": clip,
+    "siglip": siglip,
 }
 
 
@@ -132,9 +206,8 @@ def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Pat
     def checkpoint(family: str) -> Path:
         if family not in made:
             folder = tmp_path_factory.mktemp(family)
-            model, processor = SEGMENTERS[family]()
-            model.save_pretrained(folder)
-            processor.save_pretrained(folder)
+            for part in FAMILIES[family]():
+                part.save_pretrained(folder)
             made[family] = folder
         return made[family]
 

@@ -90,8 +90,8 @@ def test_another_size_is_noticed(frame, tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("no json", "cannot be read"),
-        ('{"image_processor_type": "NoSuchProcessor"}', "cannot be read"),
+        ("no json", "not loadable as an image processor"),
+        ('{"image_processor_type": "NoSuchProcessor"}', "not loadable as an image processor"),
         (
             '{"image_processor_type": "SegformerImageProcessor", "size": {"shortest_edge": 512}}',
             "give --size HEIGHT WIDTH",

@@ -1,0 +1,61 @@
+"""Reading Hugging Face checkpoints from disk, never from the network."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from semalign_ros.errors import BundleError
+
+
+def model_type(folder: Path) -> str:
+    """Family of a checkpoint, as its ``config.json`` says.
+
+    Raises:
+        BundleError: The file is missing or no JSON, or names no family.
+    """
+    path = folder / "config.json"
+    try:
+        found = json.loads(path.read_text(encoding="utf-8")).get("model_type")
+    except (OSError, ValueError, AttributeError) as error:
+        raise BundleError(f"{path}: cannot be read ({error})") from error
+    if not isinstance(found, str):
+        raise BundleError(f"{path}: model_type is {found!r}, expected the name of a family")
+    return found
+
+
+def load_pretrained(loader: Any, folder: Path, what: str, **options: Any) -> Any:
+    """Load a part of a checkpoint with one of transformers' classes.
+
+    Args:
+        loader: The class, such as ``AutoModel``.
+        folder: Checkpoint.
+        what: What it is to be, for the message.
+        **options: For ``from_pretrained``.
+
+    Raises:
+        BundleError: It cannot be loaded, with transformers' reason.
+    """
+    try:
+        return loader.from_pretrained(
+            folder, local_files_only=True, trust_remote_code=False, **options
+        )
+    except Exception as error:  # transformers raises many types
+        raise BundleError(f"{folder}: not loadable as {what}: {reason_of(error)}") from error
+
+
+def load_weights(loader: Any, folder: Path, what: str) -> Any:
+    """Load a model in float32, ready to run.
+
+    Raises:
+        BundleError: It cannot be loaded, with transformers' reason.
+    """
+    return load_pretrained(loader, folder, what, dtype=torch.float32).eval()
+
+
+def reason_of(error: Exception) -> str:
+    """First line of an error, or its type where it says nothing."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
