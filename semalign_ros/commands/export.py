@@ -61,6 +61,7 @@ def run(args: argparse.Namespace) -> None:
     from semalign_ros.errors import ConfigError
     from semalign_ros.export.checkpoint import model_type
     from semalign_ros.export.contrastive import export_public_contrastive
+    from semalign_ros.export.generative import export_public_generative
     from semalign_ros.export.options import ExportOptions
     from semalign_ros.export.parity import Tolerance
     from semalign_ros.export.segmenter import export_segmenter
@@ -88,12 +89,13 @@ def run(args: argparse.Namespace) -> None:
     if args.kind == "segmenter":
         size = tuple(args.size) if args.size else None
         bundle = export_segmenter(args.folder, args.out, options, size=size)
-    elif args.kind == "contrastive":
-        ours = model_type(args.folder).startswith("semalign_")
-        export = export_contrastive if ours else export_public_contrastive
-        bundle = export(args.folder, args.out, options)
     else:
-        bundle = export_generative(args.folder, args.out, options)
+        ours = model_type(args.folder).startswith("semalign_")
+        if args.kind == "contrastive":
+            export = export_contrastive if ours else export_public_contrastive
+        else:
+            export = export_generative if ours else export_public_generative
+        bundle = export(args.folder, args.out, options)
     print(f"{args.out} ({bundle.bundle_id})")
     for output, value in dict(bundle.manifest.metrics["parity"]).items():  # type: ignore[arg-type]
         print(f"  {output}: differs by {value:.2g}")

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -231,7 +231,7 @@ def decoder_graph(module: CachedDecoder) -> Graph:
     """Describe ``decoder.onnx``; checked on a prefill and on left-padded rows after it."""
     config = module.language.config
     layers, heads = config.num_hidden_layers, config.num_key_value_heads
-    width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    width = head_dim(config)
     names = [f"{i}.{part}" for i in range(layers) for part in ("key", "value")]
     past_names = [f"past_key_values.{n}" for n in names]
 
@@ -260,6 +260,13 @@ def decoder_graph(module: CachedDecoder) -> Graph:
             **{n: {0: "batch", 2: "past"} for n in past_names},
         },
         [feed(1, 0, 9, 0), feed(3, 9, 6, 2), feed(1, 12, 1, 0)],
+    )
+
+
+def head_dim(config: Any) -> int:
+    """Width of an attention head; not all configurations state it."""
+    return int(
+        getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     )
 
 

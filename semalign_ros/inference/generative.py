@@ -119,6 +119,18 @@ class GenerativeVlm:
             bundle_id=self.bundle_id,
         )
 
+    def describe(self, image: Image, text: str | None = None) -> str:
+        """Describe an image in the model's own words.
+
+        Args:
+            image: u8[H, W, 3].
+            text: Sentence that is read beside it.
+
+        Raises:
+            InferenceError: The model failed on this image.
+        """
+        return self._generate(self._read(image, text))
+
     def _read(self, image: Image, text: str | None) -> Prefix:
         """Read image, preamble and the sentence beside the image."""
         check_image(image)

@@ -118,24 +118,28 @@ def mask2former() -> tuple[Any, Any]:
 
 
 def tokenizer(template: str, **special: str) -> Any:
-    """A tokenizer trained on the prompts.
+    """A tokenizer that knows the words of the prompts.
 
     Args:
         template: Where the special tokens go, ``<s> $A </s>``.
         **special: Keywords of a tokenizer, such as ``eos_token``.
     """
-    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
     from transformers import PreTrainedTokenizerFast
 
     from semalign_ros.export.contrastive import prompt_texts
+    from semalign_ros.language import PromptSet
 
-    made = Tokenizer(models.BPE(unk_token="<unk>"))
-    made.normalizer = normalizers.Lowercase()
-    made.pre_tokenizer = pre_tokenizers.Whitespace()
+    words = pre_tokenizers.Whitespace()
+    said = [*prompt_texts(), *(q.text for q in PromptSet.load().questions()), "yes no user:"]
+    known = sorted({word for text in said for word, _ in words.pre_tokenize_str(text.lower())})
     # The end has the highest id, as in CLIP: it looks for the highest one.
     names = [*dict.fromkeys(["<pad>", "<unk>", *special.values()])]
-    made.train_from_iterator(prompt_texts(), trainers.BpeTrainer(vocab_size=150))
-    made.add_special_tokens([*(n for n in names if n != "</s>"), "</s>"])
+    vocabulary = [*sorted(names, key="</s>".__eq__)[:-1], *known, "</s>"]
+    ids = {word: i for i, word in enumerate(vocabulary)}
+    made = Tokenizer(models.WordLevel(ids, unk_token="<unk>"))
+    made.normalizer, made.pre_tokenizer = normalizers.Lowercase(), words
+    made.add_special_tokens(names)
     ids = [(name, made.token_to_id(name)) for name in names]
     made.post_processor = processors.TemplateProcessing(single=template, special_tokens=ids)
     return PreTrainedTokenizerFast(
@@ -189,12 +193,60 @@ def siglip() -> tuple[Any, ...]:
     return enliven(SiglipModel(config)), processor, words
 
 
+def llava() -> tuple[Any, ...]:
+    import torch
+    from transformers import (
+        CLIPImageProcessorPil,
+        CLIPVisionConfig,
+        LlamaConfig,
+        LlavaConfig,
+        LlavaForConditionalGeneration,
+        LlavaProcessor,
+    )
+
+    words = tokenizer("<s> $A", bos_token="<s>", eos_token="</s>")
+    words.add_special_tokens({"additional_special_tokens": ["<image>"]})
+    sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2}
+    config = LlavaConfig(
+        vision_config=CLIPVisionConfig(
+            **sizes, num_attention_heads=2, image_size=64, patch_size=16
+        ),
+        text_config=LlamaConfig(
+            **sizes,
+            num_attention_heads=4,
+            num_key_value_heads=2,
+            vocab_size=len(words),
+            max_position_embeddings=256,
+            bos_token_id=words.bos_token_id,
+            eos_token_id=words.eos_token_id,
+        ),
+        image_token_index=words.convert_tokens_to_ids("<image>"),
+    )
+    processor = LlavaProcessor(
+        CLIPImageProcessorPil(size={"shortest_edge": 64}, crop_size={"height": 64, "width": 64}),
+        words,
+        patch_size=16,
+        vision_feature_select_strategy="default",
+        num_additional_image_tokens=1,
+        chat_template=(
+            "{% for message in messages %}USER: {% for part in message.content %}"
+            "{% if part.type == 'image' %}<image>\n{% else %}{{ part.text }}{% endif %}"
+            "{% endfor %}{% endfor %}{% if add_generation_prompt %} ASSISTANT:{% endif %}"
+        ),
+    )
+    model = enliven(LlavaForConditionalGeneration(config))
+    with torch.no_grad():  # no model says its own placeholder; and this one never ends
+        model.lm_head.weight[[config.image_token_index, words.eos_token_id]] = 0
+    return model, processor
+
+
 FAMILIES: dict[str, Callable[[], tuple[Any, ...]]] = {
     "segformer": segformer,
     "deeplab": deeplab,
     "mask2former": mask2former,
     "clip": clip,
     "siglip": siglip,
+    "llava": llava,
 }
 
 
