@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 
 HELP = "export a checkpoint folder to an ONNX bundle whose outputs equal the original's"
 EXAMPLE = (
-    "semalign export checkpoints/segformer-b0 out/segformer-b0 --kind segmenter "
-    "--licence Apache-2.0"
+    "semalign export checkpoints/segformer-b0 out/segformer-b0 --licence Apache-2.0 \\\n"
+    "      --frames my_pictures"
 )
 
 
@@ -22,7 +22,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "folder", type=Path, help="config.json, weights, preprocessor_config.json or tokenizer.json"
     )
     parser.add_argument("out", type=Path, help="bundle to write")
-    parser.add_argument("--kind", required=True, choices=("segmenter", "contrastive", "generative"))
+    parser.add_argument(
+        "--kind",
+        choices=("segmenter", "contrastive", "generative"),
+        help="of model (default: what the family in config.json is)",
+    )
     parser.add_argument("--name", help="of the bundle (default: the folder's)")
     parser.add_argument("--licence", required=True, help="licence of the weights, SPDX or words")
     parser.add_argument("--licence-note", help="what users must know beside it")
@@ -70,7 +74,8 @@ def run(args: argparse.Namespace) -> None:
 
     if not args.folder.is_dir():
         raise ConfigError(f"{args.folder}: no such folder; expected a checkpoint on disk")
-    if args.size is not None and (args.kind != "segmenter" or min(args.size) < 32):
+    kind = args.kind or _kind(model_type(args.folder))
+    if args.size is not None and (kind != "segmenter" or min(args.size) < 32):
         raise ConfigError("--size: for segmenters only, two numbers of at least 32")
     name = args.name or args.folder.resolve().name
     options = ExportOptions(
@@ -86,12 +91,12 @@ def run(args: argparse.Namespace) -> None:
         frames=_pictures(args.frames) if args.frames else (),
         overwrite=args.overwrite,
     )
-    if args.kind == "segmenter":
+    if kind == "segmenter":
         size = tuple(args.size) if args.size else None
         bundle = export_segmenter(args.folder, args.out, options, size=size)
     else:
         ours = model_type(args.folder).startswith("semalign_")
-        if args.kind == "contrastive":
+        if kind == "contrastive":
             export = export_contrastive if ours else export_public_contrastive
         else:
             export = export_generative if ours else export_public_generative
@@ -99,6 +104,17 @@ def run(args: argparse.Namespace) -> None:
     print(f"{args.out} ({bundle.bundle_id})")
     for output, value in dict(bundle.manifest.metrics["parity"]).items():  # type: ignore[arg-type]
         print(f"  {output}: differs by {value:.2g}")
+
+
+def _kind(family: str) -> str:
+    """Kind of bundle that a family of checkpoints makes."""
+    from semalign_ros.export import contrastive, generative
+
+    if family in contrastive.FAMILIES:
+        return "contrastive"
+    if family in generative.FAMILIES:
+        return "generative"
+    return family.removeprefix("semalign_") if family.startswith("semalign_") else "segmenter"
 
 
 def require_torch() -> None:

@@ -25,7 +25,7 @@ def test_scores_are_those_of_the_processor_and_the_model(family, checkpoints, fr
     from transformers import AutoImageProcessor, AutoModel, AutoTokenizer
 
     folder, out = checkpoints(family), tmp_path / family
-    arguments = [str(folder), str(out), "--kind", "contrastive", "--licence", "none"]
+    arguments = [str(folder), str(out), "--licence", "none"]
     assert main(["export", *arguments]) == 0
     manifest = load_bundle(out).manifest
     assert max(v for k, v in manifest.metrics["parity"].items() if k != "pixels") < 1e-4

@@ -20,7 +20,7 @@ PROMPTS = PromptSet.load()
 @pytest.fixture(scope="module")
 def bundle(checkpoints, tmp_path_factory):
     out = tmp_path_factory.mktemp("out") / "llava"
-    arguments = [str(checkpoints("llava")), str(out), "--kind", "generative", "--licence", "none"]
+    arguments = [str(checkpoints("llava")), str(out), "--licence", "none"]
     assert main(["export", *arguments]) == 0
     return out
 
