@@ -27,18 +27,23 @@ class SemanticScores(nn.Module):
     The score of a class at a pixel is the sum over the queries of the query's probability of
     the class and of its mask there. Masks are brought to 384x384 on the way, as transformers'
     ``post_process_semantic_segmentation`` does.
+
+    Args:
+        model: The model.
+        size: Height and width of the result.
     """
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: nn.Module, size: tuple[int, int]) -> None:
         super().__init__()
-        self.model = model
+        self.model, self.size = model, size
 
     def forward(self, pixel_values: Tensor) -> Tensor:
-        """Return the scores' logarithms, f32[N, C, 384, 384]."""
+        """Return the scores' logarithms, f32[N, C, h, w]."""
         out = self.model(pixel_values=pixel_values)
         classes = out.class_queries_logits.softmax(dim=-1)[..., :-1]
         masks = nn.functional.interpolate(out.masks_queries_logits, (384, 384), mode="bilinear")
         scores = torch.einsum("nqc,nqhw->nchw", classes, masks.sigmoid())
+        scores = nn.functional.interpolate(scores, self.size, mode="bilinear")
         return scores.clamp(min=1e-9).log()
 
 

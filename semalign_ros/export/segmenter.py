@@ -84,7 +84,8 @@ def export_segmenter(
     channels = class_map({int(k): str(v) for k, v in model.config.id2label.items()})  # type: ignore
     if options.half_weights:
         round_to_half(fold_batch_norms(model))
-    network = SemanticScores(model) if predicts_masks(model) else LogitsOnly(model)
+    masks = predicts_masks(model)
+    network = SemanticScores(model, recipe.size) if masks else LogitsOnly(model)
     module = LabelsAndConfidence(Pixels(recipe), network).eval()
     frames = options.frames or sample_frames()
     off = require_equal_pixels(

@@ -67,7 +67,8 @@ def test_labels_are_those_of_the_processor_and_the_model(family, checkpoints, fr
     small = np.ascontiguousarray(frame[:rows, :columns])
     expected = original(small)
     assert len(np.unique(expected)) > 1, "a model that says one thing shows nothing"
-    assert (segmenter.segment(small).labels == expected).mean() >= 0.9999
+    wrong = (segmenter.segment(small).labels != expected).sum()
+    assert wrong <= max(1, 1e-4 * expected.size), "one tie may fall the other way"
     # Else single levels of single pixels differ, which decides between equally likely classes.
     found, expected = segmenter.segment(frame), original(frame)
     height, width = frame.shape[:2]
