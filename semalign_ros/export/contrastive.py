@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from semalign_ros.errors import BundleError
 from semalign_ros.export.checkpoint import load_pretrained, load_weights, model_type
-from semalign_ros.export.graph import round_to_half, tool_versions
+from semalign_ros.export.graph import round_to_half
 from semalign_ros.export.language import Graph, ImageScores, export_checked, image_scores_graph
 from semalign_ros.export.options import ExportOptions
 from semalign_ros.export.parity import difference, require_parity, sample_frames
@@ -26,7 +26,7 @@ from semalign_ros.export.pixels import (
 )
 from semalign_ros.inference.bundle import Bundle, write_bundle
 from semalign_ros.inference.contrastive import embed_texts
-from semalign_ros.inference.manifest import ContrastiveManifest, Normalisation
+from semalign_ros.inference.manifest import ContrastiveManifest
 from semalign_ros.inference.runtime import OnnxSession
 from semalign_ros.inference.tokens import load_tokenizer
 from semalign_ros.language import PromptSet
@@ -84,7 +84,8 @@ def export_public_contrastive(folder: Path, out: Path, options: ExportOptions) -
             f"{folder}: model_type is {family!r}, expected a contrastive model, one of "
             f"{', '.join(FAMILIES)} (SigLIP 2 with a fixed image size counts as siglip)"
         )
-    recipe, processor = read_recipe(folder), load_image_processor(folder)
+    processor = load_image_processor(folder)
+    recipe = read_recipe(processor)
     frames = options.frames or sample_frames()
     off = require_equal_pixels(processor, recipe, frames)
     frames = [unresized(frame, recipe) for frame in frames]
@@ -93,12 +94,7 @@ def export_public_contrastive(folder: Path, out: Path, options: ExportOptions) -
         round_to_half(model)
     tokenizer = load_pretrained(AutoTokenizer, folder, "a tokenizer")
     manifest = ContrastiveManifest(
-        name=options.name,
-        source=options.source,
-        tools=tool_versions(),
-        precision=options.precision,
-        net_size=recipe.size,
-        normalisation=Normalisation(scale=1 / 255, mean=recipe.mean, std=recipe.std),
+        **options.stated(recipe),
         thresholds=dict(options.thresholds),
         context_length=model.config.text_config.max_position_embeddings,
         pad_to_context=FAMILIES[family],

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from semalign_ros.errors import BundleError
 from semalign_ros.export.checkpoint import load_pretrained, load_weights, model_type
-from semalign_ros.export.graph import round_to_half, tool_versions
+from semalign_ros.export.graph import round_to_half
 from semalign_ros.export.language import (
     CachedDecoder,
     ImageFeatures,
@@ -33,7 +33,6 @@ from semalign_ros.inference.manifest import (
     DecoderSpec,
     GenerativeManifest,
     GenerativePrompt,
-    Normalisation,
 )
 from semalign_ros.inference.query import VlmQuery
 from semalign_ros.inference.tokens import load_tokenizer
@@ -103,8 +102,8 @@ def export_public_generative(folder: Path, out: Path, options: ExportOptions) ->
             f"{folder}: model_type is {family!r}, expected a generative model, one of "
             f"{', '.join(FAMILIES)}"
         )
-    recipe = read_recipe(folder)
     processor = load_pretrained(AutoProcessor, folder, "a processor of images and texts")
+    recipe = read_recipe(processor.image_processor)
     frames = options.frames or sample_frames()
     off = require_equal_pixels(processor.image_processor, recipe, frames)
     frames = [unresized(frame, recipe) for frame in frames]
@@ -121,12 +120,7 @@ def export_public_generative(folder: Path, out: Path, options: ExportOptions) ->
         "decoder": decoder_graph(CachedDecoder(language)),
     }
     manifest = GenerativeManifest(
-        name=options.name,
-        source=options.source,
-        tools=tool_versions(),
-        precision=options.precision,
-        net_size=recipe.size,
-        normalisation=Normalisation(scale=1 / 255, mean=recipe.mean, std=recipe.std),
+        **options.stated(recipe),
         thresholds=dict(options.thresholds),
         decoder=DecoderSpec(
             num_layers=text.num_hidden_layers,

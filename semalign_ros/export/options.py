@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from semalign_ros.errors import OutputError
+from semalign_ros.export.graph import tool_versions
 from semalign_ros.export.parity import Tolerance
-from semalign_ros.inference.manifest import Source
+from semalign_ros.export.pixels import ImageRecipe
+from semalign_ros.inference.manifest import Normalisation, Source
 from semalign_ros.types import Image
 
 
@@ -39,6 +41,17 @@ class ExportOptions:
     def precision(self) -> Literal["float32", "float16-weights"]:
         """As the manifest says it."""
         return "float16-weights" if self.half_weights else "float32"
+
+    def stated(self, recipe: ImageRecipe) -> dict[str, Any]:
+        """Fields of a manifest that every kind has, for a network that sees what `recipe` makes."""
+        return {
+            "name": self.name,
+            "source": self.source,
+            "tools": tool_versions(),
+            "precision": self.precision,
+            "net_size": recipe.size,
+            "normalisation": Normalisation(scale=1 / 255, mean=recipe.mean, std=recipe.std),
+        }
 
     def require_free(self, out: Path) -> None:
         """Check before minutes of work that the bundle may be written.

@@ -56,18 +56,17 @@ class ImageRecipe:
         return self.shortest_edge * height // shorter, self.shortest_edge * width // shorter
 
 
-def read_recipe(folder: Path, size: tuple[int, int] | None = None) -> ImageRecipe:
+def read_recipe(processor: Any, size: tuple[int, int] | None = None) -> ImageRecipe:
     """Read how a checkpoint's images are prepared, from its image processor.
 
     Args:
-        folder: Checkpoint with ``preprocessor_config.json`` or ``processor_config.json``.
+        processor: Of :func:`load_image_processor`.
         size: Height and width to squash every frame to, instead of the checkpoint's way.
 
     Raises:
-        BundleError: There is no image processor, or it does what a recipe cannot say.
+        BundleError: It does what a recipe cannot say.
     """
-    processor = load_image_processor(folder)
-    where = f"{folder}: the image processor"
+    where = "the image processor"
     mean: tuple[float, ...] = (0.0, 0.0, 0.0)
     std: tuple[float, ...] = (1.0, 1.0, 1.0)
     if processor.do_normalize:

@@ -16,7 +16,6 @@ from semalign_ros.export.graph import (
     fold_batch_norms,
     round_to_half,
     store_half,
-    tool_versions,
 )
 from semalign_ros.export.options import ExportOptions
 from semalign_ros.export.parity import (
@@ -36,7 +35,6 @@ from semalign_ros.export.pixels import (
 from semalign_ros.inference.bundle import Bundle, write_bundle
 from semalign_ros.inference.manifest import (
     IGNORED,
-    Normalisation,
     SegmenterManifest,
     SegmenterOutput,
 )
@@ -79,7 +77,8 @@ def export_segmenter(
         OutputError: `out` exists or cannot be written.
     """
     options.require_free(out)
-    recipe = read_recipe(folder, size)
+    processor = load_image_processor(folder)
+    recipe = read_recipe(processor, size)
     model = load_checkpoint(folder)
     channels = class_map({int(k): str(v) for k, v in model.config.id2label.items()})  # type: ignore
     if options.half_weights:
@@ -88,9 +87,7 @@ def export_segmenter(
     network = SemanticScores(model, recipe.size) if masks else LogitsOnly(model)
     module = LabelsAndConfidence(Pixels(recipe), network).eval()
     frames = options.frames or sample_frames()
-    off = require_equal_pixels(
-        load_image_processor(folder), recipe, frames, forced=size is not None
-    )
+    off = require_equal_pixels(processor, recipe, frames, forced=size is not None)
     with tempfile.TemporaryDirectory() as scratch:
         graph = Path(scratch) / "segmenter.onnx"
         export_graph(module, {"image": EXAMPLE}, _OUTPUTS, {"image": FREE}, graph)
@@ -100,12 +97,7 @@ def export_segmenter(
         differences = largest_differences(module, graph, feeds, _OUTPUTS)
         require_parity(differences, options.tolerance, ("labels",))
         manifest = SegmenterManifest(
-            name=options.name,
-            source=options.source,
-            tools=tool_versions(),
-            precision=options.precision,
-            net_size=recipe.size,
-            normalisation=Normalisation(scale=1 / 255, mean=recipe.mean, std=recipe.std),
+            **options.stated(recipe),
             output=SegmenterOutput(confidence="confidence"),
             class_map=channels,
             metrics={"parity": {"pixels": off, **differences}},

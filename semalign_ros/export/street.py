@@ -5,11 +5,12 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor, nn
 
 from semalign_ros.errors import BundleError
-from semalign_ros.export.graph import fold_batch_norms, round_to_half, tool_versions
+from semalign_ros.export.graph import fold_batch_norms, round_to_half
 from semalign_ros.export.language import (
     CachedDecoder,
     ImageFeatures,
@@ -29,7 +30,6 @@ from semalign_ros.inference.manifest import (
     DecoderSpec,
     GenerativeManifest,
     GenerativePrompt,
-    Normalisation,
 )
 from semalign_ros.train.checkpoints import Trained, load_language_model
 from semalign_ros.train.models import IMAGE_TOKENS, Contrastive, Generative
@@ -70,7 +70,7 @@ def export_contrastive(folder: Path, out: Path, options: ExportOptions) -> Bundl
         raise BundleError(f"{folder}: no dual encoder")
     config = model.text.config
     scores = ImageScores(
-        _pixels(trained),
+        Pixels(_recipe(trained)),
         nn.Sequential(trained.tower, model.image),
         float(model.scale.detach().exp()),
     )
@@ -81,7 +81,7 @@ def export_contrastive(folder: Path, out: Path, options: ExportOptions) -> Bundl
 
     def write(files: dict[str, Path], differences: dict[str, float]) -> Bundle:
         manifest = ContrastiveManifest(
-            **_common(trained, options, differences),  # type: ignore[arg-type]
+            **_common(trained, options, differences),
             context_length=trained.context_length,
             pad_token_id=PAD,
         )
@@ -104,7 +104,9 @@ def export_generative(folder: Path, out: Path, options: ExportOptions) -> Bundle
         raise BundleError(f"{folder}: no generative model")
     language = model.language
     config = language.config
-    features = ImageFeatures(_pixels(trained), nn.Sequential(trained.tower, model.projector))
+    features = ImageFeatures(
+        Pixels(_recipe(trained)), nn.Sequential(trained.tower, model.projector)
+    )
     graphs = {
         "vision": image_features_graph(features, options.frames),
         "embed_tokens": embedding_graph(language.get_input_embeddings(), config.vocab_size),
@@ -114,7 +116,7 @@ def export_generative(folder: Path, out: Path, options: ExportOptions) -> Bundle
 
     def write(files: dict[str, Path], differences: dict[str, float]) -> Bundle:
         manifest = GenerativeManifest(
-            **_common(trained, options, differences),  # type: ignore[arg-type]
+            **_common(trained, options, differences),
             decoder=DecoderSpec(
                 num_layers=config.num_hidden_layers,
                 num_kv_heads=config.num_key_value_heads,
@@ -148,20 +150,15 @@ def _prepare(trained: Trained, half_weights: bool) -> Trained:
     return Trained(tower, model, trained.tokenizer, trained.net_size, trained.context_length)
 
 
-def _pixels(trained: Trained) -> Pixels:
-    return Pixels(ImageRecipe((trained.net_size, trained.net_size), MEAN, STD))
+def _recipe(trained: Trained) -> ImageRecipe:
+    return ImageRecipe((trained.net_size, trained.net_size), MEAN, STD)
 
 
 def _common(
     trained: Trained, options: ExportOptions, differences: Mapping[str, float]
-) -> dict[str, object]:
+) -> dict[str, Any]:
     return {
-        "name": options.name,
-        "source": options.source,
-        "tools": tool_versions(),
-        "precision": options.precision,
-        "net_size": (trained.net_size, trained.net_size),
-        "normalisation": Normalisation(scale=1 / 255, mean=MEAN, std=STD),
+        **options.stated(_recipe(trained)),
         "metrics": {"parity": dict(differences)},
         "thresholds": dict(options.thresholds),
     }

@@ -42,7 +42,8 @@ def write(folder, kind, **values):
 def test_a_network_sees_what_the_processor_makes(name, size, frame, tmp_path):
     kind, values = PROCESSORS[name]
     folder = write(tmp_path, kind, **values)
-    recipe, processor = read_recipe(folder), load_image_processor(folder)
+    processor = load_image_processor(folder)
+    recipe = read_recipe(processor)
     frame = np.ascontiguousarray(frame[: size[0], : size[1]])
     wanted = processor(images=frame, return_tensors="pt")["pixel_values"]
     pixels = Pixels(recipe)
@@ -58,13 +59,14 @@ def test_a_network_sees_what_the_processor_makes(name, size, frame, tmp_path):
 def test_the_graph_does_what_the_processor_does(name, frame, tmp_path):
     kind, values = PROCESSORS[name]
     folder = write(tmp_path, kind, **values)
-    recipe, processor = read_recipe(folder), load_image_processor(folder)
+    processor = load_image_processor(folder)
+    recipe = read_recipe(processor)
     assert require_equal_pixels(processor, recipe, [frame, frame[:200, :411]]) < 0.03
 
 
 def test_a_size_of_ones_own_squashes_the_frame(frame, tmp_path):
     folder = write(tmp_path, "CLIPImageProcessor")
-    recipe = read_recipe(folder, (128, 256))
+    recipe = read_recipe(load_image_processor(folder), (128, 256))
     assert (recipe.size, recipe.shortest_edge) == ((128, 256), None)
     assert require_equal_pixels(load_image_processor(folder), recipe, [frame], forced=True) < 0.03
 
@@ -75,14 +77,14 @@ def test_a_size_of_ones_own_squashes_the_frame(frame, tmp_path):
 )
 def test_another_way_is_noticed(change, frame, tmp_path):
     folder = write(tmp_path, "CLIPImageProcessor")
-    wrong = replace(read_recipe(folder), **change)
+    wrong = replace(read_recipe(load_image_processor(folder)), **change)
     with pytest.raises(BundleError, match=r"pixels that differ by \d"):
         require_equal_pixels(load_image_processor(folder), wrong, [frame])
 
 
 def test_another_size_is_noticed(frame, tmp_path):
     folder = write(tmp_path, "CLIPImageProcessor")
-    wrong = replace(read_recipe(folder), size=(200, 200))
+    wrong = replace(read_recipe(load_image_processor(folder)), size=(200, 200))
     with pytest.raises(BundleError, match=r"makes \[1, 3, 224, 224\]"):
         require_equal_pixels(load_image_processor(folder), wrong, [frame])
 
@@ -107,9 +109,9 @@ def test_refuses_what_it_cannot_follow(content, message, tmp_path):
     (tmp_path / "config.json").write_text("{}")
     (tmp_path / "preprocessor_config.json").write_text(content)
     with pytest.raises(BundleError, match=message):
-        read_recipe(tmp_path)
+        read_recipe(load_image_processor(tmp_path))
 
 
 def test_a_checkpoint_without_a_processor(tmp_path):
     with pytest.raises(BundleError, match="the image processor is needed"):
-        read_recipe(tmp_path)
+        read_recipe(load_image_processor(tmp_path))
