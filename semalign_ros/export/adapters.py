@@ -42,9 +42,11 @@ class SemanticScores(nn.Module):
         out = self.model(pixel_values=pixel_values)
         classes = out.class_queries_logits.softmax(dim=-1)[..., :-1]
         masks = nn.functional.interpolate(out.masks_queries_logits, (384, 384), mode="bilinear")
-        scores = torch.einsum("nqc,nqhw->nchw", classes, masks.sigmoid())
+        # Spelt out: ONNX Runtime's Sigmoid is exact to 1e-7 only, and where every mask is far
+        # from 1 smaller scores decide.
+        scores = torch.einsum("nqc,nqhw->nchw", classes, 1 / (1 + (-masks).exp()))
         scores = nn.functional.interpolate(scores, self.size, mode="bilinear")
-        return scores.clamp(min=1e-9).log()
+        return scores.clamp(min=1e-30).log()
 
 
 class LabelsAndConfidence(nn.Module):
