@@ -37,7 +37,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs=2,
         type=int,
         metavar=("HEIGHT", "WIDTH"),
-        help="net size of a segmenter, instead of the checkpoint's",
+        help="of a segmenter: its net size, instead of the checkpoint's; of a generative model: the "
+        "vehicle's frames, where the number of image tokens depends on them (default: that of the "
+        "first of --frames, or 1024 2048)",
     )
     parser.add_argument(
         "--half-weights",
@@ -75,8 +77,12 @@ def run(args: argparse.Namespace) -> None:
     if not args.folder.is_dir():
         raise ConfigError(f"{args.folder}: no such folder; expected a checkpoint on disk")
     kind = args.kind or _kind(model_type(args.folder))
-    if args.size is not None and (kind != "segmenter" or min(args.size) < 32):
-        raise ConfigError("--size: for segmenters only, two numbers of at least 32")
+    ours = model_type(args.folder).startswith("semalign_")
+    if args.size is not None and (kind == "contrastive" or ours or min(args.size) < 32):
+        raise ConfigError(
+            "--size: two numbers of at least 32, for segmenters and public generative models"
+        )
+    size = tuple(args.size) if args.size else None
     name = args.name or args.folder.resolve().name
     options = ExportOptions(
         name=name,
@@ -92,15 +98,12 @@ def run(args: argparse.Namespace) -> None:
         overwrite=args.overwrite,
     )
     if kind == "segmenter":
-        size = tuple(args.size) if args.size else None
         bundle = export_segmenter(args.folder, args.out, options, size=size)
+    elif kind == "generative" and not ours:
+        bundle = export_public_generative(args.folder, args.out, options, size=size)
     else:
-        ours = model_type(args.folder).startswith("semalign_")
-        if kind == "contrastive":
-            export = export_contrastive if ours else export_public_contrastive
-        else:
-            export = export_generative if ours else export_public_generative
-        bundle = export(args.folder, args.out, options)
+        own = export_contrastive if kind == "contrastive" else export_generative
+        bundle = (own if ours else export_public_contrastive)(args.folder, args.out, options)
     print(f"{args.out} ({bundle.bundle_id})")
     for output, value in dict(bundle.manifest.metrics["parity"]).items():  # type: ignore[arg-type]
         print(f"  {output}: differs by {value:.2g}")

@@ -87,7 +87,7 @@ def export_public_contrastive(folder: Path, out: Path, options: ExportOptions) -
     processor = load_image_processor(folder)
     recipe = read_recipe(processor)
     frames = options.frames or sample_frames()
-    off = require_equal_pixels(processor, recipe, frames)
+    off = require_equal_pixels(processor, Pixels(recipe), frames)
     frames = [unresized(frame, recipe) for frame in frames]
     model = load_weights(AutoModel, folder, "a dual encoder")
     if options.half_weights:

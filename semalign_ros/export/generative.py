@@ -1,4 +1,4 @@
-"""Generative models of public families, LLaVA for now, as bundles."""
+"""Generative models of public families as bundles."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 from semalign_ros.errors import BundleError
 from semalign_ros.export.checkpoint import load_pretrained, load_weights, model_type
 from semalign_ros.export.graph import round_to_half
+from semalign_ros.export.image_side import READERS, ImageSide
 from semalign_ros.export.language import (
     CachedDecoder,
     ImageFeatures,
@@ -26,7 +28,7 @@ from semalign_ros.export.language import (
 )
 from semalign_ros.export.options import ExportOptions
 from semalign_ros.export.parity import difference, require_parity, sample_frames
-from semalign_ros.export.pixels import Pixels, read_recipe, require_equal_pixels, unresized
+from semalign_ros.export.pixels import load_image_processor, require_equal_pixels
 from semalign_ros.inference.bundle import Bundle, load_bundle, write_bundle
 from semalign_ros.inference.generative import GenerativeVlm, yes_log_odds
 from semalign_ros.inference.manifest import (
@@ -39,19 +41,10 @@ from semalign_ros.inference.tokens import load_tokenizer
 from semalign_ros.language import PromptSet
 from semalign_ros.types import Image
 
-FAMILIES = ("llava",)
+FAMILIES = tuple(READERS)
+_FRAME = (1024, 2048)
 _YES, _NO = ("Yes", " Yes", "yes", " yes"), ("No", " No", "no", " no")
 _MARK = "QUESTION-GOES-HERE"
-
-
-class _ImageEncoder(nn.Module):
-    def __init__(self, model: Any) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, pixel_values: Tensor) -> Tensor:
-        found = self.model.get_image_features(pixel_values=pixel_values).pooler_output
-        return torch.cat([features.flatten(0, -2) for features in found]).unsqueeze(0)
 
 
 class _Causal(nn.Module):
@@ -59,14 +52,15 @@ class _Causal(nn.Module):
 
     def __init__(self, model: Any) -> None:
         super().__init__()
-        self.model = model.model.language_model
+        inner = model.model
+        self.model = inner.text_model if hasattr(inner, "text_model") else inner.language_model
         self.lm_head = model.lm_head
         self.config = model.config.text_config
 
 
 @dataclass(frozen=True, slots=True)
 class Chat:
-    """How a checkpoint's processor puts an image and a question into one sequence.
+    """How a checkpoint puts an image and a question into one sequence.
 
     Args:
         prefix: Tokens to the end of the image, its placeholders included.
@@ -81,46 +75,117 @@ class Chat:
     image_tokens: int
 
 
-def export_public_generative(folder: Path, out: Path, options: ExportOptions) -> Bundle:
-    """Export a LLaVA checkpoint.
+@dataclass(frozen=True, slots=True)
+class Original:
+    """A checkpoint as its makers mean it to be asked: what a bundle is compared with.
+
+    transformers' own processor classes also prepare videos, and cannot be loaded without
+    torchvision; here their parts are put together: image processor, tokenizer, chat template.
+
+    Args:
+        model: The model.
+        image_processor: Its image processor.
+        tokenizer: Its tokenizer, which knows the chat template.
+        side: How it looks at an image.
+        image_tokens: Features of an image.
+    """
+
+    model: Any
+    image_processor: Any
+    tokenizer: Any
+    side: ImageSide
+    image_tokens: int
+
+    @property
+    def mark(self) -> str:
+        """What stands for the image in a text."""
+        return str(self.tokenizer.convert_ids_to_tokens(self.model.config.image_token_id))
+
+    def says(self, question: str) -> str:
+        """The text of a question about an image.
+
+        Raises:
+            BundleError: There is no chat template, or it cannot be used.
+        """
+        content = [{"type": "image"}, {"type": "text", "text": question}]
+        try:
+            return str(
+                self.tokenizer.apply_chat_template(
+                    [{"role": "user", "content": content}],
+                    add_generation_prompt=True,
+                    tokenize=False,
+                )
+            )
+        except Exception as error:  # jinja2 and transformers raise many types
+            raise BundleError(f"the chat template cannot be used: {error}") from error
+
+    def tokens(self, question: str) -> Tensor:
+        """Token ids of a question about an image, i64[1, S]."""
+        said = self.says(question).replace(
+            self.mark, self.side.layout(self.mark, self.image_tokens), 1
+        )
+        ids: Tensor = self.tokenizer(said, return_tensors="pt")["input_ids"]
+        return ids
+
+    def asked(self, image: Image, question: str) -> dict[str, Tensor]:
+        """What the model is given for a question about an image u8[H, W, 3]."""
+        ids = self.tokens(question)
+        given = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+        if self.side.grid is not None:
+            given["mm_token_type_ids"] = (ids == self.model.config.image_token_id).int()
+        return given | dict(self.image_processor(images=[image], return_tensors="pt"))
+
+
+def export_public_generative(
+    folder: Path, out: Path, options: ExportOptions, *, size: tuple[int, int] | None = None
+) -> Bundle:
+    """Export a generative checkpoint of :data:`FAMILIES`.
 
     Args:
         folder: ``config.json``, weights, processor with chat template, tokenizer.
         out: Bundle to write.
         options: Name, licence, precision, parity.
+        size: Height and width of the vehicle's frames, which the number of image tokens may
+            depend on; None for those of ``options.frames``, or 1024 and 2048.
 
     Raises:
         BundleError: The checkpoint cannot be read or exported, or its answers differ.
         OutputError: `out` exists or cannot be written.
     """
-    from transformers import AutoModelForImageTextToText, AutoProcessor
+    from transformers import AutoModelForImageTextToText, AutoTokenizer
 
     options.require_free(out)
     family = model_type(folder)
-    if family not in FAMILIES:
+    if family not in READERS:
         raise BundleError(
             f"{folder}: model_type is {family!r}, expected a generative model, one of "
-            f"{', '.join(FAMILIES)}"
+            f"{', '.join(READERS)}"
         )
-    processor = load_pretrained(AutoProcessor, folder, "a processor of images and texts")
-    recipe = read_recipe(processor.image_processor)
-    frames = options.frames or sample_frames()
-    off = require_equal_pixels(processor.image_processor, recipe, frames)
-    frames = [unresized(frame, recipe) for frame in frames]
+    image_processor = load_image_processor(folder)
+    tokenizer = load_pretrained(AutoTokenizer, folder, "a tokenizer")
+    given = options.frames or sample_frames()
+    height, width = size or (given[0].shape[:2] if options.frames else _FRAME)
+    frames = [np.asarray(cv2.resize(f, (width, height)), np.uint8) for f in given]
     model = load_weights(AutoModelForImageTextToText, folder, "a vision-language model")
     if options.half_weights:
         round_to_half(model)
+    side = READERS[family](image_processor, model, (height, width))
+    off = require_equal_pixels(image_processor, side.pixels, frames)
+    see = ImageFeatures(side.pixels, side.encoder).eval()
+    with torch.inference_mode():
+        image_tokens = see(torch.from_numpy(frames[0])[None]).shape[1]
+    original = Original(model, image_processor, tokenizer, side, image_tokens)
+    chat = read_chat(original)
     language = _Causal(model).eval()
     text = model.config.text_config
-    chat = read_chat(processor, frames[0])
     embedding = model.get_input_embeddings()
     graphs = {
-        "vision": image_features_graph(ImageFeatures(Pixels(recipe), _ImageEncoder(model)), frames),
+        "vision": image_features_graph(see, frames),
         "embed_tokens": embedding_graph(embedding, embedding.num_embeddings),
-        "decoder": decoder_graph(CachedDecoder(language)),
+        "decoder": decoder_graph(CachedDecoder(language), axes=3 if side.grid else 1),
     }
     manifest = GenerativeManifest(
-        **options.stated(recipe),
+        **options.stated(side.pixels.recipe),  # type: ignore[arg-type]
         thresholds=dict(options.thresholds),
         decoder=DecoderSpec(
             num_layers=text.num_hidden_layers,
@@ -130,6 +195,8 @@ def export_public_generative(folder: Path, out: Path, options: ExportOptions) ->
             hidden_size=text.hidden_size,
             vocab_size=model.lm_head.out_features,
             max_positions=text.max_position_embeddings,
+            position_ids="mrope" if side.grid else "sequential",
+            image_grid=side.grid,
         ),
         prompt=GenerativePrompt(
             prefix_ids=chat.prefix,
@@ -137,19 +204,19 @@ def export_public_generative(folder: Path, out: Path, options: ExportOptions) ->
             image_tokens=chat.image_tokens,
             scene_text_template="\n{text}",
             question_template=chat.template,
-            **answer_tokens(processor.tokenizer),
-            eos_token_ids=_ends(model, processor.tokenizer),
+            **answer_tokens(tokenizer),
+            eos_token_ids=_ends(model, tokenizer),
         ),
     )
 
     def write(files: dict[str, Path], differences: dict[str, float]) -> Bundle:
         files["tokenizer"] = files["decoder"].with_name("tokenizer.json")
-        processor.tokenizer.backend_tokenizer.save(str(files["tokenizer"]))
+        tokenizer.backend_tokenizer.save(str(files["tokenizer"]))
         content = {path.name: path for path in files.values()}
         with tempfile.TemporaryDirectory() as scratch:
             draft = Path(scratch) / "draft"
             write_bundle(draft, manifest, content)
-            whole = whole_difference(draft, model, processor, frames)
+            whole = whole_difference(draft, original, frames)
         require_parity(whole, options.tolerance, ("tokens",))
         parity = {"pixels": off, **whole, **differences}
         made = manifest.model_copy(update={"metrics": {"parity": parity}})
@@ -158,44 +225,27 @@ def export_public_generative(folder: Path, out: Path, options: ExportOptions) ->
     return export_checked(graphs, options.half_weights, options.tolerance, write)
 
 
-def ask(processor: Any, image: Image, question: str) -> Any:
-    """What a checkpoint's own processor makes of an image and a question."""
-    content = [{"type": "image"}, {"type": "text", "text": question}]
-    said = processor.apply_chat_template(
-        [{"role": "user", "content": content}], add_generation_prompt=True
-    )
-    return processor(images=[image], text=[said], return_tensors="pt")
-
-
-def read_chat(processor: Any, image: Image) -> Chat:
-    """Find out how a processor asks, and that two parts of the sequence can be tokenized apart.
+def read_chat(original: Original) -> Chat:
+    """Find out how a checkpoint is asked, and that two parts of that can be tokenized apart.
 
     Raises:
         BundleError: There is no chat template, the image does not come before the question, or
             the tokenizer joins the parts.
     """
-    content = [{"type": "image"}, {"type": "text", "text": _MARK}]
-    try:
-        said = processor.apply_chat_template(
-            [{"role": "user", "content": content}], add_generation_prompt=True
-        )
-    except Exception as error:  # jinja2 and transformers raise many types
-        raise BundleError(f"the processor's chat template cannot be used: {error}") from error
-    mark = processor.image_token
+    said, mark = original.says(_MARK), original.mark
     _, found, after = said.rpartition(mark)
     if not found or after.count(_MARK) != 1:
         raise BundleError(
             f"the chat template gives {said!r}, expected the image {mark!r} before the question"
         )
     template = after.replace(_MARK, "{question}")
-    image_token = int(processor.tokenizer.convert_tokens_to_ids(mark))
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / "tokenizer.json"
-        processor.tokenizer.backend_tokenizer.save(str(path))
+        original.tokenizer.backend_tokenizer.save(str(path))
         alone = load_tokenizer(path)
     prefixes = set()
     for question in (q.text for q in PromptSet.load().questions()):
-        whole = ask(processor, image, question)["input_ids"][0].tolist()
+        whole = original.tokens(question)[0].tolist()
         tail = alone.encode(template.replace("{question}", question), add_special_tokens=False).ids
         if whole[len(whole) - len(tail) :] != tail:
             raise BundleError(
@@ -204,9 +254,15 @@ def read_chat(processor: Any, image: Image) -> Chat:
             )
         prefixes.add(tuple(whole[: len(whole) - len(tail)]))
     if len(prefixes) != 1:
-        raise BundleError("the processor puts something else before each question")
+        raise BundleError("the chat template puts something else before each question")
     (prefix,) = prefixes
-    return Chat(prefix, template, image_token, prefix.count(image_token))
+    image_token = int(original.model.config.image_token_id)
+    if prefix.count(image_token) != original.image_tokens:
+        raise BundleError(
+            f"the sequence has {prefix.count(image_token)} places for the image, "
+            f"expected {original.image_tokens}"
+        )
+    return Chat(prefix, template, image_token, original.image_tokens)
 
 
 def answer_tokens(tokenizer: Any) -> dict[str, tuple[int, ...]]:
@@ -237,14 +293,13 @@ def _ends(model: Any, tokenizer: Any) -> tuple[int, ...]:
 
 
 def whole_difference(
-    folder: Path, model: Any, processor: Any, frames: Sequence[Image], tokens: int = 32
+    folder: Path, original: Original, frames: Sequence[Image], tokens: int = 32
 ) -> dict[str, float]:
-    """Compare a bundle, as a vehicle runs it, with the model through its own processor.
+    """Compare a bundle, as a vehicle runs it, with the checkpoint as its makers run it.
 
     Args:
         folder: The bundle.
-        model: The checkpoint's model.
-        processor: Its processor.
+        original: The checkpoint.
         frames: u8[H, W, 3].
         tokens: Length of the compared descriptions.
 
@@ -263,20 +318,20 @@ def whole_difference(
         found = np.array([answer.scores[q.id] for q in prompts.questions()])
         with torch.inference_mode():
             wanted = [
-                _log_odds(model, ask(processor, frame, q.text), manifest)
+                _log_odds(original.model, original.asked(frame, q.text), manifest)
                 for q in prompts.questions()
             ]
-            asked = ask(processor, frame, prompts.description)
-            said = model.generate(**asked, max_new_tokens=tokens, do_sample=False)
+            asked = original.asked(frame, prompts.description)
+            said = original.model.generate(**asked, max_new_tokens=tokens, do_sample=False)
         scores = max(scores, difference(np.array(wanted), found))
-        text = processor.tokenizer.decode(
+        text = original.tokenizer.decode(
             said[0, asked["input_ids"].shape[1] :], skip_special_tokens=True
         )
         differing += text.strip() != vlm.describe(frame)
     return {"scores": scores, "tokens": differing / len(frames)}
 
 
-def _log_odds(model: Any, asked: Any, manifest: GenerativeManifest) -> float:
+def _log_odds(model: Any, asked: dict[str, Tensor], manifest: GenerativeManifest) -> float:
     logits: NDArray[np.float32] = model(**asked).logits[:, -1].numpy()
     odds, _ = yes_log_odds(logits, manifest.prompt.yes_token_ids, manifest.prompt.no_token_ids)
     return float(odds[0])

@@ -62,7 +62,7 @@ class ImageFeatures(nn.Module):
         encoder: Pixels to features, tower and projector.
     """
 
-    def __init__(self, pixels: Pixels, encoder: nn.Module) -> None:
+    def __init__(self, pixels: nn.Module, encoder: nn.Module) -> None:
         super().__init__()
         self.pixels, self.encoder = pixels, encoder
 
@@ -227,13 +227,22 @@ def embedding_graph(table: nn.Module, vocab: int) -> Graph:
     )
 
 
-def decoder_graph(module: CachedDecoder) -> Graph:
-    """Describe ``decoder.onnx``; checked on a prefill and on left-padded rows after it."""
+def decoder_graph(module: CachedDecoder, *, axes: int = 1) -> Graph:
+    """Describe ``decoder.onnx``; checked on a prefill and on left-padded rows after it.
+
+    Args:
+        module: The decoder.
+        axes: Position ids of a token: 1, or 3 for ``mrope``.
+    """
     config = module.language.config
     layers, heads = config.num_hidden_layers, config.num_key_value_heads
     width = head_dim(config)
     names = [f"{i}.{part}" for i in range(layers) for part in ("key", "value")]
     past_names = [f"past_key_values.{n}" for n in names]
+
+    def positions(steps: NDArray[np.int64]) -> NDArray[np.int64]:
+        # Rows and columns of an image lag behind; any numbers show that each axis is used.
+        return steps if axes == 1 else np.stack([steps // (i + 1) for i in range(axes)])
 
     def feed(batch: int, past: int, new: int, padded: int) -> dict[str, NDArray[np.generic]]:
         mask = np.ones((batch, past + new), np.int64)
@@ -245,7 +254,7 @@ def decoder_graph(module: CachedDecoder) -> Graph:
         return {
             "inputs_embeds": embeds,
             "attention_mask": mask,
-            "position_ids": steps.astype(np.int64),
+            "position_ids": positions(steps.astype(np.int64)),
             **cache,
         }
 
@@ -256,7 +265,7 @@ def decoder_graph(module: CachedDecoder) -> Graph:
         {
             "inputs_embeds": {0: "batch", 1: "sequence"},
             "attention_mask": {0: "batch", 1: None},  # past + sequence
-            "position_ids": {0: "batch", 1: "sequence"},
+            "position_ids": dict(enumerate(("batch", "sequence"), start=0 if axes == 1 else 1)),
             **{n: {0: "batch", 2: "past"} for n in past_names},
         },
         [feed(1, 0, 9, 0), feed(3, 9, 6, 2), feed(1, 12, 1, 0)],

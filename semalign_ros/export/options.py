@@ -26,6 +26,8 @@ class ExportOptions:
         tolerance: What may differ from torch.
         frames: u8[H, W, 3] to check on; none for made-up ones.
         thresholds: Score by question id above which a language model means yes; 0 where absent.
+        exact_resize: Resize to the bit as the checkpoint's image processor does; else a segmenter
+            that squashes frames does it faster on a CPU, a level off here and there.
         overwrite: Replace an existing bundle.
     """
 
@@ -35,6 +37,7 @@ class ExportOptions:
     tolerance: Tolerance = field(default_factory=Tolerance)
     frames: Sequence[Image] = ()
     thresholds: Mapping[str, float] = field(default_factory=dict)
+    exact_resize: bool = True
     overwrite: bool = False
 
     @property

@@ -78,7 +78,7 @@ def export_segmenter(
     """
     options.require_free(out)
     processor = load_image_processor(folder)
-    recipe = read_recipe(processor, size)
+    recipe = read_recipe(processor, size, exact=options.exact_resize)
     model = load_checkpoint(folder)
     channels = class_map({int(k): str(v) for k, v in model.config.id2label.items()})  # type: ignore
     if options.half_weights:
@@ -87,7 +87,7 @@ def export_segmenter(
     network = SemanticScores(model, recipe.size) if masks else LogitsOnly(model)
     module = LabelsAndConfidence(Pixels(recipe), network).eval()
     frames = options.frames or sample_frames()
-    off = require_equal_pixels(processor, recipe, frames, forced=size is not None)
+    off = require_equal_pixels(processor, Pixels(recipe), frames, forced=size is not None)
     with tempfile.TemporaryDirectory() as scratch:
         graph = Path(scratch) / "segmenter.onnx"
         export_graph(module, {"image": EXAMPLE}, _OUTPUTS, {"image": FREE}, graph)

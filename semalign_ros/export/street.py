@@ -151,7 +151,7 @@ def _prepare(trained: Trained, half_weights: bool) -> Trained:
 
 
 def _recipe(trained: Trained) -> ImageRecipe:
-    return ImageRecipe((trained.net_size, trained.net_size), MEAN, STD)
+    return ImageRecipe((trained.net_size, trained.net_size), MEAN, STD, exact=False)
 
 
 def _common(

@@ -194,7 +194,6 @@ def siglip() -> tuple[Any, ...]:
 
 
 def llava() -> tuple[Any, ...]:
-    import torch
     from transformers import (
         CLIPImageProcessorPil,
         CLIPVisionConfig,
@@ -235,9 +234,107 @@ def llava() -> tuple[Any, ...]:
         ),
     )
     model = enliven(LlavaForConditionalGeneration(config))
-    with torch.no_grad():  # no model says its own placeholder; and this one never ends
-        model.lm_head.weight[[config.image_token_index, words.eos_token_id]] = 0
-    return model, processor
+    return silenced(model, [config.image_token_index, words.eos_token_id]), processor
+
+
+CHAT = (
+    "{% for message in messages %}<|im_start|>{{ message.role }}: {% for part in message.content %}"
+    "{% if part.type == 'image' %}IMAGE{% else %}{{ part.text }}{% endif %}{% endfor %}"
+    "<|im_end|>\n{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant: {% endif %}"
+)
+
+
+def silenced(model: Any, ids: list[int]) -> Any:
+    """No model says its own placeholders; and these never end."""
+    import torch
+
+    with torch.no_grad():
+        model.lm_head.weight[ids] = 0
+    return model
+
+
+def qwen(version: str) -> tuple[Any, ...]:
+    import transformers
+    from transformers import Qwen2VLImageProcessorPil
+
+    words = tokenizer("$A", eos_token="<|im_end|>")
+    marks = [f"<|{m}|>" for m in ("im_start", "vision_start", "vision_end", "image_pad", "video_pad")]
+    words.add_special_tokens({"additional_special_tokens": marks})
+    ids = dict(zip(marks, words.convert_tokens_to_ids(marks), strict=True))
+    vision = {"depth": 2, "in_channels": 3, "num_heads": 2, "patch_size": 14}
+    if version == "2":
+        vision |= {"embed_dim": 32, "hidden_size": 32, "mlp_ratio": 2}
+    else:
+        vision |= {"hidden_size": 32, "out_hidden_size": 32, "intermediate_size": 64}
+        # Windows of 2 x 2 tokens, so that a frame has several, some of them cut off.
+        vision |= {"window_size": 56, "fullatt_block_indexes": [1]}
+    name = "Qwen2VL" if version == "2" else "Qwen2_5_VL"
+    words.chat_template = CHAT.replace("IMAGE", "<|vision_start|><|image_pad|><|vision_end|>")
+    config = getattr(transformers, f"{name}Config")(
+        vision_config=vision,
+        text_config={
+            "hidden_size": 32,
+            "intermediate_size": 64,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 4,
+            "num_key_value_heads": 2,
+            "vocab_size": len(words),
+            "max_position_embeddings": 512,
+            "rope_parameters": {
+                "rope_type": "default",
+                "rope_theta": 10000.0,
+                "mrope_section": [1, 1, 2],
+            },
+            "bos_token_id": None,
+            "eos_token_id": words.eos_token_id,
+        },
+        vision_start_token_id=ids["<|vision_start|>"],
+        vision_end_token_id=ids["<|vision_end|>"],
+        image_token_id=ids["<|image_pad|>"],
+        video_token_id=ids["<|video_pad|>"],
+    )
+    # Not the whole processor: with its videos it needs torchvision.
+    images = Qwen2VLImageProcessorPil(size={"shortest_edge": 56 * 56, "longest_edge": 100 * 200})
+    model = enliven(getattr(transformers, f"{name}ForConditionalGeneration")(config))
+    return silenced(model, [*ids.values(), words.eos_token_id]), images, words
+
+
+def smolvlm() -> tuple[Any, ...]:
+    from transformers import (
+        SmolVLMConfig,
+        SmolVLMForConditionalGeneration,
+        SmolVLMImageProcessorPil,
+    )
+
+    words = tokenizer("$A", eos_token="<|im_end|>")
+    places = [f"<row_{r}_col_{c}>" for r in range(1, 4) for c in range(1, 5)]
+    marks = ["<|im_start|>", "<image>", "<fake_token_around_image>", "<global-img>", *places]
+    words.add_special_tokens({"additional_special_tokens": marks})
+    image = words.convert_tokens_to_ids("<image>")
+    sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2}
+    config = SmolVLMConfig(
+        vision_config={**sizes, "num_attention_heads": 2, "image_size": 64, "patch_size": 16},
+        text_config={
+            "model_type": "llama",
+            **sizes,
+            "num_attention_heads": 4,
+            "num_key_value_heads": 2,
+            "vocab_size": len(words),
+            "max_position_embeddings": 512,
+            "bos_token_id": None,
+            "eos_token_id": words.eos_token_id,
+            "pad_token_id": words.pad_token_id,
+        },
+        scale_factor=2,
+        image_token_id=image,
+        pad_token_id=words.pad_token_id,
+    )
+    words.chat_template = CHAT.replace("IMAGE", "<image>")
+    images = SmolVLMImageProcessorPil(
+        size={"longest_edge": 192}, max_image_size={"longest_edge": 64}
+    )
+    model = enliven(SmolVLMForConditionalGeneration(config))
+    return silenced(model, [image, words.eos_token_id]), images, words
 
 
 FAMILIES: dict[str, Callable[[], tuple[Any, ...]]] = {
@@ -247,6 +344,9 @@ FAMILIES: dict[str, Callable[[], tuple[Any, ...]]] = {
     "clip": clip,
     "siglip": siglip,
     "llava": llava,
+    "qwen2_vl": lambda: qwen("2"),
+    "qwen2_5_vl": lambda: qwen("2.5"),
+    "smolvlm": smolvlm,
 }
 
 

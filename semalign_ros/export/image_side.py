@@ -1,0 +1,259 @@
+"""How generative families look at an image: one view, patches of its own shape, or tiles.
+
+Where the number of image tokens depends on the frame's shape, it is fixed in the export for
+one size of frame; frames of another shape are squashed to it.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from transformers.vision_utils import get_vision_position_ids, get_vision_window_index
+
+from semalign_ros.errors import BundleError
+from semalign_ros.export.pixels import ImageRecipe, Pixels, read_recipe, resized
+from semalign_ros.inference.manifest import Size
+
+
+@dataclass(frozen=True, slots=True)
+class ImageSide:
+    """The way from an image to features of the language model.
+
+    Args:
+        pixels: u8[1, H, W, 3] to what the image processor calls ``pixel_values``; has the
+            attributes `recipe` and `gain` of :class:`Pixels`.
+        encoder: That to image features f32[1, T, D].
+        grid: Rows and columns of the features, where their positions count by them.
+        layout: From the placeholder and the number of features to what stands for the image in
+            a text.
+    """
+
+    pixels: nn.Module
+    encoder: nn.Module
+    grid: Size | None = None
+    layout: Callable[[str, int], str] = operator.mul
+
+
+Reader: TypeAlias = Callable[[Any, Any, Size], ImageSide]
+"""Image processor, model and size of the frames to the image side."""
+
+
+def one_view(processor: Any, model: Any, _frame: Size) -> ImageSide:
+    """LLaVA: every frame is brought to one size."""
+    return ImageSide(Pixels(read_recipe(processor)), _View(model))
+
+
+class _View(nn.Module):
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, pixel_values: Tensor) -> Tensor:
+        found = self.model.get_image_features(pixel_values=pixel_values).pooler_output
+        return torch.cat([features.flatten(0, -2) for features in found]).unsqueeze(0)
+
+
+# --- Qwen2-VL, Qwen2.5-VL -----------------------------------------------------------------
+
+
+def own_shape(processor: Any, model: Any, frame: Size) -> ImageSide:
+    """Qwen2-VL and Qwen2.5-VL: a frame keeps its shape, in multiples of a few patches."""
+    factor = processor.patch_size * processor.merge_size
+    size = nearest_size(frame, factor, processor.size.shortest_edge, processor.size.longest_edge)
+    pixels = Patches(read_recipe(processor, size), processor)
+    rows, columns = (n // processor.patch_size for n in size)
+    grid = rows // processor.merge_size, columns // processor.merge_size
+    return ImageSide(pixels, _Patched(model, rows, columns), grid)
+
+
+def nearest_size(frame: Size, factor: int, fewest: int, most: int) -> Size:
+    """Height and width in multiples of `factor` that are nearest to the frame's shape.
+
+    Args:
+        frame: Height and width.
+        factor: Pixels.
+        fewest: Pixels of the result, at least.
+        most: Pixels of the result, at most.
+
+    Source: Qwen2-VL, arXiv 2409.12191, section 2.1, as its image processor does it.
+    """
+    height, width = (max(round(n / factor), 1) * factor for n in frame)
+    area = frame[0] * frame[1]
+    if height * width > most:
+        shrink = math.sqrt(area / most)
+        height, width = (max(math.floor(n / shrink / factor), 1) * factor for n in frame)
+    elif height * width < fewest:
+        grow = math.sqrt(fewest / area)
+        height, width = (math.ceil(n * grow / factor) * factor for n in frame)
+    return height, width
+
+
+class Patches(Pixels):
+    """An image as rows of patches, u8[1, H, W, 3] -> f32[P, 3 * T * p * p].
+
+    The patches of a block that the network merges follow each other, and each is repeated T
+    times, since the network is made for videos.
+
+    Args:
+        recipe: Size and scale.
+        processor: Says the sizes of patch and block, and T.
+    """
+
+    def __init__(self, recipe: ImageRecipe, processor: Any) -> None:
+        super().__init__(recipe)
+        self.patch, self.block = processor.patch_size, processor.merge_size
+        self.times = processor.temporal_patch_size
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Resize, normalise and cut into patches."""
+        rows, columns = (n // self.patch // self.block for n in self.recipe.size)
+        split = (3, rows, self.block, self.patch, columns, self.block, self.patch)
+        x = super().forward(image)[0].view(split).permute(1, 4, 2, 5, 0, 3, 6)
+        x = x.unsqueeze(5).expand(-1, -1, -1, -1, -1, self.times, -1, -1)
+        return x.reshape(rows * columns * self.block**2, -1)
+
+
+class _Patched(nn.Module):
+    positions: Tensor
+    order: Tensor
+
+    def __init__(self, model: Any, rows: int, columns: int) -> None:
+        super().__init__()
+        self.visual = model.model.visual
+        grid = torch.tensor([[1, rows, columns]])
+        self.register_buffer("grid", grid)
+        merge = self.visual.spatial_merge_size
+        self.register_buffer("positions", get_vision_position_ids(grid, merge))
+        # Lengths of what attends to each other, as numbers: torch.export cannot look into a tensor.
+        self.lengths = {"cu_seqlens": np.array([0, rows * columns])}
+        if hasattr(self.visual, "window_size"):
+            order, windows = get_vision_window_index(
+                grid, merge, self.visual.window_size, self.visual.patch_size
+            )
+            self.register_buffer("order", order)
+            self.lengths["cu_window_seqlens"] = windows.numpy()
+
+    def forward(self, patches: Tensor) -> Tensor:
+        found = {"position_ids": self.positions, **self.lengths}
+        if "cu_window_seqlens" in found:
+            found["window_index"] = self.order
+        features: Tensor = self.visual(patches, grid_thw=self.grid, **found).pooler_output
+        return features.unsqueeze(0)
+
+
+# --- SmolVLM, Idefics3 --------------------------------------------------------------------
+
+
+def tiled(processor: Any, model: Any, frame: Size) -> ImageSide:
+    """SmolVLM and Idefics3: a frame is cut into tiles, and the whole of it is one more."""
+    tile = processor.max_image_size["longest_edge"]
+    if not (processor.do_resize and processor.size.longest_edge):
+        raise BundleError(
+            f"the image processor brings frames to {dict(processor.size)}, expected a longest_edge"
+        )
+    first = _longest_edge(frame, processor.size.longest_edge)
+    second = _whole_tiles(first, tile) if processor.do_image_splitting else (tile, tile)
+    recipe = read_recipe(processor, second)
+    pixels = Tiles(recipe, first, tile)
+    encoder = _Tiled(model, tile // model.config.vision_config.patch_size)
+    return ImageSide(pixels, encoder, layout=pixels.layout)
+
+
+def _longest_edge(size: Size, edge: int) -> Size:
+    """Size with the longer side at `edge`, the other one even and at most one pixel too long."""
+    height, width = size
+    if width >= height:
+        other = int(edge / (width / height))
+        return other + other % 2, edge
+    other = int(edge * (width / height))
+    return edge, other + other % 2
+
+
+def _whole_tiles(size: Size, tile: int) -> Size:
+    """Size in whole tiles: the longer side rounded up, then the other one to its shape."""
+    height, width = size
+    shape = width / height
+    if width >= height:
+        width = math.ceil(width / tile) * tile
+        return math.ceil(int(width / shape) / tile) * tile, width
+    height = math.ceil(height / tile) * tile
+    return height, math.ceil(int(height * shape) / tile) * tile
+
+
+class Tiles(Pixels):
+    """Tiles of an image row by row, then the whole image: u8[1, H, W, 3] -> f32[1, n, 3, t, t].
+
+    Only the whole image where that is as small as a tile.
+
+    Args:
+        recipe: Size in whole tiles, and scale.
+        first: Height and width that the frame is brought to before that.
+        tile: Pixels of a side.
+    """
+
+    def __init__(self, recipe: ImageRecipe, first: Size, tile: int) -> None:
+        super().__init__(recipe)
+        self.before = replace(recipe, size=first)
+        self.tile = tile
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Resize, cut and normalise."""
+        x = image.permute(0, 3, 1, 2)
+        for size in (self.before.size, self.recipe.size):
+            x = self._resized(x, size)
+        tiles = []
+        if self.recipe.size != (self.tile, self.tile):
+            rows, columns = (n // self.tile for n in self.recipe.size)
+            cut = x.view(3, rows, self.tile, columns, self.tile).permute(1, 3, 0, 2, 4)
+            tiles.append(cut.flatten(0, 1))
+        tiles.append(self._resized(x, (self.tile, self.tile)))
+        return ((torch.cat(tiles) - self.mean) * self.gain).unsqueeze(0)
+
+    def layout(self, mark: str, features: int) -> str:
+        """What stands for the tiles in a text: each has its place before its features."""
+        edge, rows, columns = "<fake_token_around_image>", 0, 0
+        if self.recipe.size != (self.tile, self.tile):
+            rows, columns = (n // self.tile for n in self.recipe.size)
+        marks = mark * (features // (rows * columns + 1))
+        said = ""
+        for row in range(1, rows + 1):
+            for column in range(1, columns + 1):
+                said += f"{edge}<row_{row}_col_{column}>{marks}"
+            said += "\n"
+        return said + "\n" * bool(rows) + f"{edge}<global-img>{marks}{edge}"
+
+    def _resized(self, x: Tensor, size: Size) -> Tensor:
+        if tuple(x.shape[2:]) == size:
+            return x
+        (height, width) = size
+        return resized(x, self.recipe.filter, (height, 0, height), (width, 0, width))
+
+
+class _Tiled(nn.Module):
+    def __init__(self, model: Any, side: int) -> None:
+        super().__init__()
+        self.tower, self.connector = model.model.vision_model, model.model.connector
+        self.side = side
+
+    def forward(self, pixel_values: Tensor) -> Tensor:
+        tiles = pixel_values[0]
+        seen = torch.ones(tiles.shape[0], self.side, self.side, dtype=torch.bool)
+        hidden = self.tower(pixel_values=tiles, patch_attention_mask=seen).last_hidden_state
+        return self.connector(hidden).flatten(0, 1).unsqueeze(0)  # type: ignore[no-any-return]
+
+
+READERS: Mapping[str, Reader] = {
+    "llava": one_view,
+    "qwen2_vl": own_shape,
+    "qwen2_5_vl": own_shape,
+    "smolvlm": tiled,
+    "idefics3": tiled,
+}
+"""By ``model_type``."""
