@@ -37,9 +37,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs=2,
         type=int,
         metavar=("HEIGHT", "WIDTH"),
-        help="of a segmenter: its net size, instead of the checkpoint's; of a generative model: the "
-        "vehicle's frames, where the number of image tokens depends on them (default: that of the "
-        "first of --frames, or 1024 2048)",
+        help="of a segmenter: its net size, instead of the checkpoint's; of a generative model: "
+        "the vehicle's frames, on which the number of image tokens may depend (default: that of "
+        "the first of --frames, or 1024 2048)",
     )
     parser.add_argument(
         "--half-weights",

@@ -15,6 +15,8 @@ from typing import Any, TypeAlias
 import numpy as np
 import torch
 from torch import Tensor, nn
+from transformers.image_processing_utils import get_patch_output_size, select_best_resolution
+from transformers.image_utils import ChannelDimension
 from transformers.vision_utils import get_vision_position_ids, get_vision_window_index
 
 from semalign_ros.errors import BundleError
@@ -51,12 +53,12 @@ def one_view(processor: Any, model: Any, _frame: Size) -> ImageSide:
 
 
 class _View(nn.Module):
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Any, **given: Any) -> None:
         super().__init__()
-        self.model = model
+        self.model, self.given = model, given
 
     def forward(self, pixel_values: Tensor) -> Tensor:
-        found = self.model.get_image_features(pixel_values=pixel_values).pooler_output
+        found = self.model.get_image_features(pixel_values=pixel_values, **self.given).pooler_output
         return torch.cat([features.flatten(0, -2) for features in found]).unsqueeze(0)
 
 
@@ -207,14 +209,11 @@ class Tiles(Pixels):
         """Resize, cut and normalise."""
         x = image.permute(0, 3, 1, 2)
         for size in (self.before.size, self.recipe.size):
-            x = self._resized(x, size)
-        tiles = []
-        if self.recipe.size != (self.tile, self.tile):
-            rows, columns = (n // self.tile for n in self.recipe.size)
-            cut = x.view(3, rows, self.tile, columns, self.tile).permute(1, 3, 0, 2, 4)
-            tiles.append(cut.flatten(0, 1))
-        tiles.append(self._resized(x, (self.tile, self.tile)))
-        return ((torch.cat(tiles) - self.mean) * self.gain).unsqueeze(0)
+            x = _resized(x, size, self.recipe)
+        whole = (self.tile, self.tile)
+        if self.recipe.size != whole:
+            x = torch.cat([_cut(x, self.tile), _resized(x, whole, self.recipe)])
+        return ((x - self.mean) * self.gain).unsqueeze(0)
 
     def layout(self, mark: str, features: int) -> str:
         """What stands for the tiles in a text: each has its place before its features."""
@@ -228,12 +227,6 @@ class Tiles(Pixels):
                 said += f"{edge}<row_{row}_col_{column}>{marks}"
             said += "\n"
         return said + "\n" * bool(rows) + f"{edge}<global-img>{marks}{edge}"
-
-    def _resized(self, x: Tensor, size: Size) -> Tensor:
-        if tuple(x.shape[2:]) == size:
-            return x
-        (height, width) = size
-        return resized(x, self.recipe.filter, (height, 0, height), (width, 0, width))
 
 
 class _Tiled(nn.Module):
@@ -249,8 +242,61 @@ class _Tiled(nn.Module):
         return self.connector(hidden).flatten(0, 1).unsqueeze(0)  # type: ignore[no-any-return]
 
 
+# --- LLaVA-OneVision ----------------------------------------------------------------------
+
+
+def framed(processor: Any, model: Any, frame: Size) -> ImageSide:
+    """LLaVA-OneVision: the whole frame, then tiles of it on a black ground of the nearest shape."""
+    ground = select_best_resolution(frame, processor.image_grid_pinpoints)
+    height, width = get_patch_output_size(
+        np.empty((3, *frame), np.uint8), ground, input_data_format=ChannelDimension.FIRST
+    )
+    recipe = read_recipe(processor, (height, width))
+    pixels = FramedTiles(recipe, (int(ground[0]), int(ground[1])), int(processor.size.height))
+    # Sizes as numbers: torch.export cannot look into a tensor.
+    return ImageSide(pixels, _View(model, image_sizes=[list(frame)]))
+
+
+class FramedTiles(Pixels):
+    """The whole image, then tiles row by row: u8[1, H, W, 3] -> f32[1, n, 3, t, t].
+
+    Args:
+        recipe: Size of the image on its ground, and scale.
+        ground: Height and width in whole tiles.
+        tile: Pixels of a side.
+    """
+
+    def __init__(self, recipe: ImageRecipe, ground: Size, tile: int) -> None:
+        super().__init__(recipe)
+        self.tile = tile
+        (height, width), (rows, columns) = recipe.size, ground
+        top, left = (rows - height) // 2, (columns - width) // 2
+        self.margins = left, columns - width - left, top, rows - height - top
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Resize, frame, cut and normalise."""
+        x = image.permute(0, 3, 1, 2)
+        whole = _resized(x, (self.tile, self.tile), self.recipe)
+        large = nn.functional.pad(_resized(x, self.recipe.size, self.recipe), self.margins)
+        levels = torch.cat([whole, _cut(large, self.tile)])
+        return ((levels - self.mean) * self.gain).unsqueeze(0)
+
+
+def _resized(x: Tensor, size: Size, recipe: ImageRecipe) -> Tensor:
+    (height, width) = size
+    return resized(x, recipe.filter, (height, 0, height), (width, 0, width))
+
+
+def _cut(x: Tensor, tile: int) -> Tensor:
+    """Tiles row by row, [1, 3, H, W] -> [n, 3, t, t]."""
+    rows, columns = (n // tile for n in x.shape[2:])
+    cut = x.view(3, rows, tile, columns, tile).permute(1, 3, 0, 2, 4)
+    return cut.flatten(0, 1)
+
+
 READERS: Mapping[str, Reader] = {
     "llava": one_view,
+    "llava_onevision": framed,
     "qwen2_vl": own_shape,
     "qwen2_5_vl": own_shape,
     "smolvlm": tiled,

@@ -258,7 +258,9 @@ def qwen(version: str) -> tuple[Any, ...]:
     from transformers import Qwen2VLImageProcessorPil
 
     words = tokenizer("$A", eos_token="<|im_end|>")
-    marks = [f"<|{m}|>" for m in ("im_start", "vision_start", "vision_end", "image_pad", "video_pad")]
+    marks = [
+        f"<|{m}|>" for m in ("im_start", "vision_start", "vision_end", "image_pad", "video_pad")
+    ]
     words.add_special_tokens({"additional_special_tokens": marks})
     ids = dict(zip(marks, words.convert_tokens_to_ids(marks), strict=True))
     vision = {"depth": 2, "in_channels": 3, "num_heads": 2, "patch_size": 14}
@@ -337,6 +339,50 @@ def smolvlm() -> tuple[Any, ...]:
     return silenced(model, [image, words.eos_token_id]), images, words
 
 
+def onevision() -> tuple[Any, ...]:
+    from transformers import (
+        LlavaOnevisionConfig,
+        LlavaOnevisionForConditionalGeneration,
+        LlavaOnevisionImageProcessorPil,
+    )
+
+    words = tokenizer("$A", eos_token="<|im_end|>")
+    words.add_special_tokens({"additional_special_tokens": ["<|im_start|>", "<image>", "<video>"]})
+    image = words.convert_tokens_to_ids("<image>")
+    sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2}
+    shapes = [[64 * rows, 64 * columns] for rows in range(1, 4) for columns in range(1, 5)]
+    config = LlavaOnevisionConfig(
+        vision_config={
+            "model_type": "siglip_vision_model",
+            **sizes,
+            "num_attention_heads": 2,
+            "image_size": 64,
+            "patch_size": 16,
+            "vision_use_head": False,
+        },
+        text_config={
+            "model_type": "qwen2",
+            **sizes,
+            "num_attention_heads": 4,
+            "num_key_value_heads": 2,
+            "vocab_size": len(words),
+            "max_position_embeddings": 512,
+            "bos_token_id": None,
+            "eos_token_id": words.eos_token_id,
+        },
+        image_grid_pinpoints=shapes,
+        image_token_id=image,
+        video_token_id=words.convert_tokens_to_ids("<video>"),
+        vision_aspect_ratio="anyres_max_4",  # so that the features are made fewer
+    )
+    words.chat_template = CHAT.replace("IMAGE", "<image>\n")
+    images = LlavaOnevisionImageProcessorPil(
+        size={"height": 64, "width": 64}, image_grid_pinpoints=shapes
+    )
+    model = enliven(LlavaOnevisionForConditionalGeneration(config))
+    return silenced(model, [image, words.eos_token_id]), images, words
+
+
 FAMILIES: dict[str, Callable[[], tuple[Any, ...]]] = {
     "segformer": segformer,
     "deeplab": deeplab,
@@ -347,6 +393,7 @@ FAMILIES: dict[str, Callable[[], tuple[Any, ...]]] = {
     "qwen2_vl": lambda: qwen("2"),
     "qwen2_5_vl": lambda: qwen("2.5"),
     "smolvlm": smolvlm,
+    "llava_onevision": onevision,
 }
 
 

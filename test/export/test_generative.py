@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 
@@ -8,7 +9,8 @@ torch = pytest.importorskip("torch")
 
 from semalign_ros.cli import main  # noqa: E402
 from semalign_ros.errors import BundleError  # noqa: E402
-from semalign_ros.export.generative import answer_tokens, read_chat  # noqa: E402
+from semalign_ros.export.generative import Original, answer_tokens, read_chat  # noqa: E402
+from semalign_ros.export.image_side import ImageSide, nearest_size  # noqa: E402
 from semalign_ros.inference.bundle import load_bundle  # noqa: E402
 from semalign_ros.inference.factory import open_vlm  # noqa: E402
 from semalign_ros.inference.query import VlmQuery  # noqa: E402
@@ -17,59 +19,108 @@ from semalign_ros.language import PromptSet  # noqa: E402
 PROMPTS = PromptSet.load()
 
 
-@pytest.fixture(scope="module")
-def bundle(checkpoints, tmp_path_factory):
-    out = tmp_path_factory.mktemp("out") / "llava"
-    arguments = [str(checkpoints("llava")), str(out), "--licence", "none"]
+# Number of image tokens of a frame of SIZE, by the families' papers.
+IMAGE_TOKENS = {
+    "llava": 4 * 4,  # 64 px squares of 16 px patches
+    "qwen2_vl": 3 * 7,  # of 28 px, as many as 100 * 200 px hold
+    "qwen2_5_vl": 3 * 7,
+    "smolvlm": (2 * 3 + 1) * 2 * 2,  # six tiles and the whole, four patches joined
+    "llava_onevision": 4 * 4 + 5 * (11 + 1),  # the whole, then 5 rows with a mark at their ends
+}
+SIZE = 200, 390
+
+
+def asked(family, folder, model, image, question):
+    """What the model's documentation says to do, its parts put together by hand."""
+    from transformers import AutoImageProcessor, AutoTokenizer
+    from transformers.models.smolvlm.processing_smolvlm import get_image_prompt_string
+
+    images = AutoImageProcessor.from_pretrained(folder, backend="pil")
+    words = AutoTokenizer.from_pretrained(folder)
+    count = IMAGE_TOKENS[family]
+    if family == "llava":
+        said = f"USER: {'<image>' * count}\n{question} ASSISTANT:"
+    else:
+        if family == "smolvlm":
+            marks = "<fake_token_around_image>", "<image>", "<global-img>"
+            shown = get_image_prompt_string(2, 3, 4, *marks)
+        elif family == "llava_onevision":
+            shown = "<image>" * count + "\n"
+        else:
+            shown = f"<|vision_start|>{'<|image_pad|>' * count}<|vision_end|>"
+        said = f"<|im_start|>user: {shown}{question}<|im_end|>\n<|im_start|>assistant: "
+    given = words(said, return_tensors="pt", return_token_type_ids=False)
+    if family.startswith("qwen"):
+        given["mm_token_type_ids"] = (given["input_ids"] == model.config.image_token_id).int()
+    return {**given, **images(images=[image], return_tensors="pt")}
+
+
+@pytest.mark.parametrize("family", IMAGE_TOKENS)
+def test_scores_and_words_are_those_of_the_checkpoint(family, checkpoints, frame, tmp_path):
+    from transformers import AutoModelForImageTextToText, AutoTokenizer
+
+    folder, out = checkpoints(family), tmp_path / family
+    frame = np.ascontiguousarray(frame[: SIZE[0], : SIZE[1]])
+    cv2.imwrite(str(tmp_path / "frame.png"), frame)
+    arguments = [str(folder), str(out), "--licence", "none", "--frames", str(tmp_path)]
     assert main(["export", *arguments]) == 0
-    return out
-
-
-def asked(processor, image, question):
-    """What the model's documentation says to do."""
-    said = f"USER: <image>\n{question} ASSISTANT:"
-    return processor(images=image, text=said, return_tensors="pt")
-
-
-def test_scores_and_words_are_those_of_the_processor_and_the_model(bundle, checkpoints, frame):
-    from transformers import AutoProcessor, LlavaForConditionalGeneration
-
-    folder = checkpoints("llava")
-    manifest = load_bundle(bundle).manifest
+    manifest = load_bundle(out).manifest
     parity = manifest.metrics["parity"]
-    assert parity.pop("pixels") < 0.05
+    assert parity.pop("pixels") < 1e-3
     assert max(parity.values()) < 1e-3
-    assert manifest.prompt.image_tokens == 16
-    processor = AutoProcessor.from_pretrained(folder)
-    model = LlavaForConditionalGeneration.from_pretrained(folder).eval()
-    frame = np.ascontiguousarray(frame[:64, :100])  # cut, not resized: equal to the last digits
-    vlm = open_vlm(bundle, "cpu", prompts=PROMPTS)
+    assert manifest.prompt.image_tokens == IMAGE_TOKENS[family]
+    model = AutoModelForImageTextToText.from_pretrained(folder).eval()
+    words = AutoTokenizer.from_pretrained(folder)
+    vlm = open_vlm(out, "cpu", prompts=PROMPTS)
     answer = vlm.answer(VlmQuery(frame))
     yes, no = manifest.prompt.yes_token_ids, manifest.prompt.no_token_ids
     with torch.no_grad():
         for question in PROMPTS.questions():
-            logits = model(**asked(processor, frame, question.text)).logits[0, -1]
+            logits = model(**asked(family, folder, model, frame, question.text)).logits[0, -1]
             odds = logits[list(yes)].logsumexp(0) - logits[list(no)].logsumexp(0)
             assert answer.scores[question.id] == pytest.approx(odds.item(), abs=1e-3), question.id
-        inputs = asked(processor, frame, PROMPTS.description)
+        inputs = asked(family, folder, model, frame, PROMPTS.description)
         tokens = model.generate(**inputs, max_new_tokens=32, do_sample=False)
     said = tokens[0, inputs["input_ids"].shape[1] :]
     assert len(said) == 32
-    words = processor.tokenizer.decode(said, skip_special_tokens=True)
+    text = words.decode(said, skip_special_tokens=True)
     assert len(set(answer.scores.values())) > 10, "a model that says one thing shows nothing"
-    assert vlm.describe(frame)[: len(words)] == words.strip()
+    assert vlm.describe(frame)[: len(text)] == text.strip()
 
 
-def test_a_template_that_the_bundle_cannot_follow(checkpoints, frame):
-    from transformers import AutoProcessor
+@pytest.mark.parametrize(
+    ("frame", "size"),
+    [
+        ((200, 390), (84, 196)),  # too many pixels: made smaller
+        ((20, 30), (56, 84)),  # too few: made larger
+        ((100, 150), (112, 140)),  # rounded
+    ],
+)
+def test_the_nearest_size(frame, size):
+    from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import smart_resize
 
-    processor = AutoProcessor.from_pretrained(checkpoints("llava"))
-    processor.chat_template = "{{ messages[0].content[1].text }} <image>"
+    assert nearest_size(frame, 28, 56 * 56, 100 * 200) == size
+    assert smart_resize(*frame, 28, 56 * 56, 100 * 200) == size
+
+
+def original(checkpoints):
+    from transformers import AutoConfig, AutoTokenizer
+
+    class Model:
+        config = AutoConfig.from_pretrained(checkpoints("llava"))
+
+    words = AutoTokenizer.from_pretrained(checkpoints("llava"))
+    return Original(Model, None, words, ImageSide(torch.nn.Identity(), torch.nn.Identity()), 16)
+
+
+def test_a_template_that_the_bundle_cannot_follow(checkpoints):
+    asking = original(checkpoints)
+    asking.tokenizer.chat_template = "{{ messages[0].content[1].text }} <image>"
     with pytest.raises(BundleError, match="expected the image '<image>' before the question"):
-        read_chat(processor, frame)
-    processor.chat_template = None
+        read_chat(asking)
+    asking.tokenizer.chat_template = None
     with pytest.raises(BundleError, match="chat template cannot be used"):
-        read_chat(processor, frame)
+        read_chat(asking)
 
 
 def test_a_tokenizer_without_yes_and_no(checkpoints):

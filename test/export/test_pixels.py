@@ -10,12 +10,16 @@ pytestmark = pytest.mark.torch
 torch = pytest.importorskip("torch")
 
 from semalign_ros.errors import BundleError  # noqa: E402
+from semalign_ros.export.graph import export_graph  # noqa: E402
 from semalign_ros.export.pixels import (  # noqa: E402
+    EXAMPLE,
+    FREE,
     Pixels,
     load_image_processor,
     read_recipe,
     require_equal_pixels,
 )
+from semalign_ros.inference.runtime import OnnxSession  # noqa: E402
 
 PROCESSORS = {
     "cut, bicubic": ("CLIPImageProcessor", {}),
@@ -49,10 +53,7 @@ def test_a_network_sees_what_the_processor_makes(name, size, frame, tmp_path):
     pixels = Pixels(recipe)
     found = pixels(torch.from_numpy(frame[None]))
     assert found.shape == wanted.shape == (1, 3, *recipe.size)
-    levels = (found - wanted).abs() / pixels.gain
-    # Pillow computes with weights of 22 bits, so that a few values round to the next level.
-    assert (levels > 0.01).float().mean() < 0.03
-    assert levels.max() < 1.01
+    assert ((found - wanted).abs() / pixels.gain).max() < 1e-3  # no level off
 
 
 @pytest.mark.parametrize("name", ["cut, bicubic", "squashed, bilinear", "squashed, lanczos"])
@@ -60,15 +61,31 @@ def test_the_graph_does_what_the_processor_does(name, frame, tmp_path):
     kind, values = PROCESSORS[name]
     folder = write(tmp_path, kind, **values)
     processor = load_image_processor(folder)
-    recipe = read_recipe(processor)
-    assert require_equal_pixels(processor, recipe, [frame, frame[:200, :411]]) < 0.03
+    pixels, graph = Pixels(read_recipe(processor)), tmp_path / "pixels.onnx"
+    export_graph(pixels, {"image": EXAMPLE}, ["pixels"], {"image": FREE}, graph)
+    session = OnnxSession(graph, "cpu")
+    for part in (frame, frame[:200, :411]):
+        part = np.ascontiguousarray(part)
+        (found,) = session.run({"image": np.stack([part, part])}, ["pixels"])
+        wanted = processor(images=part, return_tensors="np")["pixel_values"]
+        levels = np.abs(found - np.concatenate([wanted, wanted])) / pixels.gain.numpy()
+        # The sines of Lanczos' filter differ in their last digits.
+        assert (levels > 1e-3).mean() < (1e-4 if "lanczos" in name else 1e-9)
+
+
+def test_the_fast_way_misses_a_level_here_and_there(frame, tmp_path):
+    processor = load_image_processor(write(tmp_path, "SiglipImageProcessor"))
+    pixels = Pixels(read_recipe(processor, exact=False))
+    assert not pixels.recipe.exact
+    assert 0 < require_equal_pixels(processor, pixels, [frame]) < 0.05
 
 
 def test_a_size_of_ones_own_squashes_the_frame(frame, tmp_path):
     folder = write(tmp_path, "CLIPImageProcessor")
     recipe = read_recipe(load_image_processor(folder), (128, 256))
     assert (recipe.size, recipe.shortest_edge) == ((128, 256), None)
-    assert require_equal_pixels(load_image_processor(folder), recipe, [frame], forced=True) < 0.03
+    pixels = Pixels(recipe)
+    assert require_equal_pixels(load_image_processor(folder), pixels, [frame], forced=True) < 1e-4
 
 
 @pytest.mark.parametrize(
@@ -79,14 +96,14 @@ def test_another_way_is_noticed(change, frame, tmp_path):
     folder = write(tmp_path, "CLIPImageProcessor")
     wrong = replace(read_recipe(load_image_processor(folder)), **change)
     with pytest.raises(BundleError, match=r"pixels that differ by \d"):
-        require_equal_pixels(load_image_processor(folder), wrong, [frame])
+        require_equal_pixels(load_image_processor(folder), Pixels(wrong), [frame])
 
 
 def test_another_size_is_noticed(frame, tmp_path):
     folder = write(tmp_path, "CLIPImageProcessor")
     wrong = replace(read_recipe(load_image_processor(folder)), size=(200, 200))
     with pytest.raises(BundleError, match=r"makes \[1, 3, 224, 224\]"):
-        require_equal_pixels(load_image_processor(folder), wrong, [frame])
+        require_equal_pixels(load_image_processor(folder), Pixels(wrong), [frame])
 
 
 @pytest.mark.parametrize(
