@@ -153,7 +153,7 @@ def check_inference() -> Iterator[Check]:
         return  # reported already, and nothing of ours imports without them
     import onnxruntime
 
-    from semalign_ros.inference.runtime import usable_devices
+    from semalign_ros.inference.loading import usable_devices
 
     for device, problem in usable_devices().items():
         if problem is None:

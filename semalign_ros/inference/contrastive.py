@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +17,7 @@ from semalign_ros.errors import BundleError, ConfigError, InferenceError
 from semalign_ros.inference.bundle import Bundle
 from semalign_ros.inference.manifest import ContrastiveManifest
 from semalign_ros.inference.query import VlmQuery
-from semalign_ros.inference.runtime import Array, OnnxSession, check_image
+from semalign_ros.inference.runtime import Array, GpuOptions, OnnxSession, check_image
 from semalign_ros.inference.tokens import load_tokenizer
 from semalign_ros.inference.vlm import make_answer
 from semalign_ros.language import PromptPair, PromptSet
@@ -41,6 +43,7 @@ class ContrastiveVlm:
         protocol: ``questions`` or ``top_k``.
         top_k: Classes claimed with ``top_k``; None for the bundle's number.
         threads: Threads of one run on the CPU; None for as many as there are cores.
+        gpu: How the graphs run on a GPU; None for the defaults.
         cache: Folder that keeps text embeddings between runs, or None.
 
     Raises:
@@ -61,6 +64,7 @@ class ContrastiveVlm:
         protocol: str = "questions",
         top_k: int | None = None,
         threads: int | None = None,
+        gpu: GpuOptions | None = None,
         cache: Path | None = None,
     ) -> None:
         manifest = bundle.manifest
@@ -69,6 +73,7 @@ class ContrastiveVlm:
                 f"{bundle.folder}: a bundle of kind {manifest.kind}, expected contrastive"
             )
         self.bundle_id = bundle.bundle_id
+        self.net_size: tuple[int, int] | None = manifest.net_size
         self.prompts = prompts
         self._thresholds = manifest.thresholds
         pairs = override_pairs(prompts.pairs(classes), manifest)
@@ -81,17 +86,18 @@ class ContrastiveVlm:
             self.claim_limit = manifest.top_k if top_k is None else top_k
         tokenizer = load_tokenizer(bundle.path(manifest.tokenizer))
         text_graph = bundle.path(manifest.graphs.text.file)
+        gpu = gpu or GpuOptions()
+        load = partial(OnnxSession, device=device, threads=threads, content=bundle.digest)
+        # The text tower runs once, on texts of any length.
+        text_gpu = replace(gpu, cuda_graph=False)
         self._text_embeds = _cached(
             hashlib.sha256("\0".join([bundle.digest, *texts]).encode()).hexdigest(),
             cache,
-            lambda: embed_texts(
-                OnnxSession(text_graph, device, threads=threads), tokenizer, texts, manifest
-            ),
+            lambda: embed_texts(load(text_graph, gpu=text_gpu), tokenizer, texts, manifest),
         )
-        self._vision = OnnxSession(
-            bundle.path(manifest.graphs.vision.file), device, threads=threads
-        )
+        self._vision = load(bundle.path(manifest.graphs.vision.file), gpu=gpu)
         self._vision.require(["image", "text_embeds"], ["logits"])
+        self.sessions: Mapping[str, OnnxSession] = {"vision": self._vision}
         self.device, self.fallback = self._vision.device, self._vision.fallback
 
     def answer(self, query: VlmQuery) -> VlmAnswer:

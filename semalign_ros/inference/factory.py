@@ -10,6 +10,7 @@ from semalign_ros.inference.bundle import MANIFEST_NAME, load_bundle
 from semalign_ros.inference.contrastive import ContrastiveVlm
 from semalign_ros.inference.generative import GenerativeVlm
 from semalign_ros.inference.manifest import ContrastiveManifest, GenerativeManifest
+from semalign_ros.inference.providers import GpuOptions
 from semalign_ros.inference.recorded import RecordedVlm
 from semalign_ros.inference.vlm import Vlm, check_protocol
 from semalign_ros.language import PromptSet
@@ -26,6 +27,7 @@ def open_vlm(
     describe: bool = False,
     top_k: int | None = None,
     threads: int | None = None,
+    gpu: GpuOptions | None = None,
     cache: Path | None = None,
 ) -> Vlm:
     """Load a vision-language model.
@@ -41,11 +43,13 @@ def open_vlm(
             for people to read; costs a generation per frame.
         top_k: Classes claimed with the protocol ``top_k``; None for the bundle's number.
         threads: Threads of one run on the CPU; None for as many as there are cores.
+        gpu: How the graphs run on a GPU; None for the defaults. Recorded answers run nowhere.
         cache: Folder that keeps the text embeddings of contrastive models between runs.
 
     Raises:
         BundleError: The bundle is missing, altered, unsafe or no VLM.
-        ConfigError: The kind knows no such protocol, or a class is unknown.
+        ConfigError: The kind knows no such protocol, a class is unknown, or the device would
+            not heed an option.
         DeviceError: `device` was named and did not load.
     """
     path = Path(path)
@@ -69,6 +73,7 @@ def open_vlm(
             protocol=protocol,
             top_k=top_k,
             threads=threads,
+            gpu=gpu,
             cache=cache,
         )
     if isinstance(bundle.manifest, GenerativeManifest):
@@ -80,5 +85,6 @@ def open_vlm(
             protocol=protocol,
             describe=describe,
             threads=threads,
+            gpu=gpu,
         )
     raise BundleError(f"{path}: a bundle of kind {bundle.manifest.kind}, expected a VLM")

@@ -8,7 +8,9 @@ the first token of the answer.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +20,7 @@ from semalign_ros.inference.bundle import Bundle
 from semalign_ros.inference.decoder import Decoder, Prefix, mrope_positions
 from semalign_ros.inference.manifest import GenerativeManifest
 from semalign_ros.inference.query import VlmQuery
-from semalign_ros.inference.runtime import Array, OnnxSession, check_image
+from semalign_ros.inference.runtime import Array, GpuOptions, OnnxSession, check_image
 from semalign_ros.inference.tokens import load_tokenizer
 from semalign_ros.inference.vlm import make_answer
 from semalign_ros.language import PromptSet, parse_scene_text
@@ -37,6 +39,7 @@ class GenerativeVlm:
         protocol: ``questions``, or ``description`` to take presence from a free text.
         describe: Add a free description to the answer's text also with ``questions``.
         threads: Threads of one run on the CPU; None for as many as there are cores.
+        gpu: How the graphs run on a GPU; None for the defaults.
         batch: Most questions in one run of the decoder.
 
     Raises:
@@ -57,6 +60,7 @@ class GenerativeVlm:
         protocol: str = "questions",
         describe: bool = False,
         threads: int | None = None,
+        gpu: GpuOptions | None = None,
         batch: int = 32,
     ) -> None:
         manifest = bundle.manifest
@@ -65,6 +69,7 @@ class GenerativeVlm:
                 f"{bundle.folder}: a bundle of kind {manifest.kind}, expected generative"
             )
         self.bundle_id = bundle.bundle_id
+        self.net_size: tuple[int, int] | None = manifest.net_size
         self.prompts = prompts
         self._manifest = manifest
         self._batch = batch
@@ -72,11 +77,20 @@ class GenerativeVlm:
         self._describe = describe or self._from_description
         self._tokenizer = load_tokenizer(bundle.path(manifest.tokenizer))
         graphs = manifest.graphs
-        self._vision = OnnxSession(bundle.path(graphs.vision.file), device, threads=threads)
+        gpu = gpu or GpuOptions()
+        load = partial(OnnxSession, device=device, threads=threads, content=bundle.digest)
+        # Only the image tower sees arrays of one size in every run.
+        varying = replace(gpu, cuda_graph=False)
+        self._vision = load(bundle.path(graphs.vision.file), gpu=gpu)
         self._vision.require(["image"], ["image_features"])
-        self._embed = OnnxSession(bundle.path(graphs.embed_tokens.file), device, threads=threads)
+        self._embed = load(bundle.path(graphs.embed_tokens.file), gpu=varying)
         self._embed.require(["input_ids"], ["inputs_embeds"])
-        session = OnnxSession(bundle.path(graphs.decoder.file), device, threads=threads)
+        session = load(bundle.path(graphs.decoder.file), gpu=varying)
+        self.sessions: Mapping[str, OnnxSession] = {
+            "vision": self._vision,
+            "embed_tokens": self._embed,
+            "decoder": session,
+        }
         self.device, self.fallback = session.device, session.fallback
         self._decoder = Decoder(session, manifest)
         self._ids, self._image_start = prefix_ids(manifest)

@@ -5,8 +5,9 @@ One JSON object a line; docs/bundles.md has the format.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -14,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from semalign_ros.errors import BundleError, InferenceError, unknown_name
 from semalign_ros.inference.bundle import hash_file
 from semalign_ros.inference.query import VlmQuery
+from semalign_ros.inference.runtime import OnnxSession
 from semalign_ros.inference.vlm import make_answer
 from semalign_ros.language import Answer, PromptSet, Question, parse_answer, parse_scene_text
 from semalign_ros.output import atomic_path
@@ -86,6 +88,8 @@ class RecordedVlm:
     claim_limit: int | None = None
     device = "recorded"
     fallback: str | None = None
+    sessions: Mapping[str, OnnxSession] = MappingProxyType({})
+    net_size: tuple[int, int] | None = None
 
     def __init__(
         self,

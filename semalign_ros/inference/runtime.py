@@ -2,37 +2,34 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
-from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
-from semalign_ros.errors import BundleError, ConfigError, DeviceError, InferenceError, unknown_name
+from semalign_ros.errors import BundleError, ConfigError, DeviceError, InferenceError
+from semalign_ros.inference.fixed import FixedRun
+from semalign_ros.inference.loading import (
+    brief,
+    is_out_of_memory,
+    open_session,
+    session_options,
+)
 from semalign_ros.inference.manifest import TensorSpec
+from semalign_ros.inference.placement import FirstRun, Placement
+from semalign_ros.inference.providers import DEVICES, GpuOptions, check_device
 from semalign_ros.types import Image
 
 Array: TypeAlias = NDArray[Any]
 
-DEVICES: tuple[str, ...] = ("auto", "cpu", "cuda", "tensorrt")
-"""What `device` may be. ``auto`` is CUDA where it loads, else the CPU."""
+ResultT = TypeVar("ResultT")
 
-_CPU = "CPUExecutionProvider"
-_PROVIDERS = {
-    "cpu": (_CPU,),
-    "cuda": ("CUDAExecutionProvider", _CPU),
-    "tensorrt": ("TensorrtExecutionProvider", "CUDAExecutionProvider", _CPU),
-}
-_WAY_OUT = {
-    "cuda": "install `pip install onnxruntime-gpu[cuda,cudnn]` in place of onnxruntime, with an "
-    "NVIDIA driver of the same CUDA version; or choose device: auto or cpu",
-    "tensorrt": "install `pip install onnxruntime-gpu[cuda,cudnn] tensorrt` in place of "
-    "onnxruntime, with an NVIDIA driver of the same CUDA version; or choose device: cuda or auto",
-}
+_DEFAULTS = GpuOptions()
 _NUMPY: dict[str, Any] = {
     "float": np.float32,
     "float16": np.float16,
@@ -43,52 +40,68 @@ _NUMPY: dict[str, Any] = {
     "int64": np.int64,
     "bool": np.bool_,
 }
-# What ONNX Runtime raises when the model is at fault, whatever the device.
-_MODEL_ERRORS = (
-    ort_errors.InvalidProtobuf,
-    ort_errors.InvalidGraph,
-    ort_errors.NoSuchFile,
-    ort_errors.NoModel,
-)
 
 
 class OnnxSession:
     """One graph, loaded once and run from any thread.
 
+    Its first run is profiled, which proves where the nodes run. After it has run out of
+    memory it is loaded anew for the next run, which gives back all that it held.
+
     Args:
         path: The ``.onnx`` file.
         device: ``cpu``, ``cuda``, ``tensorrt`` or ``auto``.
         threads: Threads of one run on the CPU; None for as many as there are cores.
+        gpu: How it runs on a GPU; None for the defaults.
+        content: Digest of the bundle that the graph is of; TensorRT's engines are kept
+            under it, and not at all without.
 
     Attributes:
         device: What was loaded: ``cpu``, ``cuda`` or ``tensorrt``.
         fallback: Why ``auto`` did not get CUDA; None where it did, or was not asked.
+        placement: Which nodes ran where; None before the first run, or where no profile can
+            be written.
 
     Raises:
-        ConfigError: `device` or `threads` is unknown or out of range.
+        ConfigError: `device` or `threads` is unknown or out of range, or the device would not
+            heed an option.
         DeviceError: `device` was named and did not load.
         BundleError: ONNX Runtime refuses the graph.
     """
 
-    def __init__(self, path: Path | str, device: str = "auto", *, threads: int | None = None):
-        if device not in DEVICES:
-            raise ConfigError(unknown_name("device", device, DEVICES))
+    def __init__(
+        self,
+        path: Path | str,
+        device: str = "auto",
+        *,
+        threads: int | None = None,
+        gpu: GpuOptions | None = None,
+        content: str | None = None,
+    ) -> None:
+        gpu = gpu or _DEFAULTS
+        check_device(device, gpu)
         if threads is not None and threads < 1:
             raise ConfigError(f"threads: found {threads}, expected 1 or more, or none for all")
         self.path = Path(path)
         self.fallback: str | None = None
-        if device != "auto":
-            self.device = device
-            self._session = _create(self.path, device, threads)
-        else:
-            try:
-                self.device = "cuda"
-                self._session = _create(self.path, "cuda", threads)
-            except DeviceError as error:
-                self.device, self.fallback = "cpu", str(error)
-                self._session = _create(self.path, "cpu", threads)
-        self.inputs = {i.name: _spec(i) for i in self._session.get_inputs()}
-        self.outputs = {o.name: _spec(o) for o in self._session.get_outputs()}
+        self.placement: Placement | None = None
+        self._fixed: FixedRun | None = None
+        self._lock = threading.Lock()
+        load = partial(_create, self.path, threads=threads, gpu=gpu, content=content)
+        try:
+            self.device = "cuda" if device == "auto" else device
+            session, first_run = load(self.device)
+        except DeviceError as error:
+            if device != "auto":
+                raise
+            self.device, self.fallback = "cpu", str(error)
+            session, first_run = load(self.device)
+        self._session: ort.InferenceSession | None = session
+        self._first_run: FirstRun | None = first_run
+        self._load = partial(load, self.device)
+        self._captures = gpu.cuda_graph and self.device != "cpu"
+        self.inputs = {i.name: _spec(i) for i in session.get_inputs()}
+        self.outputs = {o.name: _spec(o) for o in session.get_outputs()}
 
     def require(self, inputs: Sequence[str], outputs: Sequence[str]) -> None:
         """Check that the graph has the inputs and outputs that a caller is going to use.
@@ -121,11 +134,14 @@ class OnnxSession:
         """
         for name, array in feeds.items():
             _check_feed(self.path.name, name, array, self.inputs.get(name))
-        try:
-            found: list[Array] = self._session.run(list(outputs), dict(feeds))
-        except Exception as error:  # ONNX Runtime's errors share no base class
-            raise InferenceError(f"{self.path.name}: the run failed: {_brief(error)}") from error
-        return found
+
+        def run(session: ort.InferenceSession) -> list[Array]:
+            if self._captures:
+                return self._captured(session, feeds, outputs)(feeds, outputs)
+            found: list[Array] = session.run(list(outputs), dict(feeds))
+            return found
+
+        return self._run(run)
 
     def run_resident(
         self,
@@ -145,8 +161,9 @@ class OnnxSession:
         Raises:
             InferenceError: As for :meth:`run`.
         """
-        try:
-            binding = self._session.io_binding()
+
+        def run(session: ort.InferenceSession) -> list[ort.OrtValue]:
+            binding = session.io_binding()
             for name, value in feeds.items():
                 if isinstance(value, ort.OrtValue):
                     binding.bind_ortvalue_input(name, value)
@@ -157,14 +174,59 @@ class OnnxSession:
                 binding.bind_output(name, "cpu")
             for name in keep:
                 binding.bind_output(name, "cpu" if self.device == "cpu" else "cuda")
-            self._session.run_with_iobinding(binding)
-            values = binding.get_outputs()
+            session.run_with_iobinding(binding)
+            found: list[ort.OrtValue] = binding.get_outputs()
+            return found
+
+        values = self._run(run)
+        arrays = [value.numpy() for value in values[: len(fetch)]]
+        return arrays, dict(zip(keep, values[len(fetch) :], strict=True))
+
+    def _run(self, run: Callable[[ort.InferenceSession], ResultT]) -> ResultT:
+        """Run something on the session, and say of its errors what they are."""
+        session = self._loaded()
+        try:
+            result = run(session)
         except InferenceError:
             raise
         except Exception as error:  # ONNX Runtime's errors share no base class
-            raise InferenceError(f"{self.path.name}: the run failed: {_brief(error)}") from error
-        arrays = [value.numpy() for value in values[: len(fetch)]]
-        return arrays, dict(zip(keep, values[len(fetch) :], strict=True))
+            name, said = self.path.name, brief(error)
+            if not is_out_of_memory(error):
+                raise InferenceError(f"{name}: the run failed: {said}") from error
+            self._let_go(session)
+            raise InferenceError(
+                f"{name}: out of memory, the graph is loaded anew for the next frame: {said}; "
+                "give it a smaller image or model, or more memory"
+            ) from error
+        with self._lock:
+            first, self._first_run = self._first_run, None
+        if first is not None:
+            self.placement = first.end(session, self.device)
+        return result
+
+    def _loaded(self) -> ort.InferenceSession:
+        with self._lock:
+            if self._session is None:
+                try:
+                    self._session, self._first_run = self._load()
+                except (BundleError, DeviceError) as error:
+                    raise InferenceError(f"{self.path.name}: not loaded anew: {error}") from error
+            return self._session
+
+    def _let_go(self, session: ort.InferenceSession) -> None:
+        """Give back the arena and all buffers, unless another thread did so already."""
+        with self._lock:
+            if self._session is session:
+                self._session = self._fixed = self._first_run = None
+
+    def _captured(
+        self, session: ort.InferenceSession, feeds: Mapping[str, Array], outputs: Sequence[str]
+    ) -> FixedRun:
+        with self._lock:
+            fixed = self._fixed or FixedRun(session, "cuda", feeds, outputs)
+            if self._session is session:
+                self._fixed = fixed
+            return fixed
 
 
 def numpy_dtype(name: str) -> np.dtype[Any]:
@@ -189,87 +251,14 @@ def check_image(image: Image) -> None:
         raise InferenceError(f"image is {image.dtype}{list(image.shape)}, expected u8[H, W, 3]")
 
 
-def usable_devices() -> dict[str, str | None]:
-    """Devices that a session really loads on here, each with the reason where it does not.
-
-    Returns:
-        None for a usable device, else what is wrong and the way out.
-    """
-    return {device: _why_unusable(device) for device in _PROVIDERS}
-
-
-def _why_unusable(device: str) -> str | None:
-    try:
-        _open(_identity_graph(), device, None, "a test graph")
-    except (DeviceError, BundleError) as error:
-        return str(error)
-    return None
-
-
-def _identity_graph() -> bytes:
-    from onnx import TensorProto, helper  # only `semalign doctor` needs it
-
-    value = [
-        helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in ("input", "output")
-    ]
-    node = helper.make_node("Identity", ["input"], ["output"])
-    graph = helper.make_graph([node], "identity", value[:1], value[1:])
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    return bytes(model.SerializeToString())
-
-
-def _create(path: Path, device: str, threads: int | None) -> ort.InferenceSession:
+def _create(
+    path: Path, device: str, *, threads: int | None, gpu: GpuOptions, content: str | None
+) -> tuple[ort.InferenceSession, FirstRun]:
     if not path.is_file():
         raise BundleError(f"{path}: no such file")
-    return _open(str(path), device, threads, str(path))
-
-
-def _open(model: str | bytes, device: str, threads: int | None, name: str) -> ort.InferenceSession:
-    wanted = _PROVIDERS[device][0]
-    listed = ort.get_available_providers()
-    if wanted not in listed:
-        raise DeviceError(
-            f"device {device}: this ONNX Runtime {ort.__version__} has {', '.join(listed)} "
-            f"and no {wanted}; {_WAY_OUT[device]}"
-        )
-    if device != "cpu":
-        # CUDA and cuDNN from wheels, which no loader path names; older releases cannot.
-        getattr(ort, "preload_dlls", lambda: None)()
-    options = ort.SessionOptions()
-    options.log_severity_level = 4  # every failure reaches the caller as an exception
-    # A thread that spins between frames takes a core from the other models of the vehicle.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    if threads is not None:
-        options.intra_op_num_threads = threads
-    providers = [(p, _provider_options(p)) for p in _PROVIDERS[device] if p in listed]
-    try:
-        # With its own fallback ONNX Runtime would change the device and only print it.
-        session = ort.InferenceSession(model, options, providers=providers, enable_fallback=0)
-    except _MODEL_ERRORS as error:
-        raise BundleError(f"{name}: ONNX Runtime refuses the graph: {_brief(error)}") from error
-    except Exception as error:  # ONNX Runtime's errors share no base class
-        if device == "cpu":
-            raise BundleError(f"{name}: ONNX Runtime refuses the graph: {_brief(error)}") from error
-        raise DeviceError(
-            f"device {device}: {wanted} failed on {name}: {_brief(error)}; {_WAY_OUT[device]}"
-        ) from error
-    loaded = session.get_providers()
-    if wanted not in loaded:
-        raise DeviceError(
-            f"device {device}: {wanted} is listed but did not load, found {', '.join(loaded)}; "
-            f"{_WAY_OUT[device]}"
-        )
-    return session
-
-
-def _provider_options(provider: str) -> dict[str, str]:
-    if provider != "TensorrtExecutionProvider":
-        return {}
-    # Building an engine takes minutes; it is kept outside the bundle, whose files are hashed.
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = cache / "semalign_ros" / "tensorrt"
-    folder.mkdir(parents=True, exist_ok=True)
-    return {"trt_engine_cache_enable": "1", "trt_engine_cache_path": str(folder)}
+    options = session_options(threads)
+    first_run = FirstRun(options)
+    return open_session(str(path), device, options, gpu, str(path), content), first_run
 
 
 def _spec(value: ort.NodeArg) -> TensorSpec:
@@ -292,10 +281,11 @@ def _check_feed(graph: str, name: str, array: Array, spec: TensorSpec | None) ->
         )
 
 
-def _brief(error: Exception) -> str:
-    """First line of an error; ONNX Runtime puts a C++ stack below it."""
-    text = str(error).strip() or type(error).__name__
-    return text.splitlines()[0][:400]
-
-
-__all__ = ["DEVICES", "Array", "OnnxSession", "check_image", "numpy_dtype", "usable_devices"]
+__all__ = [
+    "DEVICES",
+    "Array",
+    "GpuOptions",
+    "OnnxSession",
+    "check_image",
+    "numpy_dtype",
+]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from semalign_ros.errors import BundleError, InferenceError
 from semalign_ros.inference.bundle import Bundle, load_bundle
 from semalign_ros.inference.manifest import IGNORED, Normalisation, SegmenterManifest
-from semalign_ros.inference.runtime import Array, OnnxSession, check_image
+from semalign_ros.inference.runtime import Array, GpuOptions, OnnxSession, check_image
 from semalign_ros.scene.taxonomy import IGNORE, TRAIN_ID
 from semalign_ros.types import Image, Labels, Segmentation
 
@@ -31,28 +31,44 @@ class Segmenter:
         bundle: A verified bundle of kind ``segmenter``.
         device: ``cpu``, ``cuda``, ``tensorrt`` or ``auto``.
         threads: Threads of one run on the CPU; None for as many as there are cores.
+        gpu: How it runs on a GPU; None for the defaults.
 
     Attributes:
         bundle_id: Name and digest of the bundle.
         device: What was loaded.
         fallback: Why ``auto`` did not get a GPU, or None.
+        net_size: Height and width at which the network sees an image, pixels.
+        sessions: The graph by its role, ``segmenter``.
 
     Raises:
         BundleError: Another kind, or the graph does not fit the manifest.
         DeviceError: `device` was named and did not load.
     """
 
-    def __init__(self, bundle: Bundle, device: str = "auto", *, threads: int | None = None):
+    def __init__(
+        self,
+        bundle: Bundle,
+        device: str = "auto",
+        *,
+        threads: int | None = None,
+        gpu: GpuOptions | None = None,
+    ) -> None:
         manifest = bundle.manifest
         if not isinstance(manifest, SegmenterManifest):
             raise BundleError(
                 f"{bundle.folder}: a bundle of kind {manifest.kind}, expected a segmenter"
             )
         self.manifest = manifest
+        self.net_size = manifest.net_size
         self.bundle_id = bundle.bundle_id
         self._session = OnnxSession(
-            bundle.path(manifest.graphs.segmenter.file), device, threads=threads
+            bundle.path(manifest.graphs.segmenter.file),
+            device,
+            threads=threads,
+            gpu=gpu,
+            content=bundle.digest,
         )
+        self.sessions = {"segmenter": self._session}
         self.device, self.fallback = self._session.device, self._session.fallback
         output = manifest.output
         self._outputs = [output.name]
@@ -123,7 +139,11 @@ class Segmenter:
 
 
 def open_segmenter(
-    path: Path | str, device: str = "auto", *, threads: int | None = None
+    path: Path | str,
+    device: str = "auto",
+    *,
+    threads: int | None = None,
+    gpu: GpuOptions | None = None,
 ) -> Segmenter:
     """Load a segmenter bundle.
 
@@ -131,12 +151,14 @@ def open_segmenter(
         path: Folder with ``bundle.yaml``.
         device: ``cpu``, ``cuda``, ``tensorrt`` or ``auto``.
         threads: Threads of one run on the CPU; None for as many as there are cores.
+        gpu: How it runs on a GPU; None for the defaults.
 
     Raises:
         BundleError: The bundle is missing, altered, unsafe or no segmenter.
+        ConfigError: The device would not heed an option.
         DeviceError: `device` was named and did not load.
     """
-    return Segmenter(load_bundle(path), device, threads=threads)
+    return Segmenter(load_bundle(path), device, threads=threads, gpu=gpu)
 
 
 def label_table(class_map: tuple[str, ...]) -> Labels:

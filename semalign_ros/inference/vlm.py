@@ -8,6 +8,7 @@ from typing import Protocol
 
 from semalign_ros.errors import ConfigError, unknown_name
 from semalign_ros.inference.query import VlmQuery
+from semalign_ros.inference.runtime import OnnxSession
 from semalign_ros.language import Answer, PromptSet, claims_from_answers, judgments_from_answers
 from semalign_ros.scene.taxonomy import CLASSES
 from semalign_ros.types import Judgment, SceneClaims, VlmAnswer
@@ -32,6 +33,9 @@ class Vlm(Protocol):
         bundle_id: Which model.
         device: What it runs on, ``recorded`` for stored answers.
         fallback: Why ``auto`` did not get a GPU, or None.
+        sessions: Its graphs by role, such as ``vision``; none for stored answers.
+        net_size: Height and width at which the network sees an image, pixels; None for
+            stored answers.
         accepts_text: Whether it reads a sentence beside the image (``scene_text``).
         claim_limit: Most classes that one answer can claim, or None; see
             :func:`semalign_ros.inference.contrastive.structural_floor`.
@@ -40,6 +44,8 @@ class Vlm(Protocol):
     bundle_id: str
     device: str
     fallback: str | None
+    sessions: Mapping[str, OnnxSession]
+    net_size: tuple[int, int] | None
     accepts_text: bool
     claim_limit: int | None
 

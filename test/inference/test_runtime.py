@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,7 +14,9 @@ from onnx import TensorProto, helper
 
 from semalign_ros.errors import BundleError, ConfigError, DeviceError, InferenceError
 from semalign_ros.inference import runtime
-from semalign_ros.inference.runtime import OnnxSession, numpy_dtype, usable_devices
+from semalign_ros.inference.fixed import FixedRun
+from semalign_ros.inference.loading import is_out_of_memory, usable_devices
+from semalign_ros.inference.runtime import GpuOptions, OnnxSession, numpy_dtype
 
 no_gpu = pytest.mark.skipif(
     "CUDAExecutionProvider" in ort.get_available_providers(), reason="this machine has CUDA"
@@ -159,3 +163,113 @@ def test_one_session_serves_many_threads(adder: Path) -> None:
 def test_a_type_that_numpy_lacks() -> None:
     with pytest.raises(BundleError, match="bfloat16 cannot be fed"):
         numpy_dtype("bfloat16")
+
+
+# --- GPU options, failures ---------------------------------------------------------------
+
+
+def test_an_option_that_the_device_would_not_heed_is_an_error(adder: Path) -> None:
+    with pytest.raises(ConfigError, match="fp16 needs device tensorrt, found cpu"):
+        OnnxSession(adder, "cpu", gpu=GpuOptions(fp16=True))
+
+
+def test_fixed_buffers_give_what_a_plain_run_gives(adder: Path) -> None:
+    # What a CUDA graph replays, here on the CPU: always the same buffers.
+    session = ort.InferenceSession(str(adder), providers=["CPUExecutionProvider"])
+    x = np.array([[1, 2]], np.float32)
+    fixed = FixedRun(session, "cpu", {"x": x}, ["z", "y"])
+    results = [fixed({"x": x + i}, ["z", "y"]) for i in range(3)]
+    for i, (z, y) in enumerate(results):  # a later run does not write into an earlier result
+        np.testing.assert_array_equal(z, (x + i) ** 2)
+        np.testing.assert_array_equal(y, x + i + 1)
+    np.testing.assert_array_equal(x, [[1, 2]])
+    # Not contiguous, as a frame that was turned or cut is not.
+    turned = np.array([[3], [4]], np.float32).T
+    np.testing.assert_array_equal(fixed({"x": turned}, ["z", "y"])[0], [[9, 16]])
+    with pytest.raises(InferenceError, match=r"captured for x \[1, 2\], found x \[2, 2\].*turn"):
+        fixed({"x": np.zeros((2, 2), np.float32)}, ["z", "y"])
+
+
+def test_one_fixed_run_serves_many_threads(adder: Path) -> None:
+    session = ort.InferenceSession(str(adder), providers=["CPUExecutionProvider"])
+    fixed = FixedRun(session, "cpu", {"x": np.zeros((1, 2), np.float32)}, ["y"])
+    with ThreadPoolExecutor(4) as pool:
+        found = pool.map(
+            lambda i: fixed({"x": np.full((1, 2), i, "f4")}, ["y"])[0][0, 0], range(80)
+        )
+        assert list(found) == [i + 1 for i in range(80)]
+
+
+@pytest.fixture
+def hungry(tmp_path: Path, graph_writer: Callable[..., Path]) -> Path:
+    """Graph that fills 2**44 bytes for each element above 4, and none below."""
+    n = helper.make_node
+    return graph_writer(
+        tmp_path / "hungry.onnx",
+        [
+            n("Shape", ["x"], ["length"]),
+            n("Sub", ["length", "four"], ["over"]),
+            n("Max", ["over", "zero"], ["above"]),
+            n("Mul", ["above", "much"], ["size"]),
+            n("ConstantOfShape", ["size"], ["filled"]),
+            n("Size", ["filled"], ["count"]),
+            n("Cast", ["count"], ["counted"], to=TensorProto.FLOAT),
+            n("Add", ["x", "counted"], ["y"]),
+        ],
+        {"x": (TensorProto.FLOAT, ["N"])},
+        {"y": (TensorProto.FLOAT, ["N"])},
+        {name: np.array([v]) for name, v in (("four", 4), ("zero", 0), ("much", 2**44))},
+    )
+
+
+def test_a_session_that_ran_out_of_memory_is_loaded_anew(hungry: Path) -> None:
+    session = OnnxSession(hungry, "cpu")
+    small, large = np.ones(3, np.float32), np.ones(6, np.float32)
+    np.testing.assert_array_equal(session.run({"x": small}, ["y"])[0], small)
+    held = weakref.ref(session._session)
+    for run in (
+        lambda: session.run({"x": large}, ["y"]),
+        lambda: session.run_resident({"x": large}, ["y"], []),
+    ):
+        with pytest.raises(InferenceError, match=r"hungry\.onnx: out of memory, .*more memory"):
+            run()
+        gc.collect()
+        assert held() is None  # what it held is given back
+        np.testing.assert_array_equal(session.run({"x": small}, ["y"])[0], small)
+        held = weakref.ref(session._session)
+
+
+def test_another_failure_keeps_the_session(adder: Path) -> None:
+    session = OnnxSession(adder, "cpu")
+    before = session._session
+    with pytest.raises(InferenceError, match="the run failed"):
+        session.run({}, ["y"])
+    assert session._session is before
+
+
+def test_a_session_that_cannot_be_loaded_anew_fails_by_the_frame(hungry: Path) -> None:
+    session = OnnxSession(hungry, "cpu")
+    with pytest.raises(InferenceError, match="out of memory"):
+        session.run({"x": np.ones(6, np.float32)}, ["y"])
+    aside = hungry.rename(hungry.with_suffix(".gone"))
+    for _ in range(2):
+        with pytest.raises(InferenceError, match=r"not loaded anew: .*no such file"):
+            session.run({"x": np.ones(3, np.float32)}, ["y"])
+    aside.rename(hungry)
+    assert session.run({"x": np.ones(3, np.float32)}, ["y"])[0].shape == (3,)
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (RuntimeError("bfc_arena.cc:360 Failed to allocate memory for requested buffer"), True),
+        (RuntimeError("Available memory of 1024 is smaller than requested bytes of 4096"), True),
+        (RuntimeError("CUDA failure 2: out of memory ; GPU=0"), True),
+        (RuntimeError("CUBLAS failure 3: CUBLAS_STATUS_ALLOC_FAILED"), True),
+        (MemoryError(), True),
+        (RuntimeError("CUDA failure 700: an illegal memory access was encountered"), False),
+        (RuntimeError("indices element out of data bounds, idx=33"), False),
+    ],
+)
+def test_what_means_that_memory_has_run_out(error: Exception, expected: bool) -> None:
+    assert is_out_of_memory(error) is expected
