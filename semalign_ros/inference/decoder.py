@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from onnx import TensorProto, helper
 
 from semalign_ros.errors import BundleError, InferenceError
 from semalign_ros.inference.manifest import GenerativeManifest
@@ -57,6 +58,9 @@ class Decoder:
         )
         self.dtype = numpy_dtype(session.inputs["inputs_embeds"].dtype)
         cache_dtype = numpy_dtype(session.inputs[pairs[0][0]].dtype)
+        # TensorRT gains nothing on one copy; the cache lies in CUDA's memory anyway.
+        device = "cpu" if session.device == "cpu" else "cuda"
+        self._repeat = OnnxSession(repeat_graph(session.inputs[pairs[0][0]].dtype), device)
         shape = (1, self.spec.num_kv_heads, 0, self.spec.head_dim)
         self._empty = {past: np.zeros(shape, cache_dtype) for past, _ in pairs}
         axes = len(session.inputs["position_ids"].shape)
@@ -114,7 +118,6 @@ class Decoder:
         """
         K, S = embeds.shape[:2]
         self._check_length(prefix.length + S)
-        shared = {name: _as_array(value) for name, value in prefix.cache.items()}
         pad = S - np.asarray(lengths, np.int64)
         column = np.arange(S)
         seen = np.ones((K, prefix.length + S), np.int64)
@@ -125,12 +128,18 @@ class Decoder:
         for start in range(0, K, batch):
             part = slice(start, min(start + batch, K))
             size = part.stop - start
-            cache = {name: np.repeat(value, size, axis=0) for name, value in shared.items()}
+            cache = {name: self._repeated(value, size) for name, value in prefix.cache.items()}
             logits, _ = self._run(
                 embeds[part], seen[part], self._axes(positions[part]), cache, keep=False
             )
             found.append(logits)
         return np.concatenate(found)
+
+    def _repeated(self, value: Any, times: int) -> Any:
+        """Repeat one array of a prefix's cache on the device where it lies."""
+        shape = np.array([times, 1, 1, 1])
+        _, kept = self._repeat.run_resident({"value": value, "shape": shape}, [], ["repeated"])
+        return kept["repeated"]
 
     def _axes(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
         """Text counts alike on all three axes of ``mrope``; else there is one axis."""
@@ -175,9 +184,23 @@ class Decoder:
         return logits[:, 0], {self._past[name]: value for name, value in kept.items()}
 
 
-def _as_array(value: Any) -> Array:
-    array: Array = value if isinstance(value, np.ndarray) else value.numpy()
-    return array
+def repeat_graph(dtype: str) -> bytes:
+    """Graph that repeats a cache along its first axis.
+
+    Args:
+        dtype: ONNX Runtime's name of the cache's element type.
+
+    Returns:
+        `value` [1, heads, P, head_dim] and `shape` i64[4] -> `repeated`.
+    """
+    element = helper.np_dtype_to_tensor_dtype(numpy_dtype(dtype))
+    value = helper.make_tensor_value_info("value", element, [1, "H", "P", "D"])
+    shape = helper.make_tensor_value_info("shape", TensorProto.INT64, [4])
+    repeated = helper.make_tensor_value_info("repeated", element, ["B", "H", "P", "D"])
+    node = helper.make_node("Expand", ["value", "shape"], ["repeated"])
+    graph = helper.make_graph([node], "repeat", [value, shape], [repeated])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    return bytes(model.SerializeToString())
 
 
 def mrope_positions(tokens: int, image_start: int, grid: tuple[int, int]) -> NDArray[np.int64]:

@@ -129,6 +129,4 @@ class FirstRun:
             events = json.loads(path.read_text(encoding="utf-8", errors="replace"))
         except (OSError, ValueError):
             return None  # the disk is full, say: what is not known is not claimed
-        finally:
-            shutil.rmtree(self._folder, ignore_errors=True)
         return placement_of(events, device)

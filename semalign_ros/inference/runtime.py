@@ -49,7 +49,7 @@ class OnnxSession:
     memory it is loaded anew for the next run, which gives back all that it held.
 
     Args:
-        path: The ``.onnx`` file.
+        model: The ``.onnx`` file, or the bytes of a graph.
         device: ``cpu``, ``cuda``, ``tensorrt`` or ``auto``.
         threads: Threads of one run on the CPU; None for as many as there are cores.
         gpu: How it runs on a GPU; None for the defaults.
@@ -71,7 +71,7 @@ class OnnxSession:
 
     def __init__(
         self,
-        path: Path | str,
+        model: Path | str | bytes,
         device: str = "auto",
         *,
         threads: int | None = None,
@@ -82,12 +82,13 @@ class OnnxSession:
         check_device(device, gpu)
         if threads is not None and threads < 1:
             raise ConfigError(f"threads: found {threads}, expected 1 or more, or none for all")
-        self.path = Path(path)
+        self.path = Path("graph" if isinstance(model, bytes) else model)
         self.fallback: str | None = None
         self.placement: Placement | None = None
         self._fixed: FixedRun | None = None
         self._lock = threading.Lock()
-        load = partial(_create, self.path, threads=threads, gpu=gpu, content=content)
+        graph = model if isinstance(model, bytes) else self.path
+        load = partial(_create, graph, threads=threads, gpu=gpu, content=content)
         try:
             self.device = "cuda" if device == "auto" else device
             session, first_run = load(self.device)
@@ -252,13 +253,14 @@ def check_image(image: Image) -> None:
 
 
 def _create(
-    path: Path, device: str, *, threads: int | None, gpu: GpuOptions, content: str | None
+    model: Path | bytes, device: str, *, threads: int | None, gpu: GpuOptions, content: str | None
 ) -> tuple[ort.InferenceSession, FirstRun]:
-    if not path.is_file():
-        raise BundleError(f"{path}: no such file")
+    if isinstance(model, Path) and not model.is_file():
+        raise BundleError(f"{model}: no such file")
     options = session_options(threads)
     first_run = FirstRun(options)
-    return open_session(str(path), device, options, gpu, str(path), content), first_run
+    graph, name = (model, "graph") if isinstance(model, bytes) else (str(model), str(model))
+    return open_session(graph, device, options, gpu, name, content), first_run
 
 
 def _spec(value: ort.NodeArg) -> TensorSpec:

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnxruntime as ort
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -159,6 +160,24 @@ def counting_decoder(writer: Any, path: Path, limit: int = 64) -> Path:
             "last": np.array([-1]),
         },
     )
+
+
+def test_the_cache_never_comes_to_the_host(
+    bundle: Bundle, decoder: Decoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(5)
+    hidden = bundle.manifest.decoder.hidden_size
+    prefix = decoder.extend(decoder.empty(), rng.normal(size=(1, 4, hidden)).astype("f4"))
+    run, fed = OnnxSession.run_resident, []
+
+    def spy(self: OnnxSession, feeds: Any, fetch: Any, keep: Any) -> Any:
+        fed.extend((name, type(value)) for name, value in feeds.items())
+        return run(self, feeds, fetch, keep)
+
+    monkeypatch.setattr(OnnxSession, "run_resident", spy)
+    decoder.ask(prefix, rng.normal(size=(5, 2, hidden)).astype("f4"), [2, 1, 2, 2, 1], batch=3)
+    cached = {kind for name, kind in fed if name == "value" or name.startswith("past_key_values")}
+    assert cached == {ort.OrtValue}
 
 
 def test_padding_is_neither_counted_nor_attended_to(
