@@ -7,8 +7,8 @@ from dataclasses import dataclass, fields
 from semalign_ros.alignment.thresholds import HealthThresholds, threshold_parameters
 from semalign_ros.bags.writer import COMPRESSIONS, STORAGES
 from semalign_ros.corruption.parameters import MAX_SEVERITY
+from semalign_ros.inference.providers import DEVICES, GpuOptions
 from semalign_ros.inference.query import VLM_INPUTS
-from semalign_ros.inference.runtime import DEVICES
 from semalign_ros.nodes.schema import group, parameter
 from semalign_ros.scene.reference import ReferenceRule
 from semalign_ros.scene.taxonomy import CRITICAL
@@ -84,6 +84,48 @@ class CameraInput:
     )
 
 
+_GPU: dict[str, dict[str, object]] = {
+    "fp16": {
+        "description": "TensorRT computes in half precision where that is faster; scores change "
+        "a little. Needs device tensorrt.",
+        "read_only": True,
+    },
+    "cuda_graph": {
+        "description": "Capture the graph that sees the image once, and replay it as one launch. "
+        "Needs warm_up, whose size every frame must then have, and a GPU that can run every node.",
+        "read_only": True,
+    },
+    "memory_mb": {
+        "description": "Most GPU memory for the arena of each graph, MB; 0 for all.",
+        "minimum": 0,
+        "maximum": 1_000_000,
+        "read_only": True,
+    },
+    "engine_cache": {
+        "description": "Folder in which TensorRT's engines are kept, by the model's digest; empty "
+        "for ~/.cache/semalign_ros/tensorrt. Needs device tensorrt.",
+        "read_only": True,
+    },
+}
+
+
+@dataclass(frozen=True, slots=True)
+class GpuConfig:
+    """Options of a GPU where no node is, as on the command line."""
+
+    gpu: GpuOptions = group(GpuOptions, _GPU)
+
+
+def _warm_up() -> str:
+    value: str = parameter(
+        "",
+        "Size of the camera's frames, WIDTHxHEIGHT in pixels, at which every model runs once "
+        "before the first of them; empty for the size that its network works at.",
+        read_only=True,
+    )
+    return value
+
+
 @dataclass(frozen=True, slots=True)
 class SegmenterModel:
     """Which segmenter runs where."""
@@ -103,6 +145,7 @@ class SegmenterModel:
         0, "Threads of one run on the CPU; 0 for as many as there are cores.",
         minimum=0, maximum=256, read_only=True,
     )  # fmt: skip
+    gpu: GpuOptions = group(GpuOptions, _GPU)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +167,7 @@ class VlmModel:
         0, "Threads of one run on the CPU; 0 for as many as there are cores.",
         minimum=0, maximum=256, read_only=True,
     )  # fmt: skip
+    gpu: GpuOptions = group(GpuOptions, _GPU)
     prompts: str = parameter(
         "default", "Prompt set: a YAML file, or the name of a shipped one.", read_only=True
     )
@@ -237,6 +281,7 @@ class MonitorConfig(JudgingConfig):
     vlm_input: str = parameter(
         "image", "What the VLM is shown.", choices=VLM_INPUTS, read_only=True
     )
+    warm_up: str = _warm_up()
     segmenter: SegmenterModel = group(SegmenterModel)
     vlm: VlmModel = group(VlmModel)
     corruption: CorruptionConfig = group(CorruptionConfig)
@@ -263,6 +308,7 @@ class SegmenterNodeConfig(StageConfig):
     depth: bool = parameter(
         False, "Subscribe to ~/input/depth, which depth-aware corruptions use.", read_only=True
     )
+    warm_up: str = _warm_up()
     segmenter: SegmenterModel = group(SegmenterModel)
 
 
@@ -274,6 +320,7 @@ class VlmNodeConfig(StageConfig):
     vlm_input: str = parameter(
         "image", "What the VLM is shown.", choices=VLM_INPUTS, read_only=True
     )
+    warm_up: str = _warm_up()
     vlm: VlmModel = group(VlmModel)
 
 

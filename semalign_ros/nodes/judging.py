@@ -145,6 +145,11 @@ class JudgingNode(StageNode[ConfigT]):
             or Status(pipeline.name, pipeline.level, pipeline.message, pipeline.fault_code, values),
         ]
 
+    @property
+    def status_name(self) -> str:
+        """Of the one status that there is before the health is tracked."""
+        return "pipeline"
+
     def forget(self) -> None:
         """Empty the windows."""
         self._safety = None

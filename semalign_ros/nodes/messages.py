@@ -10,6 +10,7 @@ from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from std_msgs.msg import Header
 
+from semalign_ros.alignment.health import Status
 from semalign_ros.errors import ConfigError
 
 _NS = 1_000_000_000
@@ -46,6 +47,18 @@ def diagnostic_status(
         message=message,
         hardware_id=hardware_id,
         values=[KeyValue(key=key, value=write_value(value)) for key, value in values.items()],
+    )
+
+
+def status_message(
+    status: Status, facts: Mapping[str, str | float] | None = None
+) -> DiagnosticStatus:
+    """`diagnostic_msgs/DiagnosticStatus` of a status, fault code and facts among the values."""
+    return diagnostic_status(
+        status.name,
+        {"fault_code": status.fault_code, **(facts or {}), **status.values},
+        message=status.message,
+        level=int(status.level),
     )
 
 

@@ -15,7 +15,7 @@ from semalign_ros.nodes.frames import read_frame
 from semalign_ros.nodes.history import FrameHistory
 from semalign_ros.nodes.inputs import Input
 from semalign_ros.nodes.judging import JudgingNode
-from semalign_ros.nodes.models import facts_of, load_segmenter, load_vlm
+from semalign_ros.nodes.models import frame_size, load_segmenter, load_vlm, prove
 from semalign_ros.nodes.outputs import ImageOutput, LabelOutput
 from semalign_ros.nodes.runner import run
 from semalign_ros.nodes.stage import Job, Stream
@@ -45,14 +45,16 @@ class MonitorNode(JudgingNode[MonitorConfig]):
                 "segmenter.bundle is empty, and the reference shall come from the segmenter: name "
                 "a bundle, or set reference to topic"
             )
+        size = frame_size(config.warm_up, config.segmenter.gpu, config.vlm.gpu)
+        warn = self.get_logger().warning
+        self.tell_step("loading the segmenter")
         segmenter = load_segmenter(config.segmenter)
+        facts = prove("segmenter", segmenter, size, warn) if segmenter else {}
+        self.tell_step("loading the VLM")
         vlm = load_vlm(config.vlm, config.vlm_input)
-        self._monitor = Monitor(vlm, segmenter, config.vlm_input)
-        self.facts = {
-            **facts_of("vlm", vlm),
-            **(facts_of("segmenter", segmenter) if segmenter else {}),
-        }
+        self.facts = {**prove("vlm", vlm, size, warn), **facts}
         self.tell_facts()
+        self._monitor = Monitor(vlm, segmenter, config.vlm_input)
         super().open()
         self._corrupted = ImageOutput(self, "~/output/corrupted/image")
         self._clean_labels = LabelOutput(self, "~/output/segmentation/clean")
@@ -101,6 +103,7 @@ class MonitorNode(JudgingNode[MonitorConfig]):
         frame = self._history.frame(job)
         monitor = Monitor(monitor.vlm, monitor.segmenter, monitor.vlm_input, rule, choice.seed)
         judged = monitor.judge(frame, choice.at(job.index), safety=self.safety)
+        self.times.add(judged.verdict.stage_s)
         self._publish(job, judged)
 
     def _publish(self, job: Job, judged: Judged) -> None:

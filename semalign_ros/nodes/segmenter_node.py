@@ -14,7 +14,7 @@ from semalign_ros.monitor import perceive
 from semalign_ros.nodes.camera import image_stream
 from semalign_ros.nodes.config import SegmenterNodeConfig
 from semalign_ros.nodes.frames import read_frame
-from semalign_ros.nodes.models import facts_of, load_segmenter
+from semalign_ros.nodes.models import frame_size, load_segmenter, prove
 from semalign_ros.nodes.outputs import LabelOutput
 from semalign_ros.nodes.runner import run
 from semalign_ros.nodes.stage import Job, StageNode, Stream
@@ -32,11 +32,13 @@ class SegmenterNode(StageNode[SegmenterNodeConfig]):
 
     def open(self) -> None:
         """Load the model."""
+        size = frame_size(self.config.warm_up, self.config.segmenter.gpu)
+        self.tell_step("loading the segmenter")
         segmenter = load_segmenter(self.config.segmenter)
         if segmenter is None:
             raise ConfigError("segmenter.bundle is empty: name a bundle")
         self._segmenter = segmenter
-        self.facts = facts_of("segmenter", segmenter)
+        self.facts = prove("segmenter", segmenter, size, self.get_logger().warning)
         self.tell_facts()
         self._clean = LabelOutput(self, "~/output/segmentation/clean")
         self._degraded = LabelOutput(self, "~/output/segmentation/degraded")
@@ -74,16 +76,19 @@ class SegmenterNode(StageNode[SegmenterNodeConfig]):
         clean = perceive(frame, segmenter)
         self._clean.send(job.header, clean.labels)
         if not self.config.degraded:
+            self.times.add(clean.stage_s)
             return
-        labels, condition = clean.labels, treatment.condition
+        seen, labels, condition = clean, clean.labels, treatment.condition
         if not condition.is_clean:
             shown = read(job.messages["degraded"])
-            labels = perceive(shown, segmenter).labels
+            seen = perceive(shown, segmenter)
+            labels = seen.labels
             if condition.changes_labels:
                 # The other half of what corruption_node began.
                 perceived = self._remember(replace(shown, labels=labels), condition)
                 labels = condition.degrade_labels(perceived, treatment.seed).labels
         self._degraded.send(job.header, labels)
+        self.times.add(*((clean.stage_s,) if seen is clean else (clean.stage_s, seen.stage_s)))
 
     def forget(self) -> None:
         """Let earlier label maps go."""

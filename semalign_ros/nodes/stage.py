@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 import traceback
 from collections import deque
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -12,26 +13,30 @@ from typing import Any, TypeVar
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.clock import JumpThreshold
 from rclpy.duration import Duration
+from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from std_msgs.msg import Header
 from std_srvs.srv import SetBool, Trigger
 
 from semalign_ros.alignment.health import Level, Status
 from semalign_ros.errors import ImageError, SemalignError
+from semalign_ros.nodes.building import Building
 from semalign_ros.nodes.config import StageConfig
 from semalign_ros.nodes.counters import FAILURES_IN_A_ROW, FrameCounters
 from semalign_ros.nodes.inputs import Input, MessageInfo, Source
 from semalign_ros.nodes.lifecycle import ManagedNode
 from semalign_ros.nodes.mailbox import Worker
-from semalign_ros.nodes.messages import diagnostic_array, diagnostic_status, stamp_ns
+from semalign_ros.nodes.messages import diagnostic_array, stamp_ns, status_message
 from semalign_ros.nodes.pairing import ExactPairer
 from semalign_ros.nodes.qos import VALUES_OUT
 from semalign_ros.nodes.sequence import StreamSequence
+from semalign_ros.nodes.timing import StageTimes
 
 ConfigT = TypeVar("ConfigT", bound=StageConfig)
 
 _GRAPH_POLL_S = 0.2
 _DIAGNOSTICS_S = 1.0
 _LOG_EVERY_S = 5.0
+_REASON_LENGTH = 400
 _NS = 1_000_000_000
 
 _PLAUSIBLE_AGE_S = (-1.0, 3600.0)
@@ -91,12 +96,16 @@ class StageNode(ManagedNode[ConfigT]):
 
     Attributes:
         counters: What became of the frames.
+        times: How long their stages took.
         facts: Shown in the diagnostics, such as the device of a model.
     """
 
     def __init__(self, name: str, config: type[ConfigT]) -> None:
         super().__init__(name, config)
         self.counters = FrameCounters()
+        self.times = StageTimes()
+        self._building: Building | None = None
+        self._last_failure = ""
         self._lock = threading.Lock()
         self._enabled = True
         self._epoch = 0
@@ -157,9 +166,14 @@ class StageNode(ManagedNode[ConfigT]):
     def statuses(self) -> Sequence[Status]:
         """State of the node; by default whether its frames get through."""
         values = self.counters.snapshot()
-        name = f"semalign_{self.config.camera}: {self.get_name()}"
+        name = f"semalign_{self.config.camera}: {self.status_name}"
+        if self._building is not None:
+            # A warning, as nothing is watched yet.
+            return [Status(name, Level.WARN, self._building.words, "BUILDING", values)]
         if not self._enabled:
             return [Status(name, Level.STALE, "disabled", "DISABLED", values)]
+        if not self.active:
+            return [Status(name, Level.OK, "not active", "INACTIVE", values)]
         failure = self.failure(name, values)
         if failure is not None:
             return [failure]
@@ -169,6 +183,11 @@ class StageNode(ManagedNode[ConfigT]):
             return [Status(name, Level.WARN, words, "NO_INPUT", values)]
         words = f"{values['done']:.0f} of {values['received']:.0f} frames done"
         return [Status(name, Level.OK, words, "OK", values)]
+
+    @property
+    def status_name(self) -> str:
+        """End of the name of that status."""
+        return str(self.get_name())
 
     # --- what a subclass uses ---------------------------------------------------------------
 
@@ -186,8 +205,14 @@ class StageNode(ManagedNode[ConfigT]):
         """Status for models that keep failing, or None."""
         if not self.counters.failing:
             return None
-        message = f"inference failed on the last {FAILURES_IN_A_ROW} frames or more; see the log"
+        message = f"inference failed on the last {FAILURES_IN_A_ROW} frames or more"
+        message += f": {self._last_failure}"
         return Status(name, Level.ERROR, message, "INFERENCE_FAILED", values)
+
+    def tell_step(self, step: str) -> None:
+        """Say in the diagnostics what :meth:`open` is doing: ``loading the segmenter``."""
+        if self._building is not None:
+            self._building.step = step
 
     def tell_facts(self) -> None:
         """Log the facts."""
@@ -231,6 +256,15 @@ class StageNode(ManagedNode[ConfigT]):
             self._send(statuses)
 
     # --- lifecycle --------------------------------------------------------------------------
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Run :meth:`open`, and publish diagnostics all the while."""
+        self._building = Building(self._publish_diagnostics, _DIAGNOSTICS_S)
+        try:
+            with self._building:
+                return super().on_configure(state)
+        finally:
+            self._building = None
 
     def begin(self) -> None:
         """Start the worker and look for publishers."""
@@ -328,19 +362,25 @@ class StageNode(ManagedNode[ConfigT]):
 
     def _try(self, job: Job) -> None:
         where = f"frame {job.index} at {job.stamp_ns / _NS:.6f} s"
+        start = time.perf_counter()
         try:
             self.process(job)
         except ImageError as error:
             self.drop(error.reason)
             self._say(f"{where}: {error}")
         except SemalignError as error:
-            self.drop("inference_error")
-            self._say(f"{where}: {error}")
-        except Exception:
-            self.drop("inference_error")
-            self._say(f"{where}:\n{traceback.format_exc()}")
+            self._fail(f"{where}: {error}")
+        except Exception as error:
+            self._fail(f"{where}: {type(error).__name__}: {error}", traceback.format_exc())
         else:
+            self.times.add({"frame": time.perf_counter() - start})
             self.counters.finish()
+
+    def _fail(self, why: str, trace: str = "") -> None:
+        """Count a frame that a model failed on."""
+        self._last_failure = why.splitlines()[0][:_REASON_LENGTH]
+        self.drop("inference_error")
+        self._say(f"{why}\n{trace}" if trace else why)
 
     def _say(self, text: str) -> None:
         self.get_logger().warning(text, throttle_duration_sec=_LOG_EVERY_S)
@@ -376,16 +416,9 @@ class StageNode(ManagedNode[ConfigT]):
         self._levels = tuple(status.level for status in statuses)
         header = Header(stamp=self.get_clock().now().to_msg())
         messages = [status_message(status) for status in statuses[:-1]]
-        # What does not change, such as the devices, stands with the pipeline, which is last.
-        messages += [status_message(status, self.facts) for status in statuses[-1:]]
+        # What is of no single status, such as devices and times, stands with the last one.
+        facts: dict[str, str | float] = {**self.facts, **self.times.snapshot()}
+        if self._last_failure:
+            facts["last_failure"] = self._last_failure
+        messages += [status_message(status, facts) for status in statuses[-1:]]
         self._diagnostics.publish(diagnostic_array(header, *messages))
-
-
-def status_message(status: Status, facts: Mapping[str, str] | None = None) -> Any:
-    """`diagnostic_msgs/DiagnosticStatus` of a status, fault code and facts among the values."""
-    return diagnostic_status(
-        status.name,
-        {"fault_code": status.fault_code, **(facts or {}), **status.values},
-        message=status.message,
-        level=int(status.level),
-    )

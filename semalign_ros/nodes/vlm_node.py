@@ -9,18 +9,17 @@ from diagnostic_msgs.msg import DiagnosticArray
 
 from semalign_ros.corruption import CLEAN, Condition
 from semalign_ros.inference import Vlm
-from semalign_ros.monitor import Perception, ask
+from semalign_ros.monitor import Observation, Perception, ask
 from semalign_ros.nodes.answers import encode_answer
 from semalign_ros.nodes.camera import image_stream
 from semalign_ros.nodes.config import VlmNodeConfig
 from semalign_ros.nodes.frames import read_frame
 from semalign_ros.nodes.messages import diagnostic_array, diagnostic_status
-from semalign_ros.nodes.models import facts_of, load_vlm
+from semalign_ros.nodes.models import frame_size, load_vlm, prove
 from semalign_ros.nodes.outputs import Output
 from semalign_ros.nodes.runner import run
 from semalign_ros.nodes.stage import Job, StageNode, Stream
 from semalign_ros.nodes.treatments import condition_stream, treatment_of
-from semalign_ros.types import VlmAnswer
 
 ANSWER_CLEAN, ANSWER_DEGRADED = "answer clean", "answer degraded"
 """Ends of the names of the two statuses in an answer message."""
@@ -35,8 +34,10 @@ class VlmNode(StageNode[VlmNodeConfig]):
 
     def open(self) -> None:
         """Load the model."""
+        size = frame_size(self.config.warm_up, self.config.vlm.gpu)
+        self.tell_step("loading the VLM")
         self._vlm = load_vlm(self.config.vlm, self.config.vlm_input)
-        self.facts = facts_of("vlm", self._vlm)
+        self.facts = prove("vlm", self._vlm, size, self.get_logger().warning)
         self.tell_facts()
         self._answers = Output(self, DiagnosticArray, "~/output/answers")
 
@@ -63,12 +64,13 @@ class VlmNode(StageNode[VlmNodeConfig]):
     def process(self, job: Job) -> None:
         """Ask about one frame."""
         treatment = treatment_of(job)
-        clean = self._ask(job, treatment.index, "image", "labels", CLEAN)
-        answers = {ANSWER_CLEAN: clean}
+        asked = {ANSWER_CLEAN: self._ask(job, treatment.index, "image", "labels", CLEAN)}
         if self.config.degraded and not treatment.condition.is_clean:
-            answers[ANSWER_DEGRADED] = self._ask(
+            asked[ANSWER_DEGRADED] = self._ask(
                 job, treatment.index, "degraded", "degraded_labels", treatment.condition
             )
+        self.times.add(*(observation.stage_s for observation in asked.values()))
+        answers = {name: observation.answer for name, observation in asked.items()}
         camera = self.config.camera
         self._answers.publish(
             lambda: diagnostic_array(
@@ -87,11 +89,11 @@ class VlmNode(StageNode[VlmNodeConfig]):
 
     def _ask(
         self, job: Job, index: int, image: str, labels: str, condition: Condition
-    ) -> VlmAnswer:
+    ) -> Observation:
         assert self._vlm is not None
         frame = read_frame(job.messages[image], index, labels=job.messages.get(labels))
         perception = Perception(frame, None, frame.labels, {})
-        return ask(perception, self._vlm, self.config.vlm_input, condition).answer
+        return ask(perception, self._vlm, self.config.vlm_input, condition)
 
 
 def main() -> int:

@@ -65,6 +65,7 @@ def test_a_planted_misalignment_raises_the_right_diagnostics_and_no_others(
         lambda: probe.counters() and probe.node.count_publishers(JUDGMENT),
         "the monitor to be heard",
     )
+    diagnostics.clear()  # of the time before, when it was loading
     player = start("player_node", {"bag": str(drive.bag), "rate": 2.0, "wait_for": [IMAGE]})
     assert player.wait(120) == 0
 
