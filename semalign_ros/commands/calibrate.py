@@ -7,6 +7,8 @@ from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from semalign_ros.commands._device import add_device_arguments, gpu_options
+
 if TYPE_CHECKING:  # a command loads the library when it runs
     from semalign_ros.corruption import Profile
     from semalign_ros.evaluation.calibrate import DamageMeter
@@ -60,7 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--image", default="/camera/front/image_raw", metavar="TOPIC")
     parser.add_argument("--segmentation", default="/ground_truth/segmentation", metavar="TOPIC")
-    parser.add_argument("--device", default="auto", help="cpu, cuda, tensorrt or auto")
+    add_device_arguments(parser)
     parser.add_argument("--seed", type=int, default=0, help="of every random draw (default: 0)")
     parser.add_argument("--overwrite", action="store_true", help="replace YAML")
 
@@ -93,7 +95,9 @@ def run(args: argparse.Namespace) -> int:
     if args.confusion and len(names) != 1:
         raise ConfigError("--confusion: name one --corruption, whose confusion is measured")
     check_free(args.out, overwrite=args.overwrite)
-    segmenter = open_segmenter(find_resource(args.segmenter, "models", ""), args.device)
+    segmenter = open_segmenter(
+        find_resource(args.segmenter, "models", ""), args.device, gpu=gpu_options(args)
+    )
     frames = _FramesOf(args)
     meter = DamageMeter(frames, segmenter, args.seed)
     about = {

@@ -11,10 +11,10 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from semalign_ros.commands._machine import Check, check_gpus, check_machine, find_gpus
 from semalign_ros.errors import SemalignError
 
 HELP = "check this machine: ROS 2, inference devices, DDS settings, memory, models"
@@ -50,8 +50,9 @@ _MESSAGES = (
 # Distribution by the version of its rclpy, for wheels, which set no ROS_DISTRO.
 _DISTRIBUTIONS = {"3.3": "humble", "7.1": "jazzy", "9.1": "kilted"}
 _TESTED = ("jazzy", "kilted")
-_MIN_FREE_MB = 2000
 _MIN_SHM_MB = 256
+_SEGMENT = 64 << 20
+_MIN_SEGMENT = 16 << 20
 _GET_ROS = (
     "source /opt/ros/<distribution>/setup.bash where ROS 2 is installed, else "
     "`pip install 'semalign_ros[ros]'`"
@@ -70,24 +71,6 @@ for name in sys.argv[1:]:
         found["missing"].append(name)
 print("PROBE" + json.dumps(found))
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One finding.
-
-    Args:
-        name: What was looked at.
-        level: ``fail``: the main job cannot run; ``warn``: something will not work well;
-            ``info``: an option that is not there.
-        found: What was found.
-        advice: What to do, empty where all is well.
-    """
-
-    name: str
-    level: Literal["ok", "info", "warn", "fail"]
-    found: str
-    advice: str = ""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -155,13 +138,15 @@ def check_inference() -> Iterator[Check]:
 
     from semalign_ros.inference.loading import usable_devices
 
+    levels: dict[str, Literal["fail", "warn", "info"]] = {"cpu": "fail", "tensorrt": "info"}
+    # A GPU that lies idle is a fault; TensorRT is a choice.
+    levels["cuda"] = "warn" if find_gpus()[0] else "info"
     for device, problem in usable_devices().items():
         if problem is None:
             yield Check(f"device {device}", "ok", f"ONNX Runtime {onnxruntime.__version__}")
         else:
-            found, _, advice = problem.partition("; ")
-            level: Literal["fail", "info"] = "fail" if device == "cpu" else "info"
-            yield Check(f"device {device}", level, found, advice)
+            found, _, advice = problem.removeprefix(f"device {device}: ").partition("; ")
+            yield Check(f"device {device}", levels[device], found, advice)
 
 
 def check_models() -> Iterator[Check]:
@@ -271,8 +256,8 @@ def check_dds(environment: Mapping[str, str] = os.environ) -> Iterator[Check]:
         yield Check("DDS settings", "ok", "profile and allocator variables are set")
     for name in ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE"):
         profile = environment.get(name)
-        if profile and not Path(profile).is_file():
-            yield Check(name, "warn", f"{profile}: no such file", "correct or unset it")
+        if profile:
+            yield _check_profile(name, Path(profile))
     shm = Path("/dev/shm")
     if shm.is_dir():
         free = shutil.disk_usage(shm).free / 1e6
@@ -285,30 +270,32 @@ def check_dds(environment: Mapping[str, str] = os.environ) -> Iterator[Check]:
         )
 
 
-def check_machine() -> Iterator[Check]:
-    """Cores and memory."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    cores = len(affinity(0)) if affinity else os.cpu_count()
-    yield Check("cores", "ok", f"{cores} usable")
-    free = available_memory_mb(Path("/proc/meminfo"))
-    if free is not None:
-        enough = free >= _MIN_FREE_MB
-        yield Check(
-            "memory",
-            "ok" if enough else "warn",
-            f"{free:.0f} MB available",
-            "" if enough else f"{_MIN_FREE_MB} MB are needed for segmenter and VLM together",
-        )
+def _check_profile(name: str, path: Path) -> Check:
+    """Whether a Fast DDS profile gives large images the room that they need."""
+    import xml.etree.ElementTree as ElementTree
 
-
-def available_memory_mb(meminfo: Path) -> float | None:
-    """Memory that new processes can have, MB; None where the system does not say."""
-    if not meminfo.is_file():
-        return None
-    for line in meminfo.read_text().splitlines():
-        if line.startswith("MemAvailable:"):
-            return int(line.split()[1]) * 1024 / 1e6
-    return None
+    if not path.is_file():
+        return Check(name, "warn", f"{path}: no such file", "correct or unset it")
+    try:
+        # Names of elements come with their namespace, which not every profile states.
+        sizes = [
+            int(element.text or "")
+            for element in ElementTree.parse(path).iter()
+            if element.tag.rpartition("}")[2] == "segment_size"
+        ]
+    except (OSError, ElementTree.ParseError, ValueError) as error:
+        return Check(name, "warn", f"{path}: not readable ({error})", "correct or unset it")
+    largest = max(sizes, default=0)
+    if largest >= _MIN_SEGMENT:
+        return Check(name, "ok", f"{path}, shared-memory segment of {largest / 1e6:.0f} MB")
+    return Check(
+        name,
+        "warn",
+        f"{path}: "
+        + (f"a segment of {largest / 1e6:.1f} MB" if sizes else "no segment_size")
+        + "; most images of 6 MB are lost with it",
+        f"give its SHM transport a segment_size of {_SEGMENT}, as config/fastdds/profile.xml has",
+    )
 
 
 def check_options() -> Iterator[Check]:
@@ -351,5 +338,6 @@ GROUPS: tuple[Callable[[], Iterator[Check]], ...] = (
     check_ros,
     check_dds,
     check_machine,
+    check_gpus,
     check_options,
 )

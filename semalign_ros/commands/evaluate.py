@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from semalign_ros.commands._device import add_device_arguments, gpu_options
+
 HELP = "judge every frame of a bag under every condition of a profile, offline"
 EXAMPLE = (
     "semalign evaluate rosbags/street_demo --profile paper --segmenter street_segmenter "
@@ -53,9 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--prompts", default="default", help="prompt set, name or path; default: %(default)s"
     )
-    parser.add_argument(
-        "--device", default="auto", help="cpu, cuda, tensorrt or auto; default: %(default)s"
-    )
+    add_device_arguments(parser)
     parser.add_argument("--seed", type=int, default=0, help="of every random draw (default: 0)")
     parser.add_argument("--limit", type=int, help="only the first frames")
     parser.add_argument("--workers", type=int, default=1, help="processes (default: 1)")
@@ -81,6 +81,7 @@ def run(args: argparse.Namespace) -> int:
         vlm_input=args.vlm_input,
         prompts=args.prompts,
         device=args.device,
+        gpu=gpu_options(args),
         seed=args.seed,
         limit=args.limit,
         topics=BagTopics(image=args.image, segmentation=args.segmentation),

@@ -8,11 +8,12 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from semalign_ros.commands._device import add_device_arguments, gpu_options
 from semalign_ros.errors import BundleError, SemalignError
 from semalign_ros.resources import find_resource, resource
 
 if TYPE_CHECKING:
-    from semalign_ros.inference import Bundle
+    from semalign_ros.inference import Bundle, GpuOptions, Segmenter, Vlm
 
 HELP = "list, verify and describe model bundles, or make one of a foreign ONNX segmenter"
 EXAMPLE = "semalign models list"
@@ -34,13 +35,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     verify.add_argument(
         "folders", type=Path, nargs="*", metavar="BUNDLE", help="default: the shipped models"
     )
-    verify.add_argument(
-        "--device", default="cpu", metavar="DEVICE", help="auto, cpu, cuda or tensorrt"
-    )
+    add_device_arguments(verify, "cpu")
     describe = _action(
-        actions, "describe", "what a bundle says of itself", "semalign models describe my_model"
+        actions,
+        "describe",
+        "what a bundle says of itself, or which node of it runs where",
+        "semalign models describe my_model --placement --device cuda",
     )
     describe.add_argument("folder", type=Path, metavar="BUNDLE")
+    describe.add_argument(
+        "--placement",
+        action="store_true",
+        help="run it once, and show its nodes by graph, provider and operator in place of the "
+        "manifest",
+    )
+    add_device_arguments(describe, "cpu")
     add = _action(
         actions,
         "add",
@@ -58,9 +67,13 @@ def run(args: argparse.Namespace) -> int:
     if args.action == "list":
         return _list(args.folder or resource("models"))
     if args.action == "verify":
-        return _verify(args.folders or bundle_folders(resource("models")), args.device)
+        folders = args.folders or bundle_folders(resource("models"))
+        return _verify(folders, args.device, gpu_options(args))
     if args.action == "describe":
-        return _describe(args.folder)
+        folder = find_resource(str(args.folder), "models", "")
+        if args.placement:
+            return _show_placement(folder, args.device, gpu_options(args))
+        return _describe(folder)
     return _add(args)
 
 
@@ -163,14 +176,14 @@ def _list(folder: Path) -> int:
     return 1 if bad else 0
 
 
-def _verify(folders: list[Path], device: str) -> int:
+def _verify(folders: list[Path], device: str, gpu: GpuOptions) -> int:
     from rich.console import Console
 
     console = Console()
     failed = 0
     for path in folders:
         try:
-            said = _try_out(find_resource(str(path), "models", ""), device)
+            said = _try_out(find_resource(str(path), "models", ""), device, gpu)
         except SemalignError as error:
             failed += 1
             console.print(f"{path}: FAILED\n  {error}", markup=False, style="red", soft_wrap=True)
@@ -179,28 +192,61 @@ def _verify(folders: list[Path], device: str) -> int:
     return 1 if failed else 0
 
 
-def _try_out(path: Path, device: str) -> str:
-    """Load a bundle and run it on a grey image."""
-    import numpy as np
+def _open(path: Path, device: str, gpu: GpuOptions) -> Segmenter | Vlm:
+    from semalign_ros.inference import load_bundle, open_segmenter, open_vlm
 
-    from semalign_ros.inference import VlmQuery, load_bundle, open_segmenter, open_vlm
+    if load_bundle(path).manifest.kind == "segmenter":
+        return open_segmenter(path, device, gpu=gpu)
+    return open_vlm(path, device, gpu=gpu)
+
+
+def _try_out(path: Path, device: str, gpu: GpuOptions) -> str:
+    """Load a bundle and run it on a grey image."""
+    from semalign_ros.inference import load_bundle, placements, warm_up
 
     manifest = load_bundle(path).manifest
-    image = np.full((*manifest.net_size, 3), 128, np.uint8)
     start = time.perf_counter()
-    if manifest.kind == "segmenter":
-        segmenter = open_segmenter(path, device)
-        loaded, got = time.perf_counter(), segmenter.device
-        segmenter.segment(image)
-    else:
-        vlm = open_vlm(path, device)
-        loaded, got = time.perf_counter(), vlm.device
-        vlm.answer(VlmQuery(image))
-    done = time.perf_counter()
-    return (
-        f"ok, {manifest.kind} {manifest.name}, {len(manifest.files)} files as listed; on {got} "
-        f"loaded in {loaded - start:.1f} s, first run {(done - loaded) * 1e3:.0f} ms"
+    model = _open(path, device, gpu)
+    loaded = time.perf_counter() - start
+    first = warm_up(model)
+    lines = [
+        f"ok, {manifest.kind} {manifest.name}, {len(manifest.files)} files as listed; on "
+        f"{model.device} loaded in {loaded:.1f} s, first run {first * 1e3:.0f} ms"
+    ]
+    if model.fallback:
+        lines.append(f"no GPU: {model.fallback}")
+    for role, placement in placements(model).items():
+        lines.append(f"{role}: nodes on {placement.summary()}")
+        if placement.fallback:
+            lines.append(f"{role}: not on {model.device}: {placement.fallback_summary()}")
+    return "\n  ".join(lines)
+
+
+def _show_placement(path: Path, device: str, gpu: GpuOptions) -> int:
+    """Print which operators of each graph run on which provider."""
+    from rich.console import Console
+    from rich.table import Column, Table
+
+    from semalign_ros.inference import placements, warm_up
+    from semalign_ros.inference.placement import name_operators
+
+    model = _open(path, device, gpu)
+    warm_up(model)
+    table = Table(
+        "graph", "runs on", Column("nodes", justify="right"), Column("operators", overflow="fold")
     )
+    for role, placement in placements(model).items():
+        for provider, operators in placement.nodes.items():
+            table.add_row(role, provider, str(sum(operators.values())), name_operators(operators))
+        if placement.fallback:
+            count = str(sum(placement.fallback.values()))
+            table.add_row(role, f"not {model.device}", count, placement.fallback_summary())
+    console = Console()
+    console.print(f"{model.bundle_id} on {model.device}, one run", markup=False, highlight=False)
+    if model.fallback:
+        console.print(f"no GPU: {model.fallback}", markup=False, soft_wrap=True)
+    console.print(table)
+    return 0
 
 
 def _describe(folder: Path) -> int:
@@ -210,7 +256,7 @@ def _describe(folder: Path) -> int:
     from semalign_ros.inference import load_bundle
     from semalign_ros.inference.bundle import dump_manifest
 
-    bundle = load_bundle(find_resource(str(folder), "models", ""))
+    bundle = load_bundle(folder)
     console = Console()
     console.print(
         f"{bundle.bundle_id} in {bundle.folder}", markup=False, highlight=False, soft_wrap=True

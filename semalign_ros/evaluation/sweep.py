@@ -29,7 +29,7 @@ from semalign_ros.errors import (
 )
 from semalign_ros.evaluation.store import ResultStore
 from semalign_ros.evaluation.tables import Row, failure_row, segmentation_row, verdict_row
-from semalign_ros.inference import Segmenter, Vlm, open_segmenter, open_vlm
+from semalign_ros.inference import GpuOptions, Segmenter, Vlm, open_segmenter, open_vlm
 from semalign_ros.inference.query import VLM_INPUTS
 from semalign_ros.language import PromptSet
 from semalign_ros.monitor import Observation, Perception, ask, compare, perceive
@@ -55,6 +55,7 @@ class SweepSettings:
         vlm_input: ``image``, ``overlay``, ``mask`` or ``scene_text``.
         prompts: Prompt set, a name or a path.
         device: ``cpu``, ``cuda``, ``tensorrt`` or ``auto``.
+        gpu: How the models run on a GPU.
         seed: Of every random draw.
         limit: Only the first frames, None for all.
         rule: How the reference is derived.
@@ -68,6 +69,7 @@ class SweepSettings:
     vlm_input: str = "image"
     prompts: str = "default"
     device: str = "auto"
+    gpu: GpuOptions = field(default_factory=GpuOptions)
     seed: int = 0
     limit: int | None = None
     rule: ReferenceRule = field(default_factory=ReferenceRule)
@@ -90,6 +92,7 @@ class SweepSettings:
                 "safe_when_yes": {prompt.id: prompt.safe_when_yes for prompt in prompts.safety},
             },
             "device": self.device,
+            "fp16": self.gpu.fp16,  # the other options change no score
             "seed": self.seed,
             "limit": self.limit,
             "topics": asdict(self.topics),
@@ -121,13 +124,12 @@ def open_models(settings: SweepSettings, threads: int | None) -> Models:
     if settings.vlm_input not in VLM_INPUTS:
         raise ConfigError(unknown_name("vlm_input", settings.vlm_input, VLM_INPUTS))
     prompts = PromptSet.load(settings.prompts)
+    where: dict[str, Any] = {"device": settings.device, "threads": threads, "gpu": settings.gpu}
     segmenters = [
-        open_segmenter(find_resource(name, "models", ""), settings.device, threads=threads)
-        for name in settings.segmenters
+        open_segmenter(find_resource(name, "models", ""), **where) for name in settings.segmenters
     ]
     vlms = [
-        open_vlm(find_resource(n, "models", ""), settings.device, prompts=prompts, threads=threads)
-        for n in settings.vlms
+        open_vlm(find_resource(n, "models", ""), prompts=prompts, **where) for n in settings.vlms
     ]
     return Models(
         settings,

@@ -40,8 +40,8 @@ class GpuOptions:
 
     Args:
         fp16: TensorRT computes in half precision where that is faster; scores change a little.
-        cuda_graph: Capture the image tower once and replay it as one launch; every frame must
-            then have the size of the first, and every node must run on the GPU.
+        cuda_graph: Capture the graph that sees the image once, and replay it as one launch; every
+            frame must then have the size of the first, and every node must run on the GPU.
         memory_mb: Most memory that each graph's arena may take, MB; 0 for all.
         engine_cache: Folder for TensorRT's engines; empty for ``~/.cache/semalign_ros/tensorrt``.
     """

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,10 @@ import yaml
 
 from semalign_ros.cli import main
 from semalign_ros.commands import doctor
-from semalign_ros.commands.doctor import available_memory_mb, check_dds, check_ros
+from semalign_ros.commands._machine import Gpu, check_gpus, find_gpus, memory_mb, read_gpus
+from semalign_ros.commands.doctor import check_dds, check_inference, check_ros
 from semalign_ros.inference.bundle import Bundle, load_bundle
+from semalign_ros.resources import resource
 
 
 def test_list_shows_good_and_bad(
@@ -51,6 +54,48 @@ def test_verify_on_a_device_that_is_not_there(
         pytest.skip("this machine has CUDA")
     assert main(["models", "verify", str(own_segmenter.folder), "--device", "cuda"]) == 1
     assert "pip install onnxruntime-gpu" in " ".join(capsys.readouterr().out.split())
+
+
+def test_verify_and_describe_tell_where_the_nodes_run(
+    own_segmenter: Bundle, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = str(own_segmenter.folder)
+    assert main(["models", "verify", folder]) == 0
+    assert "segmenter: nodes on CPU 5" in capsys.readouterr().out
+    assert main(["models", "describe", folder, "--placement"]) == 0
+    said = capsys.readouterr().out
+    assert f"{own_segmenter.bundle_id} on cpu" in said
+    assert "Cast, Gather, Less, Mul, Where" in " ".join(said.replace("│", " ").split())
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--gpu", "fp61=true"], "unknown option 'fp61'; did you mean 'fp16'?"),
+        (["--gpu", "fp16"], "found 'fp16', expected NAME=VALUE"),
+        (["--gpu", "memory_mb=lots", "--device", "cuda"], "memory_mb: found 'lots', expected a"),
+        (["--gpu", "fp16=true", "--device", "cuda"], "fp16 needs device tensorrt, found cuda"),
+        (["--device", "gpu"], "unknown device 'gpu'; did you mean 'cpu'?"),
+    ],
+)
+@pytest.mark.parametrize("command", ["verify", "describe", "evaluate", "calibrate"])
+def test_options_of_the_gpu_are_checked(
+    command: str,
+    options: list[str],
+    message: str,
+    tmp_path: Path,
+    own_segmenter: Bundle,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    folder, out = str(own_segmenter.folder), str(tmp_path / "out")
+    arguments = {
+        "verify": ["models", "verify", folder],
+        "describe": ["models", "describe", folder, "--placement"],
+        "evaluate": ["evaluate", str(tmp_path), "--segmenter", folder, "--out", out],
+        "calibrate": ["calibrate", str(tmp_path), "--segmenter", folder, "--out", out],
+    }[command]
+    assert main([*arguments, *options]) == 1
+    assert message in capsys.readouterr().err
 
 
 def test_describe_prints_yaml(own_segmenter: Bundle, capsys: pytest.CaptureFixture[str]) -> None:
@@ -197,8 +242,103 @@ def test_doctor_names_a_profile_that_is_not_there(tmp_path: Path) -> None:
 def test_available_memory(tmp_path: Path) -> None:
     path = tmp_path / "meminfo"
     path.write_text("MemTotal:  8000000 kB\nMemAvailable:    2000000 kB\n")
-    assert available_memory_mb(path) == 2048.0
-    assert available_memory_mb(tmp_path / "gone") is None
+    assert memory_mb(path) == 2048.0
+    assert memory_mb(path, "MemTotal") == 8192.0
+    assert memory_mb(tmp_path / "gone") is None
+
+
+@pytest.fixture
+def smi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Put an nvidia-smi that runs this shell script first in the PATH."""
+
+    def install(script: str) -> None:
+        tool = tmp_path / "nvidia-smi"
+        tool.write_text(f"#!/bin/sh\n{script}\n")
+        tool.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+
+    return install
+
+
+def test_doctor_tells_gpu_driver_and_memory(smi: Callable[[str], None]) -> None:
+    smi(
+        'echo "NVIDIA RTX A2000, 580.95.05, 6138, 5000"; echo "Orin (nvgpu), 540.3.0, [N/A], [N/A]"'
+    )
+    gpus, problem = find_gpus()
+    assert problem == ""
+    assert gpus[0] == Gpu("NVIDIA RTX A2000", "580.95.05", 6138 * 1.048576, 5000 * 1.048576)
+    assert gpus[1] == Gpu("Orin (nvgpu)", "540.3.0", None, None)
+    first, second = check_gpus()
+    assert (first.level, first.found) == (
+        "ok",
+        "NVIDIA RTX A2000, driver 580.95.05, 5243 of 6436 MB free",
+    )
+    assert (second.level, second.found) == ("ok", "Orin (nvgpu), driver 540.3.0")
+
+
+def test_doctor_warns_of_a_full_gpu(smi: Callable[[str], None]) -> None:
+    smi('echo "NVIDIA RTX A2000, 580.95.05, 6138, 100"')
+    (check,) = check_gpus()
+    assert check.level == "warn"
+    assert "gpu.memory_mb" in check.advice
+
+
+def test_doctor_warns_of_a_driver_that_does_not_answer(smi: Callable[[str], None]) -> None:
+    smi('echo "Failed to initialize NVML: Driver/library version mismatch"; exit 18')
+    (check,) = check_gpus()
+    assert check.level == "warn"
+    assert "Driver/library version mismatch" in check.found
+    assert "reboot" in check.advice
+
+
+def test_doctor_warns_of_a_gpu_that_lies_idle(smi: Callable[[str], None]) -> None:
+    import onnxruntime as ort
+
+    if "CUDAExecutionProvider" in ort.get_available_providers():
+        pytest.skip("this machine has CUDA")
+    smi('echo "NVIDIA RTX A2000, 580.95.05, 6138, 5000"')
+    found = {c.name: c for c in check_inference()}
+    assert found["device cuda"].level == "warn"
+    assert "pip install onnxruntime-gpu" in found["device cuda"].advice
+    assert found["device tensorrt"].level == "info"
+
+
+def test_doctor_asks_the_kernel_where_there_is_no_tool(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert find_gpus(tmp_path / "gone") == ([], "")
+    (tmp_path / "gpus" / "0000:01:00.0").mkdir(parents=True)
+    (tmp_path / "version").write_text(
+        "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  580.95.05  Release Build\n"
+        "GCC version:  gcc version 13.3.0\n"
+    )
+    information = "Model: \t\t NVIDIA RTX A2000\nIRQ:   \t\t 141\n"
+    (tmp_path / "gpus" / "0000:01:00.0" / "information").write_text(information)
+    assert find_gpus(tmp_path) == ([Gpu("NVIDIA RTX A2000", "580.95.05", None, None)], "")
+    assert read_gpus("") == []
+
+
+@pytest.mark.parametrize(
+    ("content", "level", "found"),
+    [
+        (None, "ok", "shared-memory segment of 67 MB"),
+        ("<dds><segment_size>524288</segment_size></dds>", "warn", "a segment of 0.5 MB"),
+        ("<dds/>", "warn", "no segment_size"),
+        ("<dds", "warn", "not readable"),
+    ],
+)
+def test_doctor_looks_into_the_fast_dds_profile(
+    tmp_path: Path, content: str | None, level: str, found: str
+) -> None:
+    profile = resource("config", "fastdds", "profile.xml")
+    if content is not None:
+        profile = tmp_path / "profile.xml"
+        profile.write_text(content)
+    name = "FASTDDS_DEFAULT_PROFILES_FILE"
+    check = {c.name: c for c in check_dds({name: str(profile)})}[name]
+    assert (check.level, found in check.found) == (level, True), check.found
+    assert bool(check.advice) == (level == "warn")
 
 
 def test_the_vehicle_path_imports_no_torch_transformers_or_ros() -> None:
