@@ -15,7 +15,6 @@ from torch import Tensor, nn
 
 from semalign_ros.errors import BundleError
 from semalign_ros.export.checkpoint import load_pretrained, load_weights, model_type
-from semalign_ros.export.graph import round_to_half
 from semalign_ros.export.language import (
     CachedDecoder,
     ImageFeatures,
@@ -27,6 +26,7 @@ from semalign_ros.export.language import (
 from semalign_ros.export.options import ExportOptions
 from semalign_ros.export.parity import difference, require_parity, sample_frames
 from semalign_ros.export.pixels import Pixels, read_recipe, require_equal_pixels, unresized
+from semalign_ros.export.precision import prepare
 from semalign_ros.inference.bundle import Bundle, load_bundle, write_bundle
 from semalign_ros.inference.generative import GenerativeVlm, yes_log_odds
 from semalign_ros.inference.manifest import (
@@ -96,6 +96,7 @@ def export_public_generative(folder: Path, out: Path, options: ExportOptions) ->
     from transformers import AutoModelForImageTextToText, AutoProcessor
 
     options.require_free(out)
+    options.require_float()
     family = model_type(folder)
     if family not in FAMILIES:
         raise BundleError(
@@ -105,11 +106,10 @@ def export_public_generative(folder: Path, out: Path, options: ExportOptions) ->
     processor = load_pretrained(AutoProcessor, folder, "a processor of images and texts")
     recipe = read_recipe(processor.image_processor)
     frames = options.frames or sample_frames()
-    off = require_equal_pixels(processor.image_processor, recipe, frames)
+    off = require_equal_pixels(processor.image_processor, recipe, frames, opset=options.opset)
     frames = [unresized(frame, recipe) for frame in frames]
     model = load_weights(AutoModelForImageTextToText, folder, "a vision-language model")
-    if options.half_weights:
-        round_to_half(model)
+    prepare(model, options)
     language = _Causal(model).eval()
     text = model.config.text_config
     chat = read_chat(processor, frames[0])
@@ -150,12 +150,12 @@ def export_public_generative(folder: Path, out: Path, options: ExportOptions) ->
             draft = Path(scratch) / "draft"
             write_bundle(draft, manifest, content)
             whole = whole_difference(draft, model, processor, frames)
-        require_parity(whole, options.tolerance, ("tokens",))
+        require_parity(whole, options.allowed)
         parity = {"pixels": off, **whole, **differences}
         made = manifest.model_copy(update={"metrics": {"parity": parity}})
         return write_bundle(out, made, content, overwrite=options.overwrite)
 
-    return export_checked(graphs, options.half_weights, options.tolerance, write)
+    return export_checked(graphs, options, write)
 
 
 def ask(processor: Any, image: Image, question: str) -> Any:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from semalign_ros.errors import BundleError
 from semalign_ros.export.checkpoint import load_pretrained
-from semalign_ros.export.graph import export_graph
+from semalign_ros.export.graph import OPSET, export_graph
 from semalign_ros.types import Image
 
 Filter: TypeAlias = Literal["bilinear", "bicubic", "lanczos"]
@@ -112,7 +112,12 @@ def load_image_processor(folder: Path) -> Any:
 
 
 def require_equal_pixels(
-    processor: Any, recipe: ImageRecipe, frames: Sequence[Image], *, forced: bool = False
+    processor: Any,
+    recipe: ImageRecipe,
+    frames: Sequence[Image],
+    *,
+    forced: bool = False,
+    opset: int = OPSET,
 ) -> float:
     """Compare what ONNX Runtime makes of frames with what the checkpoint's processor makes.
 
@@ -121,6 +126,7 @@ def require_equal_pixels(
         recipe: Of :func:`read_recipe`.
         frames: u8[H, W, 3].
         forced: Whether the recipe's size replaces the processor's way.
+        opset: Operator set in which it is exported.
 
     Returns:
         Mean difference in levels of a pixel, the worst over the frames. Halves that Pillow's
@@ -137,7 +143,7 @@ def require_equal_pixels(
     pixels, worst = Pixels(recipe), 0.0
     with tempfile.TemporaryDirectory() as scratch:
         graph = Path(scratch) / "pixels.onnx"
-        export_graph(pixels, {"image": EXAMPLE}, ["pixels"], {"image": FREE}, graph)
+        export_graph(pixels, {"image": EXAMPLE}, ["pixels"], {"image": FREE}, graph, opset)
         session = ort.InferenceSession(str(graph), providers=["CPUExecutionProvider"])
         for frame in frames:
             made = processor(images=frame, return_tensors="pt", **change)["pixel_values"].numpy()
@@ -195,15 +201,16 @@ class Pixels(nn.Module):
     first and then down (Pillow turns that round for narrow frames), with whole levels after each.
 
     Args:
-        recipe: What to do.
+        recipe: What to do, in float32.
+        dtype: Of the result.
     """
 
     mean: Tensor
     gain: Tensor
 
-    def __init__(self, recipe: ImageRecipe) -> None:
+    def __init__(self, recipe: ImageRecipe, dtype: torch.dtype = torch.float32) -> None:
         super().__init__()
-        self.recipe = recipe
+        self.recipe, self.dtype = recipe, dtype
         self.register_buffer("mean", torch.tensor(recipe.mean).view(1, 3, 1, 1) * 255)
         self.register_buffer("gain", 1 / (torch.tensor(recipe.std).view(1, 3, 1, 1) * 255))
 
@@ -219,7 +226,7 @@ class Pixels(nn.Module):
             # Not slices: torch.export would no longer know how many rows and columns these are.
             x = x.index_select(2, torch.arange(rows) + top)
             x = x.index_select(3, torch.arange(columns) + left)
-        return (x - self.mean) * self.gain
+        return ((x - self.mean) * self.gain).to(self.dtype)
 
     def _resize(self, x: Tensor, height: int, width: int) -> Tensor:
         if self.recipe.filter == "lanczos":

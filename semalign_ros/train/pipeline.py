@@ -310,7 +310,11 @@ def _options(plan: Plan, stage: str, data: _Data) -> ExportOptions:
         licence_note=plan.licence_note,
     )
     return ExportOptions(
-        f"street_{stage}", source, half_weights=True, frames=_check_frames(data), overwrite=True
+        f"street_{stage}",
+        source,
+        precision="float16-weights",
+        frames=_check_frames(data),
+        overwrite=True,
     )
 
 
