@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,9 +43,44 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "the first of --frames, or 1024 2048)",
     )
     parser.add_argument(
-        "--half-weights",
+        "--precision",
+        choices=("float32", "float16", "float16-weights", "int8"),
+        default="float32",
+        help="float16 computes in float16, for GPUs; float16-weights halves the file and computes "
+        "in float32; int8 is for segmenters with TensorRT (default %(default)s)",
+    )
+    parser.add_argument(
+        "--calibration",
+        type=Path,
+        metavar="BAG",
+        help="bag or folder with pictures of the camera, on which int8 is measured",
+    )
+    parser.add_argument(
+        "--calibration-frames",
+        type=int,
+        default=64,
+        metavar="N",
+        help="evenly spread over BAG (default %(default)s)",
+    )
+    parser.add_argument(
+        "--image",
+        default="/camera/front/image_raw",
+        metavar="TOPIC",
+        help="camera in BAG (default %(default)s)",
+    )
+    parser.add_argument(
+        "--opset",
+        type=int,
+        default=20,
+        metavar="N",
+        help="ONNX operator set, 18 to 25; the vehicle's ONNX Runtime must know it "
+        "(default %(default)s)",
+    )
+    parser.add_argument(
+        "--fuse",
         action="store_true",
-        help="store weights as float16: half the file, the same arithmetic",
+        help="write attention, norms, rotations as ONNX Runtime's own operators, for CUDA and the "
+        "CPU; TensorRT does not know them",
     )
     parser.add_argument(
         "--frames",
@@ -55,8 +91,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--tolerance",
         type=float,
-        default=2e-3,
-        help="largest relative difference of an output (default %(default)s)",
+        help="relative difference of an output, or share of labels, that is accepted (default: "
+        "0.002 and 0.001; 0.02 and 0.01 with float16, 0.05 with int8)",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace the bundle if it exists")
 
@@ -67,9 +103,10 @@ def run(args: argparse.Namespace) -> None:
     from semalign_ros.errors import ConfigError
     from semalign_ros.export.checkpoint import model_type
     from semalign_ros.export.contrastive import export_public_contrastive
+    from semalign_ros.export.frames import Recording
     from semalign_ros.export.generative import export_public_generative
-    from semalign_ros.export.options import ExportOptions
-    from semalign_ros.export.parity import Tolerance
+    from semalign_ros.export.options import TOLERANCES, ExportOptions
+    from semalign_ros.export.quantise import read_calibration
     from semalign_ros.export.segmenter import export_segmenter
     from semalign_ros.export.street import export_contrastive, export_generative
     from semalign_ros.inference.manifest import Source
@@ -83,7 +120,15 @@ def run(args: argparse.Namespace) -> None:
             "--size: two numbers of at least 32, for segmenters and public generative models"
         )
     size = tuple(args.size) if args.size else None
+    if args.calibration and (kind != "segmenter" or args.precision != "int8"):
+        raise ConfigError(
+            f"--calibration: only for a segmenter with --precision int8, found a {kind} model "
+            f"with {args.precision}; leave it out"
+        )
     name = args.name or args.folder.resolve().name
+    tolerance = TOLERANCES[args.precision]
+    if args.tolerance is not None:
+        tolerance = replace(tolerance, value=args.tolerance, labels=args.tolerance)
     options = ExportOptions(
         name=name,
         source=Source(
@@ -92,13 +137,22 @@ def run(args: argparse.Namespace) -> None:
             revision=args.revision,
             licence_note=args.licence_note,
         ),
-        half_weights=args.half_weights,
-        tolerance=Tolerance(value=args.tolerance),
+        precision=args.precision,
+        opset=args.opset,
+        fuse=args.fuse,
+        tolerance=tolerance,
         frames=_pictures(args.frames) if args.frames else (),
         overwrite=args.overwrite,
     )
     if kind == "segmenter":
-        bundle = export_segmenter(args.folder, args.out, options, size=size)
+        options.require_free(args.out)
+        calibration = None
+        if args.calibration:
+            recording = Recording(args.calibration, args.image)
+            calibration = read_calibration(recording, args.calibration_frames)
+        bundle = export_segmenter(
+            args.folder, args.out, options, size=size, calibration=calibration
+        )
     elif kind == "generative" and not ours:
         bundle = export_public_generative(args.folder, args.out, options, size=size)
     else:
@@ -140,9 +194,10 @@ def require_torch() -> None:
 
 def _pictures(folder: Path) -> list[Image]:
     from semalign_ros.errors import ConfigError
+    from semalign_ros.export.frames import find_pictures
     from semalign_ros.train.datasets import read_image
 
-    found = sorted(p for p in folder.glob("*") if p.suffix.lower() in {".png", ".jpg", ".jpeg"})
+    found = find_pictures(folder)
     if not found:
         raise ConfigError(f"{folder}: no .png or .jpg in it")
     return [read_image(path) for path in found[:16]]

@@ -18,7 +18,7 @@ class LogitsOnly(nn.Module):
     def forward(self, pixel_values: Tensor) -> Tensor:
         """Return logits f32[N, C, h, w]."""
         logits: Tensor = self.model(pixel_values=pixel_values).logits
-        return logits
+        return logits.float()
 
 
 class SemanticScores(nn.Module):
@@ -40,8 +40,9 @@ class SemanticScores(nn.Module):
     def forward(self, pixel_values: Tensor) -> Tensor:
         """Return the scores' logarithms, f32[N, C, h, w]."""
         out = self.model(pixel_values=pixel_values)
-        classes = out.class_queries_logits.softmax(dim=-1)[..., :-1]
-        masks = nn.functional.interpolate(out.masks_queries_logits, (384, 384), mode="bilinear")
+        classes = out.class_queries_logits.float().softmax(dim=-1)[..., :-1]
+        masks = out.masks_queries_logits.float()
+        masks = nn.functional.interpolate(masks, (384, 384), mode="bilinear")
         # Spelt out: ONNX Runtime's Sigmoid is exact to 1e-7 only, and where every mask is far
         # from 1 smaller scores decide.
         scores = torch.einsum("nqc,nqhw->nchw", classes, 1 / (1 + (-masks).exp()))

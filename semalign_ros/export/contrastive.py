@@ -13,7 +13,6 @@ from torch import Tensor, nn
 
 from semalign_ros.errors import BundleError
 from semalign_ros.export.checkpoint import load_pretrained, load_weights, model_type
-from semalign_ros.export.graph import round_to_half
 from semalign_ros.export.language import Graph, ImageScores, export_checked, image_scores_graph
 from semalign_ros.export.options import ExportOptions
 from semalign_ros.export.parity import difference, require_parity, sample_frames
@@ -24,6 +23,7 @@ from semalign_ros.export.pixels import (
     require_equal_pixels,
     unresized,
 )
+from semalign_ros.export.precision import prepare
 from semalign_ros.inference.bundle import Bundle, write_bundle
 from semalign_ros.inference.contrastive import embed_texts
 from semalign_ros.inference.manifest import ContrastiveManifest
@@ -48,7 +48,7 @@ class _ImageEncoder(nn.Module):
 
     def forward(self, pixel_values: Tensor) -> Tensor:
         embeds: Tensor = self.model.get_image_features(pixel_values=pixel_values).pooler_output
-        return nn.functional.normalize(embeds, dim=-1)
+        return nn.functional.normalize(embeds.float(), dim=-1)
 
 
 class _TextEncoder(nn.Module):
@@ -60,7 +60,7 @@ class _TextEncoder(nn.Module):
         # SigLIP was trained without a mask: its padding is part of the text.
         mask = {"attention_mask": attention_mask} if self.masked else {}
         embeds: Tensor = self.model.get_text_features(input_ids=input_ids, **mask).pooler_output
-        return nn.functional.normalize(embeds, dim=-1)
+        return nn.functional.normalize(embeds.float(), dim=-1)
 
 
 def export_public_contrastive(folder: Path, out: Path, options: ExportOptions) -> Bundle:
@@ -78,6 +78,7 @@ def export_public_contrastive(folder: Path, out: Path, options: ExportOptions) -
     from transformers import AutoModel, AutoTokenizer
 
     options.require_free(out)
+    options.require_float()
     family = model_type(folder)
     if family not in FAMILIES:
         raise BundleError(
@@ -90,8 +91,7 @@ def export_public_contrastive(folder: Path, out: Path, options: ExportOptions) -
     off = require_equal_pixels(processor, Pixels(recipe), frames)
     frames = [unresized(frame, recipe) for frame in frames]
     model = load_weights(AutoModel, folder, "a dual encoder")
-    if options.half_weights:
-        round_to_half(model)
+    prepare(model, options)
     tokenizer = load_pretrained(AutoTokenizer, folder, "a tokenizer")
     manifest = ContrastiveManifest(
         **options.stated(recipe),
@@ -128,7 +128,7 @@ def export_public_contrastive(folder: Path, out: Path, options: ExportOptions) -
         whole = max(
             difference(w.logits_per_image.numpy(), f) for w, f in zip(wanted, found, strict=True)
         )
-        require_parity({"logits": whole}, options.tolerance)
+        require_parity({"logits": whole}, options.allowed)
         parity = {"pixels": off, "logits": whole, **differences}
         return write_bundle(
             out,
@@ -137,7 +137,7 @@ def export_public_contrastive(folder: Path, out: Path, options: ExportOptions) -
             overwrite=options.overwrite,
         )
 
-    return export_checked(graphs, options.half_weights, options.tolerance, write)
+    return export_checked(graphs, options, write)
 
 
 def prompt_texts() -> list[str]:

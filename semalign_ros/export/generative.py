@@ -16,7 +16,6 @@ from torch import Tensor, nn
 
 from semalign_ros.errors import BundleError
 from semalign_ros.export.checkpoint import load_pretrained, load_weights, model_type
-from semalign_ros.export.graph import round_to_half
 from semalign_ros.export.image_side import READERS, ImageSide
 from semalign_ros.export.language import (
     CachedDecoder,
@@ -29,6 +28,7 @@ from semalign_ros.export.language import (
 from semalign_ros.export.options import ExportOptions
 from semalign_ros.export.parity import difference, require_parity, sample_frames
 from semalign_ros.export.pixels import load_image_processor, require_equal_pixels
+from semalign_ros.export.precision import prepare
 from semalign_ros.inference.bundle import Bundle, load_bundle, write_bundle
 from semalign_ros.inference.generative import GenerativeVlm, yes_log_odds
 from semalign_ros.inference.manifest import (
@@ -155,6 +155,7 @@ def export_public_generative(
     from transformers import AutoModelForImageTextToText, AutoTokenizer
 
     options.require_free(out)
+    options.require_float()
     family = model_type(folder)
     if family not in READERS:
         raise BundleError(
@@ -167,8 +168,7 @@ def export_public_generative(
     height, width = size or (given[0].shape[:2] if options.frames else _FRAME)
     frames = [np.asarray(cv2.resize(f, (width, height)), np.uint8) for f in given]
     model = load_weights(AutoModelForImageTextToText, folder, "a vision-language model")
-    if options.half_weights:
-        round_to_half(model)
+    prepare(model, options)
     side = READERS[family](image_processor, model, (height, width))
     off = require_equal_pixels(image_processor, side.pixels, frames)
     see = ImageFeatures(side.pixels, side.encoder).eval()
@@ -217,12 +217,12 @@ def export_public_generative(
             draft = Path(scratch) / "draft"
             write_bundle(draft, manifest, content)
             whole = whole_difference(draft, original, frames)
-        require_parity(whole, options.tolerance, ("tokens",))
+        require_parity(whole, options.allowed)
         parity = {"pixels": off, **whole, **differences}
         made = manifest.model_copy(update={"metrics": {"parity": parity}})
         return write_bundle(out, made, content, overwrite=options.overwrite)
 
-    return export_checked(graphs, options.half_weights, options.tolerance, write)
+    return export_checked(graphs, options, write)
 
 
 def read_chat(original: Original) -> Chat:

@@ -1,4 +1,4 @@
-"""Writing a torch module as an ONNX graph, and storing its weights in half the space."""
+"""Writing a torch module as an ONNX graph, fusing it, storing its weights in half the space."""
 
 from __future__ import annotations
 
@@ -15,14 +15,19 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnx_ir
 import torch
 from onnx import TensorProto, helper, numpy_helper
+from onnxscript.rewriter.ort_fusions import optimize_for_ort
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from semalign_ros.errors import BundleError
+from semalign_ros.inference.graph import read_graph
 
 OPSET = 20
+OPSETS = range(18, 26)
+"""Operator sets to choose from: antialiased resizing came with 18, onnxscript converts up to 25."""
 # Below this a tensor is kept in float32: biases and norms weigh nothing and set the scale.
 _HALF_FROM = 1024
 
@@ -38,6 +43,7 @@ def export_graph(
     outputs: Sequence[str],
     dynamic: Mapping[str, Mapping[int, str | None]],
     path: Path,
+    opset: int = OPSET,
 ) -> None:
     """Export a module.
 
@@ -48,9 +54,10 @@ def export_graph(
         dynamic: Name of each free dimension, by input and axis. Dimensions of one name
             are equal; None leaves the relation to the others to torch.
         path: The ``.onnx`` file to write.
+        opset: Operator set, of :data:`OPSETS`.
 
     Raises:
-        BundleError: torch cannot express the module in ONNX.
+        BundleError: torch cannot express the module in ONNX, or not in that operator set.
     """
     named = {name for axes in dynamic.values() for name in axes.values() if name}
     dims = {name: torch.export.Dim(name, min=1, max=1 << 16) for name in named}
@@ -69,7 +76,7 @@ def export_graph(
                 module.eval(),
                 tuple(inputs.values()),
                 dynamo=True,
-                opset_version=OPSET,
+                opset_version=opset,
                 input_names=list(inputs),
                 output_names=list(outputs),
                 dynamic_shapes=tuple(shapes),
@@ -82,7 +89,26 @@ def export_graph(
         ) from error
     assert program is not None
     program.save(str(path))
-    _strip(path)
+    strip(path)
+    # Where the conversion fails, torch keeps another operator set and only logs it.
+    made = read_graph(path).opset
+    if made != opset:
+        raise BundleError(
+            f"{type(module).__name__} cannot be exported with opset {opset}: onnxscript "
+            f"{version('onnxscript')} leaves it at {made}; give --opset {made} or update it"
+        )
+
+
+def fuse_for_onnxruntime(path: Path) -> None:
+    """Write attention, norms with their residuals and rotations as ONNX Runtime's own operators.
+
+    ONNX Runtime finds few of them by itself when it loads what torch exports. Its CUDA and CPU
+    providers know the operators (domain ``com.microsoft``); no other runtime does.
+    """
+    with _quiet():
+        model, _ = optimize_for_ort(onnx_ir.load(path), clear_metadata=True)
+        onnx_ir.save(model, path)
+    strip(path)
 
 
 def round_to_half(module: nn.Module) -> nn.Module:
@@ -143,7 +169,7 @@ def store_half(path: Path) -> None:
     onnx.save_model(model, path)
 
 
-def _strip(path: Path) -> None:
+def strip(path: Path) -> None:
     """Put the weights into the file, and drop the notes on source lines of this machine."""
     model = onnx.load_model(path)
     for node in model.graph.node:

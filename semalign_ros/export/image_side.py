@@ -213,7 +213,7 @@ class Tiles(Pixels):
         whole = (self.tile, self.tile)
         if self.recipe.size != whole:
             x = torch.cat([_cut(x, self.tile), _resized(x, whole, self.recipe)])
-        return ((x - self.mean) * self.gain).unsqueeze(0)
+        return self._scaled(x).unsqueeze(0)
 
     def layout(self, mark: str, features: int) -> str:
         """What stands for the tiles in a text: each has its place before its features."""
@@ -278,8 +278,7 @@ class FramedTiles(Pixels):
         x = image.permute(0, 3, 1, 2)
         whole = _resized(x, (self.tile, self.tile), self.recipe)
         large = nn.functional.pad(_resized(x, self.recipe.size, self.recipe), self.margins)
-        levels = torch.cat([whole, _cut(large, self.tile)])
-        return ((levels - self.mean) * self.gain).unsqueeze(0)
+        return self._scaled(torch.cat([whole, _cut(large, self.tile)])).unsqueeze(0)
 
 
 def _resized(x: Tensor, size: Size, recipe: ImageRecipe) -> Tensor:

@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from transformers import DynamicCache, PreTrainedModel
 
-from semalign_ros.export.graph import export_graph, store_half
+from semalign_ros.export.options import ExportOptions
 from semalign_ros.export.parity import (
-    Tolerance,
-    largest_differences,
+    graph_differences,
     require_parity,
     sample_frames,
 )
 from semalign_ros.export.pixels import Pixels
+from semalign_ros.export.precision import write_graph
 from semalign_ros.types import Image
 
 _T = TypeVar("_T")
@@ -50,7 +50,7 @@ class ImageScores(nn.Module):
 
     def forward(self, image: Tensor, text_embeds: Tensor) -> Tensor:
         """Score every image with every text."""
-        embeds: Tensor = self.encoder(self.pixels(image))
+        embeds: Tensor = self.encoder(self.pixels(image)).float()
         return self.scale * embeds @ text_embeds.T + self.bias
 
 
@@ -68,7 +68,7 @@ class ImageFeatures(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Return the features."""
-        features: Tensor = self.encoder(self.pixels(image))
+        features: Tensor = self.encoder(self.pixels(image)).float()
         return features
 
 
@@ -92,7 +92,8 @@ class CachedDecoder(nn.Module):
             inputs_embeds: f32[B, S, D].
             attention_mask: i64[B, P + S], 0 for padding.
             position_ids: i64[B, S].
-            *past: Key and value of each layer, f32[B, heads, P, head_dim].
+            *past: Key and value of each layer, f32[B, heads, P, head_dim]; with float16
+                arithmetic these and the embeddings are f16.
 
         Returns:
             Logits of the last position f32[B, 1, V], then the keys and values of all.
@@ -111,7 +112,7 @@ class CachedDecoder(nn.Module):
             past_key_values=cache,
             use_cache=True,
         )
-        logits = self.language.lm_head(out.last_hidden_state[:, -1:])
+        logits = self.language.lm_head(out.last_hidden_state[:, -1:]).float()
         present = [t for layer in out.past_key_values.layers for t in (layer.keys, layer.values)]
         return (logits, *present)
 
@@ -126,6 +127,7 @@ class Graph:
         outputs: Names.
         dynamic: Free dimensions, see :func:`semalign_ros.export.graph.export_graph`.
         feeds: Inputs to compare on.
+        narrow: Float inputs that become float16 with float16 arithmetic.
     """
 
     module: nn.Module
@@ -133,20 +135,19 @@ class Graph:
     outputs: Sequence[str]
     dynamic: Mapping[str, Mapping[int, str | None]]
     feeds: Sequence[Mapping[str, NDArray[np.generic]]]
+    narrow: Sequence[str] = ()
 
 
 def export_checked(
     graphs: Mapping[str, Graph],
-    half_weights: bool,
-    tolerance: Tolerance,
+    options: ExportOptions,
     use: Callable[[dict[str, Path], dict[str, float]], _T],
 ) -> _T:
     """Export graphs, check each against its module, and hand them on.
 
     Args:
         graphs: By file stem.
-        half_weights: Store weights that float16 holds as float16.
-        tolerance: What may differ.
+        options: Precision, opset, fusions, what may differ.
         use: Called with the files by stem and the differences by output, while the files exist.
 
     Raises:
@@ -157,11 +158,19 @@ def export_checked(
         differences: dict[str, float] = {}
         for name, graph in graphs.items():
             files[name] = Path(scratch) / f"{name}.onnx"
-            export_graph(graph.module, graph.inputs, graph.outputs, graph.dynamic, files[name])
-            if half_weights:
-                store_half(files[name])
-            found = largest_differences(graph.module, files[name], graph.feeds, graph.outputs)
-            require_parity(found, tolerance)
+            half = write_graph(
+                graph.module,
+                graph.inputs,
+                graph.outputs,
+                graph.dynamic,
+                files[name],
+                options,
+                graph.narrow,
+            )
+            found = graph_differences(
+                graph.module, files[name], graph.feeds, graph.outputs, rounded=half
+            )
+            require_parity(found, options.allowed)
             differences |= {f"{name}/{output}": value for output, value in found.items()}
         return use(files, differences)
 
@@ -269,6 +278,7 @@ def decoder_graph(module: CachedDecoder, *, axes: int = 1) -> Graph:
             **{n: {0: "batch", 2: "past"} for n in past_names},
         },
         [feed(1, 0, 9, 0), feed(3, 9, 6, 2), feed(1, 12, 1, 0)],
+        ("inputs_embeds", *past_names),
     )
 
 

@@ -198,22 +198,26 @@ class Pixels(nn.Module):
     and then down, with whole levels after each. (Pillow turns that round for narrow frames.)
 
     Args:
-        recipe: What to do.
+        recipe: What to do, in float32.
+        dtype: Of the result.
     """
 
+    dtype: torch.dtype
     mean: Tensor
     gain: Tensor
 
-    def __init__(self, recipe: ImageRecipe) -> None:
+    def __init__(self, recipe: ImageRecipe, dtype: torch.dtype = torch.float32) -> None:
         super().__init__()
-        self.recipe = recipe
+        self.recipe, self.dtype = recipe, dtype
         self.register_buffer("mean", torch.tensor(recipe.mean).view(1, 3, 1, 1) * 255)
         self.register_buffer("gain", 1 / (torch.tensor(recipe.std).view(1, 3, 1, 1) * 255))
 
     def forward(self, image: Tensor) -> Tensor:
         """Resize, cut and normalise."""
-        levels = self._exactly(image) if self.recipe.exact else self._fast(image)
-        return (levels - self.mean) * self.gain
+        return self._scaled(self._exactly(image) if self.recipe.exact else self._fast(image))
+
+    def _scaled(self, levels: Tensor) -> Tensor:
+        return ((levels - self.mean) * self.gain).to(self.dtype)
 
     def _exactly(self, image: Tensor) -> Tensor:
         height, width = self.recipe.resized(image.shape[1], image.shape[2])

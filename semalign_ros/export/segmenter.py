@@ -6,23 +6,14 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from pydantic import JsonValue
 from torch import nn
 
-from semalign_ros.errors import BundleError
+from semalign_ros.errors import BundleError, ConfigError
 from semalign_ros.export.adapters import LabelsAndConfidence, LogitsOnly, SemanticScores
 from semalign_ros.export.checkpoint import load_pretrained, load_weights
-from semalign_ros.export.graph import (
-    export_graph,
-    fold_batch_norms,
-    round_to_half,
-    store_half,
-)
 from semalign_ros.export.options import ExportOptions
-from semalign_ros.export.parity import (
-    largest_differences,
-    require_parity,
-    sample_frames,
-)
+from semalign_ros.export.parity import graph_differences, require_parity, sample_frames
 from semalign_ros.export.pixels import (
     EXAMPLE,
     FREE,
@@ -32,6 +23,8 @@ from semalign_ros.export.pixels import (
     require_equal_pixels,
     unresized,
 )
+from semalign_ros.export.precision import prepare, write_graph
+from semalign_ros.export.quantise import METHOD, Calibration, quantise
 from semalign_ros.inference.bundle import Bundle, write_bundle
 from semalign_ros.inference.manifest import (
     IGNORED,
@@ -62,7 +55,12 @@ def class_map(id2label: Mapping[int, str]) -> tuple[str, ...]:
 
 
 def export_segmenter(
-    folder: Path, out: Path, options: ExportOptions, *, size: tuple[int, int] | None = None
+    folder: Path,
+    out: Path,
+    options: ExportOptions,
+    *,
+    size: tuple[int, int] | None = None,
+    calibration: Calibration | None = None,
 ) -> Bundle:
     """Export a segmentation checkpoint.
 
@@ -71,36 +69,58 @@ def export_segmenter(
         out: Bundle to write.
         options: Name, licence, precision, parity.
         size: Net size, height and width; None for the checkpoint's.
+        calibration: Frames to measure int8 on. The graph is compared on those held out where
+            `options` have none.
 
     Raises:
         BundleError: The checkpoint cannot be read or exported, or the graph differs.
+        ConfigError: int8 without calibration, or calibration without int8.
         OutputError: `out` exists or cannot be written.
     """
     options.require_free(out)
+    if options.precision == "int8" and calibration is None:
+        raise ConfigError(
+            "precision int8: no frames to calibrate on, expected some of the camera; give "
+            "--calibration a bag or a folder with pictures"
+        )
+    if options.precision != "int8" and calibration is not None:
+        raise ConfigError(
+            f"precision {options.precision}: found frames to calibrate on, which only int8 uses; "
+            "give --precision int8 or leave out --calibration"
+        )
     processor = load_image_processor(folder)
     recipe = read_recipe(processor, size, exact=options.exact_resize)
     model = load_checkpoint(folder)
+    prepare(model, options)
     channels = class_map({int(k): str(v) for k, v in model.config.id2label.items()})  # type: ignore
-    if options.half_weights:
-        round_to_half(fold_batch_norms(model))
     masks = predicts_masks(model)
     network = SemanticScores(model, recipe.size) if masks else LogitsOnly(model)
     module = LabelsAndConfidence(Pixels(recipe), network).eval()
-    frames = options.frames or sample_frames()
+    held_out = sample_frames() if calibration is None else calibration.held_out
+    frames = options.frames or held_out
     off = require_equal_pixels(processor, Pixels(recipe), frames, forced=size is not None)
     with tempfile.TemporaryDirectory() as scratch:
         graph = Path(scratch) / "segmenter.onnx"
-        export_graph(module, {"image": EXAMPLE}, _OUTPUTS, {"image": FREE}, graph)
-        if options.half_weights:
-            store_half(graph)
+        half = write_graph(module, {"image": EXAMPLE}, _OUTPUTS, {"image": FREE}, graph, options)
+        metrics: dict[str, JsonValue] = {}
+        if calibration is not None:
+            quantise(graph, [unresized(f, recipe) for f in calibration.frames])
+            metrics["calibration"] = {
+                "source": calibration.source,
+                "frames": len(calibration.frames),
+                "method": METHOD,
+            }
         feeds = [{"image": unresized(f, recipe)[None]} for f in frames]
-        differences = largest_differences(module, graph, feeds, _OUTPUTS)
-        require_parity(differences, options.tolerance, ("labels",))
+        allowed = options.allowed
+        differences = graph_differences(
+            module, graph, feeds, _OUTPUTS, rounded=half, mean=allowed.mean
+        )
+        require_parity(differences, allowed)
         manifest = SegmenterManifest(
             **options.stated(recipe),
             output=SegmenterOutput(confidence="confidence"),
             class_map=channels,
-            metrics={"parity": {"pixels": off, **differences}},
+            metrics={"parity": {"pixels": off, **differences}, **metrics},
         )
         return write_bundle(out, manifest, {"segmenter.onnx": graph}, overwrite=options.overwrite)
 

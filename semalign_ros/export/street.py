@@ -10,7 +10,6 @@ from typing import Any
 from torch import Tensor, nn
 
 from semalign_ros.errors import BundleError
-from semalign_ros.export.graph import fold_batch_norms, round_to_half
 from semalign_ros.export.language import (
     CachedDecoder,
     ImageFeatures,
@@ -24,6 +23,7 @@ from semalign_ros.export.language import (
 )
 from semalign_ros.export.options import ExportOptions
 from semalign_ros.export.pixels import ImageRecipe, Pixels
+from semalign_ros.export.precision import prepare
 from semalign_ros.inference.bundle import Bundle, write_bundle
 from semalign_ros.inference.manifest import (
     ContrastiveManifest,
@@ -53,7 +53,7 @@ class _TextEncoder(nn.Module):
         self.model = model
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        return self.model.embed_texts(input_ids, attention_mask)
+        return self.model.embed_texts(input_ids, attention_mask).float()
 
 
 def export_contrastive(folder: Path, out: Path, options: ExportOptions) -> Bundle:
@@ -64,7 +64,8 @@ def export_contrastive(folder: Path, out: Path, options: ExportOptions) -> Bundl
         OutputError: `out` exists or cannot be written.
     """
     options.require_free(out)
-    trained = _prepare(load_language_model(folder, "contrastive"), options.half_weights)
+    options.require_float()
+    trained = _prepare(load_language_model(folder, "contrastive"), options)
     model = trained.model
     if not isinstance(model, Contrastive):
         raise BundleError(f"{folder}: no dual encoder")
@@ -87,7 +88,7 @@ def export_contrastive(folder: Path, out: Path, options: ExportOptions) -> Bundl
         )
         return _write(out, manifest, files, trained, options)
 
-    return export_checked(graphs, options.half_weights, options.tolerance, write)
+    return export_checked(graphs, options, write)
 
 
 def export_generative(folder: Path, out: Path, options: ExportOptions) -> Bundle:
@@ -98,7 +99,8 @@ def export_generative(folder: Path, out: Path, options: ExportOptions) -> Bundle
         OutputError: `out` exists or cannot be written.
     """
     options.require_free(out)
-    trained = _prepare(load_language_model(folder, "generative"), options.half_weights)
+    options.require_float()
+    trained = _prepare(load_language_model(folder, "generative"), options)
     model = trained.model
     if not isinstance(model, Generative):
         raise BundleError(f"{folder}: no generative model")
@@ -138,15 +140,13 @@ def export_generative(folder: Path, out: Path, options: ExportOptions) -> Bundle
         )
         return _write(out, manifest, files, trained, options)
 
-    return export_checked(graphs, options.half_weights, options.tolerance, write)
+    return export_checked(graphs, options, write)
 
 
-def _prepare(trained: Trained, half_weights: bool) -> Trained:
+def _prepare(trained: Trained, options: ExportOptions) -> Trained:
     tower, model = copy.deepcopy(trained.tower), copy.deepcopy(trained.model)
-    fold_batch_norms(tower)
-    if half_weights:
-        round_to_half(tower)
-        round_to_half(model)
+    prepare(tower, options)
+    prepare(model, options)
     return Trained(tower, model, trained.tokenizer, trained.net_size, trained.context_length)
 
 

@@ -312,7 +312,7 @@ def _options(plan: Plan, stage: str, data: _Data) -> ExportOptions:
     return ExportOptions(
         f"street_{stage}",
         source,
-        half_weights=True,
+        precision="float16-weights",
         frames=_check_frames(data),
         exact_resize=False,
         overwrite=True,

@@ -57,7 +57,7 @@ def test_scores_are_those_of_the_processor_and_the_model(family, checkpoints, fr
 def test_half_weights_are_compared_with_rounded_ones(checkpoints, tmp_path):
     out = tmp_path / "clip"
     arguments = [str(checkpoints("clip")), str(out), "--kind", "contrastive", "--licence", "none"]
-    assert main(["export", *arguments, "--half-weights"]) == 0
+    assert main(["export", *arguments, "--precision", "float16-weights"]) == 0
     manifest = load_bundle(out).manifest
     assert manifest.precision == "float16-weights"
     assert manifest.metrics["parity"]["logits"] < 1e-4
