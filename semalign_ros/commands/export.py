@@ -64,17 +64,14 @@ def run(args: argparse.Namespace) -> None:
     require_torch()
     from semalign_ros.errors import ConfigError
     from semalign_ros.export.checkpoint import model_type
-    from semalign_ros.export.contrastive import export_public_contrastive
-    from semalign_ros.export.generative import export_public_generative
+    from semalign_ros.export.families import export_checkpoint, kind_of
     from semalign_ros.export.options import ExportOptions
     from semalign_ros.export.parity import Tolerance
-    from semalign_ros.export.segmenter import export_segmenter
-    from semalign_ros.export.street import export_contrastive, export_generative
     from semalign_ros.inference.manifest import Source
 
     if not args.folder.is_dir():
         raise ConfigError(f"{args.folder}: no such folder; expected a checkpoint on disk")
-    kind = args.kind or _kind(model_type(args.folder))
+    kind = args.kind or kind_of(model_type(args.folder))
     if args.size is not None and (kind != "segmenter" or min(args.size) < 32):
         raise ConfigError("--size: for segmenters only, two numbers of at least 32")
     name = args.name or args.folder.resolve().name
@@ -91,30 +88,11 @@ def run(args: argparse.Namespace) -> None:
         frames=_pictures(args.frames) if args.frames else (),
         overwrite=args.overwrite,
     )
-    if kind == "segmenter":
-        size = tuple(args.size) if args.size else None
-        bundle = export_segmenter(args.folder, args.out, options, size=size)
-    else:
-        ours = model_type(args.folder).startswith("semalign_")
-        if kind == "contrastive":
-            export = export_contrastive if ours else export_public_contrastive
-        else:
-            export = export_generative if ours else export_public_generative
-        bundle = export(args.folder, args.out, options)
+    size = tuple(args.size) if args.size else None
+    bundle = export_checkpoint(args.folder, args.out, options, kind=kind, size=size)
     print(f"{args.out} ({bundle.bundle_id})")
     for output, value in dict(bundle.manifest.metrics["parity"]).items():  # type: ignore[arg-type]
         print(f"  {output}: differs by {value:.2g}")
-
-
-def _kind(family: str) -> str:
-    """Kind of bundle that a family of checkpoints makes."""
-    from semalign_ros.export import contrastive, generative
-
-    if family in contrastive.FAMILIES:
-        return "contrastive"
-    if family in generative.FAMILIES:
-        return "generative"
-    return family.removeprefix("semalign_") if family.startswith("semalign_") else "segmenter"
 
 
 def require_torch() -> None:
