@@ -265,12 +265,17 @@ def yes_log_odds(
     Returns:
         f64[K], log P(yes) - log P(no), and f64[K], P(yes) + P(no) in 0..1.
     """
-    values = np.asarray(logits, np.float64)
-    said_yes = _log_sum_exp(values[:, list(dict.fromkeys(yes))])
-    said_no = _log_sum_exp(values[:, list(dict.fromkeys(no))])
-    mass = np.exp(np.logaddexp(said_yes, said_no) - _log_sum_exp(values))
+    said_yes, said_no = (
+        _log_sum_exp(np.asarray(logits[:, list(dict.fromkeys(ids))], np.float64))
+        for ids in (yes, no)
+    )
+    mass = np.exp(np.logaddexp(said_yes, said_no) - _log_sum_exp(logits))
     return np.asarray(said_yes - said_no), np.asarray(mass)
 
 
-def _log_sum_exp(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.asarray(np.logaddexp.reduce(values, axis=1))
+def _log_sum_exp(values: NDArray[np.floating]) -> NDArray[np.float64]:
+    # In the dtype of the values, and not by np.logaddexp.reduce, which takes 80 ms for 24
+    # questions over a vocabulary of 49,280.
+    top = values.max(axis=1, keepdims=True)
+    total = np.exp(values - top).sum(axis=1, dtype=np.float64)
+    return np.asarray(np.log(total) + top[:, 0], np.float64)
