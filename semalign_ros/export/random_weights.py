@@ -51,16 +51,19 @@ def make_answering(model: Any, yes: int, no: int, end: int) -> Any:
         end: Token that ends an answer.
     """
     head, table = model.lm_head.weight, model.get_input_embeddings().weight
+    half = table.shape[1] // 2
     with torch.no_grad():
         # Whatever the last state is, one of two opposite rows gives it the largest logit.
-        head[yes] = 700 * head[yes] / head[yes].norm()
+        head[yes, :half] = 0
+        head[yes] *= 1e4 / head[yes].norm()
         head[no] = -head[yes]
-        # An embedding this large outweighs what the layers add: after an answer the state
-        # points along it, and the end's row too.
-        direction = nn.functional.normalize(torch.randn(table.shape[1]), dim=0)
-        direction -= direction @ head[yes] * head[yes] / head[yes].norm() ** 2
-        table[yes] = table[no] = 1e4 * direction
-        head[end] = 20 * direction
+        # An embedding this large outweighs what the layers add: after an answer the state lies
+        # in the half that those two rows do not look at, and the end's row does.
+        head[end] = 0
+        head[end, :half] = 1
+        table[yes, half:] = 0
+        table[yes, :half] = 1e7
+        table[no] = table[yes]
     return model
 
 

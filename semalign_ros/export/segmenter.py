@@ -26,6 +26,7 @@ from semalign_ros.export.parity import (
 from semalign_ros.export.pixels import (
     EXAMPLE,
     FREE,
+    ImageRecipe,
     Pixels,
     load_image_processor,
     read_recipe,
@@ -83,9 +84,7 @@ def export_segmenter(
     channels = class_map({int(k): str(v) for k, v in model.config.id2label.items()})  # type: ignore
     if options.half_weights:
         round_to_half(fold_batch_norms(model))
-    masks = predicts_masks(model)
-    network = SemanticScores(model, recipe.size) if masks else LogitsOnly(model)
-    module = LabelsAndConfidence(Pixels(recipe), network).eval()
+    module = labels_module(model, recipe)
     frames = options.frames or sample_frames()
     off = require_equal_pixels(processor, recipe, frames, forced=size is not None)
     with tempfile.TemporaryDirectory() as scratch:
@@ -103,6 +102,13 @@ def export_segmenter(
             metrics={"parity": {"pixels": off, **differences}},
         )
         return write_bundle(out, manifest, {"segmenter.onnx": graph}, overwrite=options.overwrite)
+
+
+def labels_module(model: nn.Module, recipe: ImageRecipe) -> nn.Module:
+    """What the graph of a checkpoint computes: u8[N, H, W, 3] -> labels, confidence."""
+    masks = predicts_masks(model)
+    network = SemanticScores(model, recipe.size) if masks else LogitsOnly(model)
+    return LabelsAndConfidence(Pixels(recipe), network).eval()
 
 
 def predicts_masks(model: nn.Module) -> bool:
