@@ -4,9 +4,9 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check install --quiet --progress-bar off
 
-.PHONY: help setup demo test lint colcon sample-bag lock clean
+.PHONY: help setup demo test lint colcon sample-bag bench-models lock clean
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 setup: $(VENV)/.run ## set up .venv with what the program needs (no torch)
 
@@ -30,6 +30,9 @@ sample-bag: setup ## render the sample bag anew
 	  --split val --jpg 88
 	$(BIN)/semalign convert cityscapes out/street_demo_frames rosbags/street_demo --split val \
 	  --image-format jpg --compression zstd-chunk --overwrite
+
+bench-models: $(VENV)/.test ## export public models at full size, with random weights, to out/bench
+	$(BIN)/semalign bench models --overwrite
 
 lock: $(BIN)/python ## pin the newest versions that the bounds in setup.py allow
 	$(PIP) uv

@@ -16,12 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semalign_ros.alignment.metrics import confusion_matrix, quality_from_confusion
+from semalign_ros.alignment.segmentation import confusion_with_itself
 from semalign_ros.alignment.verdict import make_verdict
 from semalign_ros.corruption import CLEAN, Condition
 from semalign_ros.errors import ConfigError, ImageError, unknown_name
 from semalign_ros.inference import Segmenter, Vlm, compose_query
 from semalign_ros.inference.query import VLM_INPUTS
-from semalign_ros.scene.reference import ReferenceRule, reference_from_labels
+from semalign_ros.scene.reference import ReferenceRule, count_labels, reference_from_labels
 from semalign_ros.scene.taxonomy import IGNORE
 from semalign_ros.types import (
     Frame,
@@ -185,12 +186,16 @@ def compare(
     """
     rule = rule or ReferenceRule()
     labels = reference_labels(frame, clean.perception)
-    reference = _reference(labels, rule, safety)
+    counts = count_labels(labels)
+    reference = _reference(labels, rule, safety, counts)
     hidden = condition.hidden(frame, seed)
     visible = reference
     if hidden is not None:
         visible = _reference(np.where(hidden, np.uint8(IGNORE), labels), rule, safety)
-    confusion = _confusion(degraded.perception.labels, labels)
+    if degraded.perception.labels is labels:
+        confusion: NDArray[np.int64] | None = confusion_with_itself(counts)
+    else:
+        confusion = _confusion(degraded.perception.labels, labels)
     # Without labels of its own the clean segmentation is the reference, not measured by it.
     measured = frame.labels is not None and clean.perception.segmentation is not None
     clean_confusion = _confusion(clean.perception.labels, labels) if measured else None
@@ -271,8 +276,13 @@ def reference_labels(frame: Frame, clean: Perception) -> Labels:
     )
 
 
-def _reference(labels: Labels, rule: ReferenceRule, safety: Judgment | None) -> SceneReference:
-    reference = reference_from_labels(labels, rule)
+def _reference(
+    labels: Labels,
+    rule: ReferenceRule,
+    safety: Judgment | None,
+    counts: NDArray[np.int64] | None = None,
+) -> SceneReference:
+    reference = reference_from_labels(labels, rule, counts=counts)
     return reference if safety is None else replace(reference, judgment=safety, rule="external")
 
 

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import platform
 import statistics
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -156,15 +154,6 @@ def _load_peer() -> Callable[[Image, int, str], object]:
             return peer.corrupt(image, severity=severity, corruption_name=name)
 
     return corrupt
-
-
-def processor() -> str:
-    """Name of the processor, as far as the system tells."""
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    return platform.processor() or platform.machine()
 
 
 def table(timings: Sequence[Timing], copy_ms: float) -> str:

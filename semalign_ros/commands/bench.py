@@ -3,56 +3,139 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 HELP = "measure how long things take on this machine"
 EXAMPLE = "semalign bench corruption --peer"
 
+SIZE = "2048x1024"
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options."""
-    parser.add_argument("what", choices=["corruption"], help="what to measure")
-    parser.add_argument(
+    """Declare one sub-command a benchmark."""
+    kinds = parser.add_subparsers(dest="what", required=True, metavar="WHAT")
+    corruption = _kind(kinds, "corruption", "what the corruptions cost", EXAMPLE)
+    corruption.add_argument(
         "--corruption",
         action="append",
         default=[],
         metavar="NAME",
         help="only this one; may be given again, wildcards are allowed (default: all)",
     )
+    _add_common(corruption)
+    corruption.add_argument(
+        "--peer", action="store_true", help="time the package imagecorruptions beside them"
+    )
+    inference = _kind(
+        kinds,
+        "inference",
+        "what the models cost, stage by stage, and the joined monitor",
+        "semalign bench inference --models out/bench/models --peer \\\n"
+        "      --checkpoints out/bench/checkpoints",
+    )
+    inference.add_argument(
+        "--models",
+        nargs="+",
+        type=Path,
+        default=[],
+        metavar="DIR",
+        help="bundles, or folders of them (default: the shipped ones)",
+    )
+    inference.add_argument(
+        "--device", default="auto", metavar="DEVICE", help="auto, cpu, cuda or tensorrt"
+    )
+    _add_common(inference)
+    inference.add_argument(
+        "--peer", action="store_true", help="time the checkpoints in PyTorch beside them"
+    )
+    inference.add_argument(
+        "--checkpoints",
+        type=Path,
+        metavar="DIR",
+        help="what the bundles were made of, by the names of their folders",
+    )
+    models = _kind(
+        kinds,
+        "models",
+        "export public models at full size, with random weights",
+        "semalign bench models --out out/bench",
+    )
+    models.add_argument(
+        "--out",
+        type=Path,
+        default=Path("out/bench"),
+        metavar="DIR",
+        help="gets checkpoints/ and models/ (default: %(default)s)",
+    )
+    models.add_argument(
+        "--only", action="append", default=[], metavar="NAME", help="this one; may be given again"
+    )
+    models.add_argument("--overwrite", action="store_true", help="replace models that are there")
+
+
+def _kind(
+    kinds: argparse._SubParsersAction[argparse.ArgumentParser], name: str, says: str, example: str
+) -> argparse.ArgumentParser:
+    return kinds.add_parser(
+        name,
+        help=says,
+        description=says,
+        epilog=f"example:\n  {example}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+
+def _add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--size", default="2048x1024", metavar="WxH", help="of the picture (default: %(default)s)"
+        "--size", default=SIZE, metavar="WxH", help="of the picture (default: %(default)s)"
     )
     parser.add_argument(
         "--repetitions", type=int, default=9, metavar="N", help="the median of N (default: 9)"
     )
-    parser.add_argument(
-        "--peer", action="store_true", help="time the package imagecorruptions beside them"
-    )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Measure, print a table in Markdown."""
-    import cv2
-    import numpy as np
+    """Measure, print tables in Markdown."""
+    if args.what == "corruption":
+        return _corruption(args)
+    if args.what == "models":
+        return _models(args)
+    return _inference(args)
 
-    from semalign_ros.benchmarks.corruption import (
-        milliseconds,
-        one_thread,
-        processor,
-        scene,
-        table,
-    )
-    from semalign_ros.benchmarks.corruption import run as time_corruptions
-    from semalign_ros.corruption import choose_corruptions
+
+def _check_common(args: argparse.Namespace) -> tuple[int, int]:
+    """Height and width of the picture.
+
+    Raises:
+        ConfigError: An option that several benchmarks have is out of range.
+    """
     from semalign_ros.errors import ConfigError
-    from semalign_ros.progress import frames_bar
 
     width, _, height = args.size.partition("x")
     if not (width.isdigit() and height.isdigit() and 16 <= min(int(width), int(height)) <= 8192):
         raise ConfigError(f"--size: found {args.size!r}, expected WxH such as 2048x1024")
     if args.repetitions < 1:
         raise ConfigError(f"--repetitions: found {args.repetitions}, expected 1 or more")
+    return int(height), int(width)
+
+
+def _corruption(args: argparse.Namespace) -> int:
+    import cv2
+    import numpy as np
+
+    from semalign_ros.benchmarks.corruption import milliseconds, one_thread, scene, table
+    from semalign_ros.benchmarks.corruption import run as time_corruptions
+    from semalign_ros.benchmarks.timing import processor
+    from semalign_ros.corruption import choose_corruptions
+    from semalign_ros.progress import frames_bar
+
+    height, width = _check_common(args)
     names = choose_corruptions(args.corruption)
-    frame = scene(int(height), int(width))
+    frame = scene(height, width)
     timings = []
     with frames_bar("timing", len(names), "corruptions") as advance:
         for timing in time_corruptions(names, frame, args.repetitions, peer=args.peer):
@@ -66,3 +149,138 @@ def run(args: argparse.Namespace) -> int:
     )
     print(table(timings, copy))
     return 0
+
+
+def _models(args: argparse.Namespace) -> int:
+    from semalign_ros.commands.export import require_torch
+
+    require_torch()
+    from semalign_ros.benchmarks.timing import processor
+    from semalign_ros.errors import ConfigError, unknown_name
+    from semalign_ros.export.full_size import FULL_SIZE, export_full_size, export_table
+    from semalign_ros.export.graph import tool_versions
+
+    for name in args.only:
+        if name not in FULL_SIZE:
+            raise ConfigError(unknown_name("model", name, list(FULL_SIZE)))
+    chosen = args.only or list(FULL_SIZE)
+    exported = []
+    for name in chosen:
+        if not FULL_SIZE[name].exportable:
+            family = FULL_SIZE[name].family
+            _show(f"{name}: left out, `semalign export` does not know the family {family}\n")
+            continue
+        exported.append(
+            export_full_size(
+                name, args.out / "checkpoints", args.out / "models", overwrite=args.overwrite
+            )
+        )
+    versions = ", ".join(f"{name} {version}" for name, version in tool_versions().items())
+    print(f"{processor()}; {versions}; random weights\n")
+    print(export_table(exported))
+    return 0
+
+
+def _inference(args: argparse.Namespace) -> int:
+    from semalign_ros.benchmarks import inference as bench
+    from semalign_ros.benchmarks.corruption import scene
+    from semalign_ros.benchmarks.peers import compare, peer_table
+    from semalign_ros.benchmarks.ways import AskingVlm
+    from semalign_ros.language import PromptSet
+    from semalign_ros.types import Frame
+
+    height, width = _check_common(args)
+    checkpoints = _checkpoints(args)
+    prompts = PromptSet.load()
+    frame = Frame(0, "camera", 0, scene(height, width).image)
+    models = [bench.open_model(f, args.device, prompts) for f in _bundles(args.models)]
+    _show(_conditions(args, sorted({m.model.device for m in models})) + "\n")
+    stages = []
+    for model in models:
+        call = model.call(frame.image)
+        stages.append(bench.time_stages(model.name, call, [model.model], args.repetitions))
+    _show(bench.stage_table(stages))
+    pipelines = list(bench.time_pipelines(models, frame, args.repetitions))
+    if pipelines:
+        _show(f"\n{bench.pipeline_table(pipelines)}")
+    for model in models:
+        if isinstance(model.model, AskingVlm):
+            ways = bench.time_ways(model.model, frame.image, args.repetitions)
+            _show(f"\n{model.name}, without the image tower:\n\n{bench.way_table(ways)}")
+    compared = []
+    for model in models:
+        if checkpoints is None:
+            break
+        if (checkpoints / model.name / "config.json").is_file():
+            folder = checkpoints / model.name
+            compared += compare(model, folder, frame.image, prompts, args.repetitions)
+        else:
+            _show(f"\n{model.name}: no checkpoint in {checkpoints}, so not run in PyTorch")
+    if compared:
+        _show(f"\n{peer_table(compared)}")
+    return 0
+
+
+def _show(text: str) -> None:
+    print(text, flush=True)  # a table at a time: what comes next may take minutes
+
+
+def _bundles(folders: Sequence[Path]) -> list[Path]:
+    from semalign_ros.commands.models import bundle_folders
+    from semalign_ros.resources import find_resource, resource
+
+    if not folders:
+        return bundle_folders(resource("models"))
+    found = [find_resource(str(folder), "models", "") for folder in folders]
+    return [bundle for folder in found for bundle in bundle_folders(folder)]
+
+
+def _checkpoints(args: argparse.Namespace) -> Path | None:
+    """Folder of checkpoints where PyTorch is to be timed, else None.
+
+    Raises:
+        ConfigError: Only one of both options is given, or there is no such folder.
+        MissingDependencyError: PyTorch is absent.
+    """
+    from semalign_ros.commands.export import require_torch
+    from semalign_ros.errors import ConfigError
+
+    folder: Path | None = args.checkpoints
+    if not args.peer and folder is None:
+        return None
+    if folder is None or not args.peer:
+        raise ConfigError(
+            "--peer and --checkpoints DIR go together: DIR has the checkpoint of each bundle by "
+            "the name of its folder; `make bench-models` leaves both in out/bench"
+        )
+    if not folder.is_dir():
+        raise ConfigError(
+            f"--checkpoints {folder}: no such folder; `make bench-models` makes "
+            "out/bench/checkpoints"
+        )
+    require_torch()
+    return folder
+
+
+def _conditions(args: argparse.Namespace, devices: Sequence[str]) -> str:
+    """What the numbers depend on."""
+    import os
+
+    import cv2
+    import numpy as np
+    import onnxruntime
+
+    from semalign_ros.benchmarks.timing import processor
+
+    parts = [
+        f"{processor()}, {os.cpu_count()} cores, device {', '.join(devices)}",
+        f"ONNX Runtime {onnxruntime.__version__}, NumPy {np.__version__}, OpenCV {cv2.__version__}",
+    ]
+    if args.peer:
+        from importlib.metadata import version
+
+        parts[1] += f", torch {version('torch')}, transformers {version('transformers')}"
+    parts.append(f"{args.size} rgb8, wall time, {args.repetitions} repetitions")
+    if devices == ["cpu"]:
+        parts.append("no GPU was used")
+    return "; ".join(parts)

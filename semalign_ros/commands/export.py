@@ -102,18 +102,15 @@ def run(args: argparse.Namespace) -> None:
     require_torch()
     from semalign_ros.errors import ConfigError
     from semalign_ros.export.checkpoint import model_type
-    from semalign_ros.export.contrastive import export_public_contrastive
+    from semalign_ros.export.families import export_checkpoint, kind_of
     from semalign_ros.export.frames import Recording
-    from semalign_ros.export.generative import export_public_generative
     from semalign_ros.export.options import TOLERANCES, ExportOptions
     from semalign_ros.export.quantise import read_calibration
-    from semalign_ros.export.segmenter import export_segmenter
-    from semalign_ros.export.street import export_contrastive, export_generative
     from semalign_ros.inference.manifest import Source
 
     if not args.folder.is_dir():
         raise ConfigError(f"{args.folder}: no such folder; expected a checkpoint on disk")
-    kind = args.kind or _kind(model_type(args.folder))
+    kind = args.kind or kind_of(model_type(args.folder))
     ours = model_type(args.folder).startswith("semalign_")
     if args.size is not None and (kind == "contrastive" or ours or min(args.size) < 32):
         raise ConfigError(
@@ -144,34 +141,17 @@ def run(args: argparse.Namespace) -> None:
         frames=_pictures(args.frames) if args.frames else (),
         overwrite=args.overwrite,
     )
-    if kind == "segmenter":
-        options.require_free(args.out)
-        calibration = None
-        if args.calibration:
-            recording = Recording(args.calibration, args.image)
-            calibration = read_calibration(recording, args.calibration_frames)
-        bundle = export_segmenter(
-            args.folder, args.out, options, size=size, calibration=calibration
-        )
-    elif kind == "generative" and not ours:
-        bundle = export_public_generative(args.folder, args.out, options, size=size)
-    else:
-        own = export_contrastive if kind == "contrastive" else export_generative
-        bundle = (own if ours else export_public_contrastive)(args.folder, args.out, options)
+    options.require_free(args.out)
+    calibration = None
+    if args.calibration:
+        recording = Recording(args.calibration, args.image)
+        calibration = read_calibration(recording, args.calibration_frames)
+    bundle = export_checkpoint(
+        args.folder, args.out, options, kind=kind, size=size, calibration=calibration
+    )
     print(f"{args.out} ({bundle.bundle_id})")
     for output, value in dict(bundle.manifest.metrics["parity"]).items():  # type: ignore[arg-type]
         print(f"  {output}: differs by {value:.2g}")
-
-
-def _kind(family: str) -> str:
-    """Kind of bundle that a family of checkpoints makes."""
-    from semalign_ros.export import contrastive, generative
-
-    if family in contrastive.FAMILIES:
-        return "contrastive"
-    if family in generative.FAMILIES:
-        return "generative"
-    return family.removeprefix("semalign_") if family.startswith("semalign_") else "segmenter"
 
 
 def require_torch() -> None:

@@ -51,12 +51,20 @@ class _ImageEncoder(nn.Module):
         return nn.functional.normalize(embeds.float(), dim=-1)
 
 
-class _TextEncoder(nn.Module):
+class TextEncoder(nn.Module):
+    """Text side of a dual encoder: input_ids, attention_mask i64[K, L] -> f32[K, D].
+
+    Args:
+        model: Dual encoder.
+        masked: Whether it heeds the mask.
+    """
+
     def __init__(self, model: Any, masked: bool) -> None:
         super().__init__()
         self.model, self.masked = model, masked
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """Return embeddings of length 1."""
         # SigLIP was trained without a mask: its padding is part of the text.
         mask = {"attention_mask": attention_mask} if self.masked else {}
         embeds: Tensor = self.model.get_text_features(input_ids=input_ids, **mask).pooler_output
@@ -101,16 +109,10 @@ def export_public_contrastive(folder: Path, out: Path, options: ExportOptions) -
         pad_token_id=tokenizer.pad_token_id or 0,
     )
     tokens = _tokenize(tokenizer, manifest, prompt_texts())
-    text = _TextEncoder(model, masked=not manifest.pad_to_context).eval()
+    text = TextEncoder(model, masked=not manifest.pad_to_context).eval()
     with torch.no_grad():
         width = text(*(values[:1] for values in tokens.values())).shape[1]
-    bias = getattr(model, "logit_bias", None)
-    scores = ImageScores(
-        Pixels(recipe),
-        _ImageEncoder(model),
-        float(model.logit_scale.detach().exp()),
-        0.0 if bias is None else float(bias.detach()),
-    ).eval()
+    scores = scores_module(model, Pixels(recipe))
     graphs = {
         "vision": image_scores_graph(scores, width, frames),
         "text": _text_graph(text, tokens, manifest),
@@ -138,6 +140,17 @@ def export_public_contrastive(folder: Path, out: Path, options: ExportOptions) -
         )
 
     return export_checked(graphs, options, write)
+
+
+def scores_module(model: Any, pixels: Pixels) -> ImageScores:
+    """What ``vision.onnx`` of a dual encoder computes."""
+    bias = getattr(model, "logit_bias", None)
+    return ImageScores(
+        pixels,
+        _ImageEncoder(model),
+        float(model.logit_scale.detach().exp()),
+        0.0 if bias is None else float(bias.detach()),
+    ).eval()
 
 
 def prompt_texts() -> list[str]:

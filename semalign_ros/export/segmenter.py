@@ -17,6 +17,7 @@ from semalign_ros.export.parity import graph_differences, require_parity, sample
 from semalign_ros.export.pixels import (
     EXAMPLE,
     FREE,
+    ImageRecipe,
     Pixels,
     load_image_processor,
     read_recipe,
@@ -93,9 +94,7 @@ def export_segmenter(
     model = load_checkpoint(folder)
     prepare(model, options)
     channels = class_map({int(k): str(v) for k, v in model.config.id2label.items()})  # type: ignore
-    masks = predicts_masks(model)
-    network = SemanticScores(model, recipe.size) if masks else LogitsOnly(model)
-    module = LabelsAndConfidence(Pixels(recipe), network).eval()
+    module = labels_module(model, recipe)
     held_out = sample_frames() if calibration is None else calibration.held_out
     frames = options.frames or held_out
     off = require_equal_pixels(processor, Pixels(recipe), frames, forced=size is not None)
@@ -123,6 +122,13 @@ def export_segmenter(
             metrics={"parity": {"pixels": off, **differences}, **metrics},
         )
         return write_bundle(out, manifest, {"segmenter.onnx": graph}, overwrite=options.overwrite)
+
+
+def labels_module(model: nn.Module, recipe: ImageRecipe) -> nn.Module:
+    """What the graph of a checkpoint computes: u8[N, H, W, 3] -> labels, confidence."""
+    masks = predicts_masks(model)
+    network = SemanticScores(model, recipe.size) if masks else LogitsOnly(model)
+    return LabelsAndConfidence(Pixels(recipe), network).eval()
 
 
 def predicts_masks(model: nn.Module) -> bool:

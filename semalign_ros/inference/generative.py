@@ -113,15 +113,7 @@ class GenerativeVlm:
         start = time.perf_counter()
         prefix = self._read(query.image, query.text)
         logits = self._decoder.ask(prefix, self._questions, self._lengths, self._batch)
-        manifest = self._manifest
-        odds, mass = yes_log_odds(
-            logits, manifest.prompt.yes_token_ids, manifest.prompt.no_token_ids
-        )
-        scores = dict(zip(self._question_ids, odds.tolist(), strict=True))
-        answers = {
-            q: s > manifest.thresholds.get(q, 0.0) if m >= manifest.min_answer_mass else None
-            for (q, s), m in zip(scores.items(), mass.tolist(), strict=True)
-        }
+        scores, answers = self._decide(logits)
         text = self._generate(prefix) if self._describe else ""
         return make_answer(
             self.prompts,
@@ -132,6 +124,21 @@ class GenerativeVlm:
             latency_s=time.perf_counter() - start,
             bundle_id=self.bundle_id,
         )
+
+    def _decide(
+        self, logits: NDArray[np.float32]
+    ) -> tuple[dict[str, float], dict[str, bool | None]]:
+        """Scores and answers by question id, from the logits f32[K, V] of all questions."""
+        manifest = self._manifest
+        odds, mass = yes_log_odds(
+            logits, manifest.prompt.yes_token_ids, manifest.prompt.no_token_ids
+        )
+        scores = dict(zip(self._question_ids, odds.tolist(), strict=True))
+        answers = {
+            q: s > manifest.thresholds.get(q, 0.0) if m >= manifest.min_answer_mass else None
+            for (q, s), m in zip(scores.items(), mass.tolist(), strict=True)
+        }
+        return scores, answers
 
     def describe(self, image: Image, text: str | None = None) -> str:
         """Describe an image in the model's own words.
@@ -147,6 +154,18 @@ class GenerativeVlm:
 
     def _read(self, image: Image, text: str | None) -> Prefix:
         """Read image, preamble and the sentence beside the image."""
+        prefix = self._prefill(self._look(image))
+        if text is None:
+            return prefix
+        said = self._manifest.prompt.scene_text_template.replace("{text}", text)
+        return self._decoder.extend(prefix, self._embed_ids(self._tokenize(said)[None]))
+
+    def _look(self, image: Image) -> Array:
+        """Run the image tower.
+
+        Returns:
+            [1, P, D], image and preamble as the decoder reads them.
+        """
         check_image(image)
         features = self._vision.run({"image": image[None]}, ["image_features"])[0]
         expected = (1, self._manifest.prompt.image_tokens, self._manifest.decoder.hidden_size)
@@ -157,20 +176,23 @@ class GenerativeVlm:
             )
         embeds = self._prefix.copy()
         embeds[0, self._ids == self._manifest.prompt.image_token_id] = features[0]
+        return embeds
+
+    def _prefill(self, embeds: Array) -> Prefix:
+        """Read image and preamble, and what may follow them in the same run."""
         grid = self._manifest.decoder.image_grid
         positions = None
         if self._manifest.decoder.position_ids == "mrope" and grid is not None:
-            positions = mrope_positions(len(self._ids), self._image_start, grid)
-        prefix = self._decoder.extend(self._decoder.empty(), embeds, positions)
-        if text is None:
-            return prefix
-        said = self._manifest.prompt.scene_text_template.replace("{text}", text)
-        return self._decoder.extend(prefix, self._embed_ids(self._tokenize(said)[None]))
+            positions = mrope_positions(embeds.shape[1], self._image_start, grid)
+        return self._decoder.extend(self._decoder.empty(), embeds, positions)
 
     def _generate(self, prefix: Prefix) -> str:
         """Describe the scene, always taking the likeliest token."""
         prefix = self._decoder.extend(prefix, self._request)
-        limit = self._manifest.max_new_tokens
+        return self._words(self._continue(prefix, self._manifest.max_new_tokens))
+
+    def _continue(self, prefix: Prefix, limit: int) -> list[int]:
+        """Likeliest tokens after a prefix, to the end of the text or `limit` of them."""
         if self._manifest.decoder.max_positions is not None:
             limit = min(limit, self._manifest.decoder.max_positions - prefix.length)
         tokens: list[int] = []
@@ -179,6 +201,9 @@ class GenerativeVlm:
             if len(tokens) >= limit:
                 break
             prefix = self._decoder.extend(prefix, self._embed_ids(np.asarray([[token]])))
+        return tokens
+
+    def _words(self, tokens: Sequence[int]) -> str:
         return str(self._tokenizer.decode(tokens, skip_special_tokens=True)).strip()
 
     def _tokenize(self, text: str) -> NDArray[np.int64]:
@@ -254,12 +279,17 @@ def yes_log_odds(
     Returns:
         f64[K], log P(yes) - log P(no), and f64[K], P(yes) + P(no) in 0..1.
     """
-    values = np.asarray(logits, np.float64)
-    said_yes = _log_sum_exp(values[:, list(dict.fromkeys(yes))])
-    said_no = _log_sum_exp(values[:, list(dict.fromkeys(no))])
-    mass = np.exp(np.logaddexp(said_yes, said_no) - _log_sum_exp(values))
+    said_yes, said_no = (
+        _log_sum_exp(np.asarray(logits[:, list(dict.fromkeys(ids))], np.float64))
+        for ids in (yes, no)
+    )
+    mass = np.exp(np.logaddexp(said_yes, said_no) - _log_sum_exp(logits))
     return np.asarray(said_yes - said_no), np.asarray(mass)
 
 
-def _log_sum_exp(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.asarray(np.logaddexp.reduce(values, axis=1))
+def _log_sum_exp(values: NDArray[np.floating]) -> NDArray[np.float64]:
+    # In the dtype of the values, and not by np.logaddexp.reduce, which takes 80 ms for 24
+    # questions over a vocabulary of 49,280.
+    top = values.max(axis=1, keepdims=True)
+    total = np.exp(values - top).sum(axis=1, dtype=np.float64)
+    return np.asarray(np.log(total) + top[:, 0], np.float64)

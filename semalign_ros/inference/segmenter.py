@@ -179,15 +179,22 @@ def map_channels(channels: Array, table: Labels) -> Labels:
         table: u8[C + 1] of :func:`label_table`.
 
     Returns:
-        u8[H, W]; 255 for negative and too large numbers.
+        u8[H, W]; 255 for negative and too large numbers. `channels` itself where each is
+        the train id already.
     """
     last = len(table) - 1
     if channels.dtype == np.uint8:
+        if _is_identity(table) and channels.max(initial=0) < last:
+            return np.asarray(channels, np.uint8)
         full = np.full(256, IGNORE, np.uint8)
         full[: min(last, 256)] = table[: min(last, 256)]
         return np.asarray(cv2.LUT(np.ascontiguousarray(channels), full), np.uint8)
     inside = (channels >= 0) & (channels < last)
     return np.take(table, np.rint(np.where(inside, channels, last)).astype(np.intp))
+
+
+def _is_identity(table: Labels) -> bool:
+    return bool((table[:-1] == np.arange(len(table) - 1)).all())
 
 
 def preprocess(image: Image, manifest: SegmenterManifest) -> Array:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 
 from semalign_ros.errors import ConfigError, unknown_name
-from semalign_ros.language.prompts import PromptSet
+from semalign_ros.language.prompts import PromptSet, Question
 from semalign_ros.types import Judgment, SceneClaims
 
 Answer = bool | Judgment | None
@@ -29,7 +30,7 @@ def claims_from_answers(prompts: PromptSet, answers: Mapping[str, Answer]) -> Sc
         ConfigError: An id names no question of `prompts`.
     """
     presence: dict[str, Answer] = {}
-    known = {question.id: question for question in prompts.questions()}
+    known = _questions(prompts)
     for question_id, answer in answers.items():
         question = known.get(question_id)
         if question is None:
@@ -45,6 +46,12 @@ def claims_from_answers(prompts: PromptSet, answers: Mapping[str, Answer]) -> Sc
         judgment=judgments_from_answers(prompts, answers).get(prompts.primary.id),
         coverage=parsed / len(answers) if answers else 0.0,
     )
+
+
+@functools.lru_cache(maxsize=8)
+def _questions(prompts: PromptSet) -> dict[str, Question]:
+    """By id; made once a set, not once a frame."""
+    return {question.id: question for question in prompts.questions()}
 
 
 def judgments_from_answers(

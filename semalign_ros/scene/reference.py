@@ -102,10 +102,17 @@ def corridor_polygon(rule: ReferenceRule, height: int, width: int) -> NDArray[np
 
 
 @functools.lru_cache(maxsize=8)
-def _corridor_mask(rule: ReferenceRule, height: int, width: int) -> NDArray[np.uint8]:
+def _corridor_mask(
+    rule: ReferenceRule, height: int, width: int
+) -> tuple[NDArray[np.uint8], tuple[slice, slice]]:
+    """The corridor in the box around it, and the box: it holds a sixth of the image."""
+    corners = corridor_polygon(rule, height, width)
     mask = np.zeros((height, width), np.uint8)
-    cv2.fillConvexPoly(mask, corridor_polygon(rule, height, width), 1)
-    return mask
+    cv2.fillConvexPoly(mask, corners, 1)
+    left, top = np.clip(corners.min(axis=0), 0, None)
+    right, bottom = corners.max(axis=0) + 1
+    around = slice(top, bottom), slice(left, right)
+    return np.ascontiguousarray(mask[around]), around
 
 
 def class_fractions(labels: Labels, mask: NDArray[np.uint8] | None = None) -> NDArray[np.float64]:
@@ -118,18 +125,39 @@ def class_fractions(labels: Labels, mask: NDArray[np.uint8] | None = None) -> ND
     Returns:
         f64[19], each 0..1.
     """
-    counts = np.asarray(cv2.calcHist([labels], [0], mask, [256], [0, 256]), np.float64).ravel()
-    return counts[:NUM_CLASSES] / max(float(counts.sum()), 1.0)
+    return _shares(_histogram(labels, mask))
+
+
+def _histogram(labels: Labels, mask: NDArray[np.uint8] | None = None) -> NDArray[np.int64]:
+    """Pixels by id, i64[256]."""
+    counts = np.zeros(256, np.int64)
+    # calcHist returns float32, which counts exactly up to 2**24.
+    rows = max(1, (1 << 24) // labels.shape[1])
+    for top in range(0, labels.shape[0], rows):
+        part = slice(top, top + rows)
+        shown = None if mask is None else mask[part]
+        found = cv2.calcHist([labels[part]], [0], shown, [256], [0, 256])
+        counts += found.ravel().astype(np.int64)
+    return counts
+
+
+def _shares(counts: NDArray[np.int64]) -> NDArray[np.float64]:
+    return np.asarray(counts[:NUM_CLASSES] / max(int(counts.sum()), 1), np.float64)
 
 
 def reference_from_labels(
-    labels: Labels, rule: ReferenceRule | None = None, **overrides: float | Iterable[str]
+    labels: Labels,
+    rule: ReferenceRule | None = None,
+    *,
+    counts: NDArray[np.int64] | None = None,
+    **overrides: float | Iterable[str],
 ) -> SceneReference:
     """Derive entities, critical entities and the safety judgment from a label map.
 
     Args:
         labels: u8[H, W] train ids, 255 ignored.
         rule: The rule; None for the defaults.
+        counts: What :func:`count_labels` gave, where somebody has counted already.
         **overrides: Fields of :class:`ReferenceRule` to change.
 
     Raises:
@@ -141,12 +169,12 @@ def reference_from_labels(
         <Judgment.SAFE: 'safe'>
     """
     rule = rule_with(rule or ReferenceRule(), **overrides)
-    check_labels(labels)
-    share = class_fractions(labels)
+    share = _shares(count_labels(labels) if counts is None else counts)
     entities = frozenset(
         _CLASSES[i] for i in np.flatnonzero((share >= rule.min_fraction) & (share > 0))
     )
-    inside = class_fractions(labels, _corridor_mask(rule, *labels.shape))
+    mask, around = _corridor_mask(rule, *labels.shape)
+    inside = class_fractions(labels[around], mask)
     objects, road = inside[list(_OBSTACLES)].sum(), inside[_ROAD]
     unsafe = objects >= rule.max_object_fraction or road < rule.min_road_fraction
     return SceneReference(
@@ -180,14 +208,27 @@ def check_labels(labels: Labels) -> None:
     Raises:
         ConfigError: Not u8[H, W] with train ids 0..18 or 255.
     """
+    count_labels(labels)
+
+
+def count_labels(labels: Labels) -> NDArray[np.int64]:
+    """Count the pixels of each id.
+
+    Returns:
+        i64[256].
+
+    Raises:
+        ConfigError: Not u8[H, W] with train ids 0..18 or 255.
+    """
     if labels.dtype != np.uint8 or labels.ndim != 2 or labels.size == 0:
         raise ConfigError(
             f"label map: found {labels.dtype}{list(labels.shape)}, expected a non-empty u8[H, W]"
         )
-    counts = cv2.calcHist([labels], [0], None, [256], [0, 256]).ravel()
+    counts = _histogram(labels)
     unknown = [int(i) for i in np.flatnonzero(counts) if NUM_CLASSES <= i < IGNORE]
     if unknown:
         raise ConfigError(
             f"label map: found ids {unknown[:8]}, expected Cityscapes train ids 0..18 or 255 "
             "(ignored); a map of Cityscapes label ids is converted by `semalign convert`"
         )
+    return counts

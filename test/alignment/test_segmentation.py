@@ -22,6 +22,7 @@ from semalign_ros.alignment.metrics import (
     recall_per_class,
     segmentation_quality,
 )
+from semalign_ros.alignment.segmentation import confusion_with_itself
 from semalign_ros.errors import ConfigError
 
 TARGET = np.array([[0, 0, 1, 1], [0, 0, 1, 255]], np.uint8)
@@ -95,6 +96,14 @@ def test_large_maps_are_counted_exactly(monkeypatch):
     monkeypatch.undo()
     np.testing.assert_array_equal(blocks, confusion_matrix(prediction, target))
     assert module._EXACT_PIXELS <= 2**24
+
+
+def test_a_map_against_itself_needs_its_counts_only():
+    labels = np.random.default_rng(2).integers(0, 20, (31, 47)).astype(np.uint8)
+    labels[labels == 19] = 255
+    counted = confusion_with_itself(np.bincount(labels.ravel(), minlength=256))
+    np.testing.assert_array_equal(counted, confusion_matrix(labels, labels, void_column=True))
+    assert counted.dtype == np.int64
 
 
 def test_pixels_that_the_model_leaves_open_are_missed_not_skipped():

@@ -9,43 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from semalign_ros.scene.taxonomy import CLASSES
 from semalign_ros.types import Image
-
-
-def enliven(model: Any, only: str = "", seed: int = 0) -> Any:
-    """Draw weights that let the input through: those of new models all but ignore it.
-
-    Args:
-        model: A new model.
-        only: Part of the names of the layers whose weights are drawn.
-        seed: Of the draws.
-    """
-    import torch
-    from torch import nn
-
-    torch.manual_seed(seed)
-    with torch.no_grad():
-        for name, module in model.named_modules():
-            if only not in name:
-                continue
-            if isinstance(module, nn.Linear | nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight)
-            elif isinstance(module, nn.Embedding):
-                nn.init.normal_(module.weight)
-        for tensor in (*model.parameters(), *model.buffers()):
-            if tensor.is_floating_point() and tensor.ndim == 1:
-                tensor.add_(torch.rand_like(tensor) * 0.5)
-    return model.eval()
-
-
-def class_names() -> dict[str, dict[Any, Any]]:
-    """Keywords of a config whose channels are the Cityscapes classes and one more."""
-    names = [*(c.title() for c in CLASSES), "dog"]
-    return {
-        "id2label": dict(enumerate(names)),
-        "label2id": {name: i for i, name in enumerate(names)},
-    }
 
 
 def segformer() -> tuple[Any, Any]:
@@ -55,12 +19,14 @@ def segformer() -> tuple[Any, Any]:
         SegformerImageProcessorPil,
     )
 
+    from semalign_ros.export.random_weights import class_names, enliven
+
     config = SegformerConfig(
         depths=[1, 1, 1, 1],
         hidden_sizes=[8, 8, 16, 16],
         num_attention_heads=[1, 1, 2, 2],
         decoder_hidden_size=16,
-        **class_names(),
+        **class_names("dog"),
     )
     processor = SegformerImageProcessorPil(
         size={"height": 96, "width": 160},
@@ -77,7 +43,9 @@ def deeplab() -> tuple[Any, Any]:
         MobileNetV2ImageProcessorPil,
     )
 
-    config = MobileNetV2Config(depth_multiplier=0.35, output_stride=16, **class_names())
+    from semalign_ros.export.random_weights import class_names, enliven
+
+    config = MobileNetV2Config(depth_multiplier=0.35, output_stride=16, **class_names("dog"))
     processor = MobileNetV2ImageProcessorPil(
         size={"shortest_edge": 129}, crop_size={"height": 129, "width": 129}
     )
@@ -91,6 +59,8 @@ def mask2former() -> tuple[Any, Any]:
         Mask2FormerImageProcessorPil,
         SwinConfig,
     )
+
+    from semalign_ros.export.random_weights import class_names, enliven
 
     backbone = SwinConfig(
         image_size=64,
@@ -111,46 +81,18 @@ def mask2former() -> tuple[Any, Any]:
         encoder_layers=1,
         decoder_layers=2,
         num_attention_heads=2,
-        **class_names(),
+        **class_names("dog"),
     )
     processor = Mask2FormerImageProcessorPil(size={"height": 64, "width": 128})
     return enliven(Mask2FormerForUniversalSegmentation(config), "decoder"), processor
 
 
-def tokenizer(template: str, **special: str) -> Any:
-    """A tokenizer that knows the words of the prompts.
-
-    Args:
-        template: Where the special tokens go, ``<s> $A </s>``.
-        **special: Keywords of a tokenizer, such as ``eos_token``.
-    """
-    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
-    from transformers import PreTrainedTokenizerFast
-
-    from semalign_ros.export.contrastive import prompt_texts
-    from semalign_ros.language import PromptSet
-
-    words = pre_tokenizers.Whitespace()
-    said = [*prompt_texts(), *(q.text for q in PromptSet.load().questions()), "yes no user:"]
-    known = sorted({word for text in said for word, _ in words.pre_tokenize_str(text.lower())})
-    # The end has the highest id, as in CLIP: it looks for the highest one.
-    names = [*dict.fromkeys(["<pad>", "<unk>", *special.values()])]
-    vocabulary = [*sorted(names, key="</s>".__eq__)[:-1], *known, "</s>"]
-    ids = {word: i for i, word in enumerate(vocabulary)}
-    made = Tokenizer(models.WordLevel(ids, unk_token="<unk>"))
-    made.normalizer, made.pre_tokenizer = normalizers.Lowercase(), words
-    made.add_special_tokens(names)
-    ids = [(name, made.token_to_id(name)) for name in names]
-    made.post_processor = processors.TemplateProcessing(single=template, special_tokens=ids)
-    return PreTrainedTokenizerFast(
-        tokenizer_object=made, unk_token="<unk>", pad_token="<pad>", **special
-    )
-
-
 def clip() -> tuple[Any, ...]:
     from transformers import CLIPConfig, CLIPImageProcessorPil, CLIPModel
 
-    words = tokenizer("<s> $A </s>", bos_token="<s>", eos_token="</s>")
+    from semalign_ros.export.random_weights import enliven, word_tokenizer
+
+    words = word_tokenizer("<s> $A </s>", bos_token="<s>", eos_token="</s>")
     tower = {"hidden_size": 32, "intermediate_size": 64, "num_attention_heads": 2}
     tower |= {"num_hidden_layers": 2}
     config = CLIPConfig(
@@ -174,7 +116,9 @@ def clip() -> tuple[Any, ...]:
 def siglip() -> tuple[Any, ...]:
     from transformers import SiglipConfig, SiglipImageProcessorPil, SiglipModel
 
-    words = tokenizer("$A </s>", eos_token="</s>")
+    from semalign_ros.export.random_weights import enliven, word_tokenizer
+
+    words = word_tokenizer("$A </s>", eos_token="</s>")
     tower = {"hidden_size": 32, "intermediate_size": 64, "num_attention_heads": 2}
     tower |= {"num_hidden_layers": 2}
     config = SiglipConfig(
@@ -203,7 +147,9 @@ def llava() -> tuple[Any, ...]:
         LlavaProcessor,
     )
 
-    words = tokenizer("<s> $A", bos_token="<s>", eos_token="</s>")
+    from semalign_ros.export.random_weights import enliven, word_tokenizer
+
+    words = word_tokenizer("<s> $A", bos_token="<s>", eos_token="</s>")
     words.add_special_tokens({"additional_special_tokens": ["<image>"]})
     sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2}
     config = LlavaConfig(
@@ -257,11 +203,11 @@ def qwen(version: str) -> tuple[Any, ...]:
     import transformers
     from transformers import Qwen2VLImageProcessorPil
 
-    words = tokenizer("$A", eos_token="<|im_end|>")
-    marks = [
-        f"<|{m}|>" for m in ("im_start", "vision_start", "vision_end", "image_pad", "video_pad")
-    ]
-    words.add_special_tokens({"additional_special_tokens": marks})
+    from semalign_ros.export.random_weights import enliven, word_tokenizer
+
+    names = "im_start", "vision_start", "vision_end", "image_pad", "video_pad"
+    marks = [f"<|{name}|>" for name in names]
+    words = word_tokenizer("$A", *marks, eos_token="<|im_end|>")
     ids = dict(zip(marks, words.convert_tokens_to_ids(marks), strict=True))
     vision = {"depth": 2, "in_channels": 3, "num_heads": 2, "patch_size": 14}
     if version == "2":
@@ -308,10 +254,11 @@ def smolvlm() -> tuple[Any, ...]:
         SmolVLMImageProcessorPil,
     )
 
-    words = tokenizer("$A", eos_token="<|im_end|>")
+    from semalign_ros.export.random_weights import enliven, word_tokenizer
+
     places = [f"<row_{r}_col_{c}>" for r in range(1, 4) for c in range(1, 5)]
     marks = ["<|im_start|>", "<image>", "<fake_token_around_image>", "<global-img>", *places]
-    words.add_special_tokens({"additional_special_tokens": marks})
+    words = word_tokenizer("$A", *marks, eos_token="<|im_end|>")
     image = words.convert_tokens_to_ids("<image>")
     sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2}
     config = SmolVLMConfig(
@@ -346,8 +293,9 @@ def onevision() -> tuple[Any, ...]:
         LlavaOnevisionImageProcessorPil,
     )
 
-    words = tokenizer("$A", eos_token="<|im_end|>")
-    words.add_special_tokens({"additional_special_tokens": ["<|im_start|>", "<image>", "<video>"]})
+    from semalign_ros.export.random_weights import enliven, word_tokenizer
+
+    words = word_tokenizer("$A", "<|im_start|>", "<image>", "<video>", eos_token="<|im_end|>")
     image = words.convert_tokens_to_ids("<image>")
     sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2}
     shapes = [[64 * rows, 64 * columns] for rows in range(1, 4) for columns in range(1, 5)]

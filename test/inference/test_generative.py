@@ -287,6 +287,15 @@ def test_log_odds_add_up_the_variants_of_yes_and_no() -> None:
     np.testing.assert_allclose(mass, [0.65, 0.05], rtol=1e-5)
 
 
+def test_the_mass_over_a_whole_vocabulary_is_that_of_exact_arithmetic() -> None:
+    logits = np.random.default_rng(4).normal(0, 5, (3, 50_000)).astype(np.float32)
+    found, mass = yes_log_odds(logits, [7, 8], [9])
+    exact = np.exp(logits.astype(np.float64))
+    yes, no = exact[:, 7] + exact[:, 8], exact[:, 9]
+    np.testing.assert_allclose(found, np.log(yes / no), rtol=1e-12)
+    np.testing.assert_allclose(mass, (yes + no) / exact.sum(axis=1), rtol=1e-5)
+
+
 def test_log_odds_of_extreme_logits_stay_finite() -> None:
     found, mass = yes_log_odds(np.array([[5000.0, -5000.0, 0.0]], np.float32), [0], [1])
     assert found[0] == 10000

@@ -20,7 +20,7 @@ from semalign_ros.inference.segmenter import (
     open_segmenter,
     preprocess,
 )
-from semalign_ros.scene.taxonomy import LABEL_ID_TO_TRAIN_ID
+from semalign_ros.scene.taxonomy import CLASSES, LABEL_ID_TO_TRAIN_ID
 
 F32, U8, I64 = TensorProto.FLOAT, TensorProto.UINT8, TensorProto.INT64
 
@@ -195,6 +195,13 @@ def test_channel_numbers_of_any_dtype(dtype: type, numbers: list[int]) -> None:
     found = map_channels(values.astype(dtype), label_table(class_map))
     assert found.dtype == np.uint8
     assert found[0].tolist() == expected
+
+
+def test_channels_that_are_train_ids_already_are_not_copied() -> None:
+    table = label_table(CLASSES)
+    values = np.array([[0, 18, 5]], np.uint8)
+    assert map_channels(values, table) is values
+    assert map_channels(np.array([[0, 19, 255]], np.uint8), table).tolist() == [[0, 255, 255]]
 
 
 def test_channels_that_are_not_numbers_are_ignored() -> None:

@@ -7,7 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from semalign_ros.errors import ConfigError
-from semalign_ros.scene.reference import ReferenceRule, class_fractions, reference_from_labels
+from semalign_ros.scene.reference import (
+    ReferenceRule,
+    class_fractions,
+    corridor_polygon,
+    reference_from_labels,
+)
 from semalign_ros.scene.taxonomy import CLASSES, CRITICAL
 from semalign_ros.types import Judgment
 
@@ -65,6 +70,21 @@ def test_fractions_equal_a_plain_count(height, width, seed):
     labels[labels == 19] = 255
     expected = [(labels == i).mean() for i in range(19)]
     np.testing.assert_allclose(class_fractions(labels), expected, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "corridor",
+    [{}, {"corridor_top": 0.0, "corridor_bottom": 1.0, "corridor_bottom_width": 1.0}],
+)
+def test_what_lies_in_the_corridor_is_counted_pixel_by_pixel(corridor):
+    labels = np.random.default_rng(3).integers(0, 19, (90, 161)).astype(np.uint8)
+    mask = np.zeros(labels.shape, np.uint8)
+    cv2.fillConvexPoly(mask, corridor_polygon(ReferenceRule(**corridor), *labels.shape), 1)
+    road = (labels[mask == 1] == 0).mean()
+    edge = {**corridor, "max_object_fraction": 1.0}
+    safe = reference_from_labels(labels, min_road_fraction=road - 1e-9, **edge)
+    unsafe = reference_from_labels(labels, min_road_fraction=road + 1e-9, **edge)
+    assert (safe.judgment, unsafe.judgment) == (Judgment.SAFE, Judgment.UNSAFE)
 
 
 def test_the_corridor_scales_with_the_image():

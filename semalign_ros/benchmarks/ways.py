@@ -1,0 +1,80 @@
+"""Three ways to have a generative model answer the same questions about one image."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from semalign_ros.inference.generative import GenerativeVlm
+from semalign_ros.inference.runtime import Array
+from semalign_ros.language import parse_yes_no
+from semalign_ros.types import Image
+
+MAX_TOKENS = 8
+"""Longest generated answer, tokens: room for yes or no and what some models say around it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """Answers to all questions about one image.
+
+    Args:
+        answers: By question id; None where an answer is neither yes nor no.
+        tokens: Mean number of generated tokens an answer, its end not counted; 0 for scoring.
+    """
+
+    answers: Mapping[str, bool | None]
+    tokens: float = 0.0
+
+    def agreement(self, other: Said) -> float:
+        """Share of the questions that have the same answer."""
+        same = [self.answers[q] == other.answers[q] for q in self.answers]
+        return sum(same) / len(same)
+
+
+class AskingVlm(GenerativeVlm):
+    """A generative VLM that also asks as others do."""
+
+    def look(self, image: Image) -> Array:
+        """Run the image tower, once for whatever way comes after.
+
+        Returns:
+            [1, P, D], image and preamble as the decoder reads them.
+        """
+        return self._look(image)
+
+    def ways(self, embeds: Array) -> dict[str, Callable[[], Said]]:
+        """Ways to answer all questions from what :meth:`look` returned, ours first."""
+        return {
+            "scored on a shared prefix, one batch": lambda: self._shared(embeds),
+            "scored, a full prefill each": lambda: self._scored_apart(embeds),
+            "generated, a full prefill each": lambda: self._generated(embeds),
+        }
+
+    def _shared(self, embeds: Array) -> Said:
+        prefix = self._prefill(embeds)
+        logits = self._decoder.ask(prefix, self._questions, self._lengths, self._batch)
+        return Said(self._decide(logits)[1])
+
+    def _scored_apart(self, embeds: Array) -> Said:
+        rows = [self._prefill(whole).logits for whole in self._sequences(embeds)]
+        return Said(self._decide(np.stack(rows))[1])
+
+    def _generated(self, embeds: Array) -> Said:
+        made = [
+            self._continue(self._prefill(whole), MAX_TOKENS) for whole in self._sequences(embeds)
+        ]
+        answers = [parse_yes_no(self._words(tokens)) for tokens in made]
+        return Said(
+            dict(zip(self._question_ids, answers, strict=True)),
+            sum(map(len, made)) / len(made),
+        )
+
+    def _sequences(self, embeds: Array) -> list[Array]:
+        """Image, preamble and one question, [1, P + S, D] each."""
+        return [
+            np.concatenate([embeds, row[None, row.shape[0] - length :]], axis=1)
+            for row, length in zip(self._questions, self._lengths, strict=True)
+        ]

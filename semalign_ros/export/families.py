@@ -1,0 +1,60 @@
+"""Any checkpoint to a bundle, by the family that its ``config.json`` names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from semalign_ros.export import contrastive, generative
+from semalign_ros.export.checkpoint import model_type
+from semalign_ros.export.options import ExportOptions
+from semalign_ros.export.quantise import Calibration
+from semalign_ros.export.segmenter import export_segmenter
+from semalign_ros.export.street import export_contrastive, export_generative
+from semalign_ros.inference.bundle import Bundle
+
+OWN = "semalign_"
+"""How the families of the models that ship begin."""
+
+
+def kind_of(family: str) -> str:
+    """Kind of bundle that a family of checkpoints makes."""
+    if family in contrastive.FAMILIES:
+        return "contrastive"
+    if family in generative.FAMILIES:
+        return "generative"
+    return family.removeprefix(OWN) if family.startswith(OWN) else "segmenter"
+
+
+def export_checkpoint(
+    folder: Path,
+    out: Path,
+    options: ExportOptions,
+    *,
+    kind: str | None = None,
+    size: tuple[int, int] | None = None,
+    calibration: Calibration | None = None,
+) -> Bundle:
+    """Export a checkpoint of any kind.
+
+    Args:
+        folder: Checkpoint.
+        out: Bundle to write.
+        options: Name, licence, precision, parity.
+        kind: ``segmenter``, ``contrastive`` or ``generative``; None for what the family is.
+        size: Height and width: net size of a segmenter, None for the checkpoint's; or frames of a
+            public generative model, None for those of ``options.frames``.
+        calibration: Frames that an int8 segmenter is measured on.
+
+    Raises:
+        BundleError: The checkpoint cannot be read or exported, or its outputs differ.
+        OutputError: `out` exists or cannot be written.
+    """
+    family = model_type(folder)
+    kind = kind or kind_of(family)
+    if kind == "segmenter":
+        return export_segmenter(folder, out, options, size=size, calibration=calibration)
+    own = family.startswith(OWN)
+    if kind == "generative" and not own:
+        return generative.export_public_generative(folder, out, options, size=size)
+    of_ours = export_contrastive if kind == "contrastive" else export_generative
+    return (of_ours if own else contrastive.export_public_contrastive)(folder, out, options)

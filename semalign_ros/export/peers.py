@@ -1,0 +1,165 @@
+"""The checkpoints of bundles in PyTorch, as the benchmark times them beside ONNX Runtime."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from semalign_ros.errors import BundleError
+from semalign_ros.export import contrastive
+from semalign_ros.export.checkpoint import (
+    load_pretrained,
+    load_weights,
+    model_type,
+    reason_of,
+)
+from semalign_ros.export.families import OWN, kind_of
+from semalign_ros.export.pixels import Pixels, load_image_processor, read_recipe
+from semalign_ros.export.segmenter import labels_module, load_checkpoint
+from semalign_ros.inference.contrastive import pair_weights
+from semalign_ros.language import PromptSet, parse_yes_no
+from semalign_ros.types import Image, Labels
+
+Result = Labels | Mapping[str, bool | None]
+"""Labels u8[H, W] of a segmenter, or answers by question id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """One way to run a checkpoint in PyTorch.
+
+    Args:
+        name: Of the way.
+        run: From a frame u8[H, W, 3] to the result, both in the memory of the host.
+    """
+
+    name: str
+    run: Callable[[Image], Result]
+
+
+def open_peers(folder: Path, device: str, prompts: PromptSet, max_tokens: int) -> list[Peer]:
+    """Load a checkpoint in PyTorch, as it is and compiled.
+
+    Args:
+        folder: Checkpoint of a public family.
+        device: ``cpu`` or ``cuda``.
+        prompts: What vision-language models are asked.
+        max_tokens: Longest generated answer.
+
+    Raises:
+        BundleError: It cannot be loaded, or is of a family that is ours alone.
+    """
+    family = model_type(folder)
+    if family.startswith(OWN):
+        raise BundleError(f"{folder}: of the family {family}, which PyTorch alone does not know")
+    if device == "cuda":
+        # ONNX Runtime multiplies in TF32 there too.
+        torch.set_float32_matmul_precision("high")
+    kind = kind_of(family)
+    if kind == "segmenter":
+        return _segmenters(folder, device)
+    if kind == "contrastive":
+        return _contrastive(folder, device, prompts)
+    return _generative(folder, device, prompts, max_tokens)
+
+
+def _segmenters(folder: Path, device: str) -> list[Peer]:
+    recipe = read_recipe(load_image_processor(folder))
+    module = labels_module(load_checkpoint(folder), recipe).to(device)
+
+    def labels(run: Any, frame: Image) -> Labels:
+        found, _ = run(torch.from_numpy(frame[None]).to(device))
+        return np.asarray(found[0].cpu().numpy(), np.uint8)
+
+    return _eager_and_compiled(module, labels)
+
+
+def _contrastive(folder: Path, device: str, prompts: PromptSet) -> list[Peer]:
+    from transformers import AutoModel, AutoTokenizer
+
+    recipe = read_recipe(load_image_processor(folder))
+    model = load_weights(AutoModel, folder, "a dual encoder")
+    tokenizer = load_pretrained(AutoTokenizer, folder, "a tokenizer")
+    pairs = prompts.pairs()
+    texts = list(dict.fromkeys(t for pair in pairs for t in (pair.positive, pair.negative)))
+    questions = list(dict.fromkeys(pair.question for pair in pairs))
+    weights = pair_weights(questions, pairs, texts)
+    masked = not contrastive.FAMILIES[model_type(folder)]
+    length = model.config.text_config.max_position_embeddings
+    padding = {"padding": True} if masked else {"padding": "max_length", "max_length": length}
+    tokens = tokenizer(texts, return_attention_mask=True, return_tensors="pt", **padding)
+    with torch.inference_mode():
+        embeds = contrastive.TextEncoder(model, masked)(
+            tokens["input_ids"], tokens["attention_mask"]
+        ).to(device)
+    module = contrastive.scores_module(model, Pixels(recipe)).to(device)
+
+    def answers(run: Any, frame: Image) -> Mapping[str, bool | None]:
+        logits = run(torch.from_numpy(frame[None]).to(device), embeds)[0].cpu().numpy()
+        margins = weights[0] @ logits - weights[1] @ logits
+        return {q: bool(m > 0) for q, m in zip(questions, margins, strict=True)}
+
+    return _eager_and_compiled(module, answers)
+
+
+def _eager_and_compiled(module: Any, use: Callable[[Any, Image], Result]) -> list[Peer]:
+    compiled = torch.compile(module)
+
+    def peer(name: str, run: Any) -> Peer:
+        def call(frame: Image) -> Result:
+            with torch.inference_mode():
+                return use(run, frame)
+
+        return Peer(name, call)
+
+    return [peer("PyTorch", module), peer("PyTorch, torch.compile", compiled)]
+
+
+def _generative(folder: Path, device: str, prompts: PromptSet, max_tokens: int) -> list[Peer]:
+    from transformers import AutoModelForImageTextToText, AutoProcessor
+
+    processor = load_pretrained(AutoProcessor, folder, "a processor of images and texts")
+    model = load_weights(AutoModelForImageTextToText, folder, "a vision-language model").to(device)
+    processor.tokenizer.padding_side = "left"
+    questions = prompts.questions()
+    said = [_chat(processor, question.text) for question in questions]
+
+    def generate(frame: Image, texts: list[str]) -> list[bool | None]:
+        asked = processor(
+            images=[[frame]] * len(texts), text=texts, padding=True, return_tensors="pt"
+        ).to(device)
+        with torch.inference_mode():
+            made = model.generate(**asked, max_new_tokens=max_tokens, do_sample=False)
+        words = processor.batch_decode(
+            made[:, asked["input_ids"].shape[1] :], skip_special_tokens=True
+        )
+        return [parse_yes_no(text) for text in words]
+
+    def by_question(answers: list[bool | None]) -> Mapping[str, bool | None]:
+        return {q.id: answer for q, answer in zip(questions, answers, strict=True)}
+
+    return [
+        Peer(
+            "transformers generate, question by question",
+            lambda frame: by_question([generate(frame, [text])[0] for text in said]),
+        ),
+        Peer("transformers generate, one batch", lambda frame: by_question(generate(frame, said))),
+    ]
+
+
+def _chat(processor: Any, question: str) -> str:
+    content = [{"type": "image"}, {"type": "text", "text": question}]
+    asked: str = processor.apply_chat_template(
+        [{"role": "user", "content": content}], add_generation_prompt=True
+    )
+    return asked
+
+
+def failure_of(error: Exception) -> str:
+    """Reason, for a table, that PyTorch could not run something."""
+    return f"{type(error).__name__}: {reason_of(error)}"[:120].replace("|", "/")
