@@ -38,9 +38,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs=2,
         type=int,
         metavar=("HEIGHT", "WIDTH"),
-        help="of a segmenter: its net size, instead of the checkpoint's; of a generative model: "
-        "the vehicle's frames, on which the number of image tokens may depend (default: that of "
-        "the first of --frames, or 1024 2048)",
+        help="of a segmenter: its net size, instead of the checkpoint's; of a language model: the "
+        "vehicle's frames, whose shape some keep (default: that of the first of --frames, or "
+        "1024 2048)",
     )
     parser.add_argument(
         "--precision",
@@ -112,10 +112,8 @@ def run(args: argparse.Namespace) -> None:
         raise ConfigError(f"{args.folder}: no such folder; expected a checkpoint on disk")
     kind = args.kind or kind_of(model_type(args.folder))
     ours = model_type(args.folder).startswith("semalign_")
-    if args.size is not None and (kind == "contrastive" or ours or min(args.size) < 32):
-        raise ConfigError(
-            "--size: two numbers of at least 32, for segmenters and public generative models"
-        )
+    if args.size is not None and ((ours and kind != "segmenter") or min(args.size) < 32):
+        raise ConfigError("--size: two numbers of at least 32, not for models of semalign train")
     size = tuple(args.size) if args.size else None
     if args.calibration and (kind != "segmenter" or args.precision != "int8"):
         raise ConfigError(

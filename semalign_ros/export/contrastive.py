@@ -1,4 +1,4 @@
-"""Dual encoders of public families, CLIP and SigLIP, as bundles."""
+"""Dual encoders of public families, CLIP, SigLIP and SigLIP 2, as bundles."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from semalign_ros.errors import BundleError
 from semalign_ros.export.checkpoint import load_pretrained, load_weights, model_type
+from semalign_ros.export.image_side import ImageSide, naflex, resized_frames
 from semalign_ros.export.language import Graph, ImageScores, export_checked, image_scores_graph
 from semalign_ros.export.options import ExportOptions
 from semalign_ros.export.parity import difference, require_parity, sample_frames
@@ -21,7 +22,6 @@ from semalign_ros.export.pixels import (
     load_image_processor,
     read_recipe,
     require_equal_pixels,
-    unresized,
 )
 from semalign_ros.export.precision import prepare
 from semalign_ros.inference.bundle import Bundle, write_bundle
@@ -33,7 +33,7 @@ from semalign_ros.language import PromptSet
 from semalign_ros.scene.taxonomy import CLASSES
 from semalign_ros.types import Image
 
-FAMILIES = {"clip": False, "siglip": True}
+FAMILIES = {"clip": False, "siglip": True, "siglip2": True}
 """Families by ``model_type``, and whether their texts are padded to the full length."""
 
 
@@ -41,12 +41,19 @@ Tokens: TypeAlias = dict[str, Tensor]
 """``input_ids`` and ``attention_mask``, i64[K, L]."""
 
 
-class _ImageEncoder(nn.Module):
+class ImageEncoder(nn.Module):
+    """Image side of a dual encoder: pixels to embeddings f32[N, D] of length 1.
+
+    Args:
+        model: Dual encoder.
+    """
+
     def __init__(self, model: Any) -> None:
         super().__init__()
         self.model = model
 
     def forward(self, pixel_values: Tensor) -> Tensor:
+        """Return the embeddings."""
         embeds: Tensor = self.model.get_image_features(pixel_values=pixel_values).pooler_output
         return nn.functional.normalize(embeds.float(), dim=-1)
 
@@ -71,13 +78,17 @@ class TextEncoder(nn.Module):
         return nn.functional.normalize(embeds.float(), dim=-1)
 
 
-def export_public_contrastive(folder: Path, out: Path, options: ExportOptions) -> Bundle:
-    """Export a CLIP or SigLIP checkpoint.
+def export_public_contrastive(
+    folder: Path, out: Path, options: ExportOptions, *, size: tuple[int, int] | None = None
+) -> Bundle:
+    """Export a checkpoint of :data:`FAMILIES`.
 
     Args:
         folder: ``config.json``, weights, image processor, tokenizer.
         out: Bundle to write.
         options: Name, licence, precision, parity.
+        size: Height and width of the vehicle's frames, which decide the shape that SigLIP 2
+            (NaFlex) keeps; None for those of ``options.frames``, or 1024 and 2048.
 
     Raises:
         BundleError: The checkpoint cannot be read or exported, or its answers differ.
@@ -91,18 +102,21 @@ def export_public_contrastive(folder: Path, out: Path, options: ExportOptions) -
     if family not in FAMILIES:
         raise BundleError(
             f"{folder}: model_type is {family!r}, expected a contrastive model, one of "
-            f"{', '.join(FAMILIES)} (SigLIP 2 with a fixed image size counts as siglip)"
+            f"{', '.join(FAMILIES)}"
         )
     processor = load_image_processor(folder)
-    recipe = read_recipe(processor)
-    frames = options.frames or sample_frames()
-    off = require_equal_pixels(processor, Pixels(recipe), frames)
-    frames = [unresized(frame, recipe) for frame in frames]
     model = load_weights(AutoModel, folder, "a dual encoder")
+    frames = list(options.frames or sample_frames())
+    if hasattr(processor, "max_num_patches"):
+        frames, frame_size = resized_frames(frames, options.frames, size)
+        side = naflex(processor, model, frame_size)
+    else:
+        side = ImageSide(Pixels(read_recipe(processor)), ImageEncoder(model))
+    off = require_equal_pixels(processor, side.pixels, frames)
     prepare(model, options)
     tokenizer = load_pretrained(AutoTokenizer, folder, "a tokenizer")
     manifest = ContrastiveManifest(
-        **options.stated(recipe),
+        **options.stated(side.pixels.recipe),
         thresholds=dict(options.thresholds),
         context_length=model.config.text_config.max_position_embeddings,
         pad_to_context=FAMILIES[family],
@@ -112,7 +126,7 @@ def export_public_contrastive(folder: Path, out: Path, options: ExportOptions) -
     text = TextEncoder(model, masked=not manifest.pad_to_context).eval()
     with torch.no_grad():
         width = text(*(values[:1] for values in tokens.values())).shape[1]
-    scores = scores_module(model, Pixels(recipe))
+    scores = scores_module(model, side)
     graphs = {
         "vision": image_scores_graph(scores, width, frames),
         "text": _text_graph(text, tokens, manifest),
@@ -142,12 +156,12 @@ def export_public_contrastive(folder: Path, out: Path, options: ExportOptions) -
     return export_checked(graphs, options, write)
 
 
-def scores_module(model: Any, pixels: Pixels) -> ImageScores:
+def scores_module(model: Any, side: ImageSide) -> ImageScores:
     """What ``vision.onnx`` of a dual encoder computes."""
     bias = getattr(model, "logit_bias", None)
     return ImageScores(
-        pixels,
-        _ImageEncoder(model),
+        side.pixels,
+        side.encoder,
         float(model.logit_scale.detach().exp()),
         0.0 if bias is None else float(bias.detach()),
     ).eval()

@@ -41,8 +41,8 @@ def export_checkpoint(
         out: Bundle to write.
         options: Name, licence, precision, parity.
         kind: ``segmenter``, ``contrastive`` or ``generative``; None for what the family is.
-        size: Height and width: net size of a segmenter, None for the checkpoint's; or frames of a
-            public generative model, None for those of ``options.frames``.
+        size: Height and width: net size of a segmenter, None for the checkpoint's; of the frames
+            that a public language model will see, None for those of ``options.frames``.
         calibration: Frames that an int8 segmenter is measured on.
 
     Raises:
@@ -54,7 +54,9 @@ def export_checkpoint(
     if kind == "segmenter":
         return export_segmenter(folder, out, options, size=size, calibration=calibration)
     own = family.startswith(OWN)
-    if kind == "generative" and not own:
-        return generative.export_public_generative(folder, out, options, size=size)
-    of_ours = export_contrastive if kind == "contrastive" else export_generative
-    return (of_ours if own else contrastive.export_public_contrastive)(folder, out, options)
+    if own:
+        export = export_contrastive if kind == "contrastive" else export_generative
+        return export(folder, out, options)
+    if kind == "contrastive":
+        return contrastive.export_public_contrastive(folder, out, options, size=size)
+    return generative.export_public_generative(folder, out, options, size=size)

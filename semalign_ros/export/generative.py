@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -16,7 +15,7 @@ from torch import Tensor, nn
 
 from semalign_ros.errors import BundleError
 from semalign_ros.export.checkpoint import load_pretrained, load_weights, model_type
-from semalign_ros.export.image_side import READERS, ImageSide
+from semalign_ros.export.image_side import READERS, ImageSide, resized_frames
 from semalign_ros.export.language import (
     CachedDecoder,
     ImageFeatures,
@@ -42,7 +41,6 @@ from semalign_ros.language import PromptSet
 from semalign_ros.types import Image
 
 FAMILIES = tuple(READERS)
-_FRAME = (1024, 2048)
 _YES, _NO = ("Yes", " Yes", "yes", " yes"), ("No", " No", "no", " no")
 _MARK = "QUESTION-GOES-HERE"
 
@@ -164,12 +162,10 @@ def export_public_generative(
         )
     image_processor = load_image_processor(folder)
     tokenizer = load_pretrained(AutoTokenizer, folder, "a tokenizer")
-    given = options.frames or sample_frames()
-    height, width = size or (given[0].shape[:2] if options.frames else _FRAME)
-    frames = [np.asarray(cv2.resize(f, (width, height)), np.uint8) for f in given]
+    frames, frame_size = resized_frames(options.frames or sample_frames(), options.frames, size)
     model = load_weights(AutoModelForImageTextToText, folder, "a vision-language model")
     prepare(model, options)
-    side = READERS[family](image_processor, model, (height, width))
+    side = READERS[family](image_processor, model, frame_size)
     off = require_equal_pixels(image_processor, side.pixels, frames)
     see = ImageFeatures(side.pixels, side.encoder).eval()
     with torch.inference_mode():
@@ -185,7 +181,7 @@ def export_public_generative(
         "decoder": decoder_graph(CachedDecoder(language), axes=3 if side.grid else 1),
     }
     manifest = GenerativeManifest(
-        **options.stated(side.pixels.recipe),  # type: ignore[arg-type]
+        **options.stated(side.pixels.recipe),
         thresholds=dict(options.thresholds),
         decoder=DecoderSpec(
             num_layers=text.num_hidden_layers,

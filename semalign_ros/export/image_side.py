@@ -1,4 +1,4 @@
-"""How generative families look at an image: one view, patches of its own shape, or tiles.
+"""How language models look at an image: one view, patches of its own shape, or tiles.
 
 Where the number of image tokens depends on the frame's shape, it is fixed in the export for
 one size of frame; frames of another shape are squashed to it.
@@ -8,20 +8,25 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
+import cv2
 import numpy as np
 import torch
 from torch import Tensor, nn
 from transformers.image_processing_utils import get_patch_output_size, select_best_resolution
 from transformers.image_utils import ChannelDimension
+from transformers.models.siglip2.image_processing_pil_siglip2 import (
+    get_image_size_for_max_num_patches,
+)
 from transformers.vision_utils import get_vision_position_ids, get_vision_window_index
 
 from semalign_ros.errors import BundleError
 from semalign_ros.export.pixels import ImageRecipe, Pixels, read_recipe, resized
 from semalign_ros.inference.manifest import Size
+from semalign_ros.types import Image
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,15 +34,14 @@ class ImageSide:
     """The way from an image to features of the language model.
 
     Args:
-        pixels: u8[1, H, W, 3] to what the image processor calls ``pixel_values``; has the
-            attributes `recipe` and `gain` of :class:`Pixels`.
+        pixels: u8[1, H, W, 3] to what the image processor calls ``pixel_values``.
         encoder: That to image features f32[1, T, D].
         grid: Rows and columns of the features, where their positions count by them.
         layout: From the placeholder and the number of features to what stands for the image in
             a text.
     """
 
-    pixels: nn.Module
+    pixels: Pixels
     encoder: nn.Module
     grid: Size | None = None
     layout: Callable[[str, int], str] = operator.mul
@@ -293,6 +297,80 @@ def _cut(x: Tensor, tile: int) -> Tensor:
     return cut.flatten(0, 1)
 
 
+# --- SigLIP 2, NaFlex ---------------------------------------------------------------------
+
+
+def naflex(processor: Any, model: Any, frame: Size) -> ImageSide:
+    """SigLIP 2 of any shape: a frame keeps its shape and becomes at most so many patches."""
+    size = get_image_size_for_max_num_patches(
+        *frame, processor.patch_size, processor.max_num_patches
+    )
+    recipe = read_recipe(processor, size)
+    pixels = PaddedPatches(recipe, processor.patch_size, processor.max_num_patches)
+    return ImageSide(pixels, _Naflex(model, *(n // processor.patch_size for n in size)))
+
+
+class PaddedPatches(Pixels):
+    """Images as rows of patches, filled up with zeros: u8[N, H, W, 3] -> f32[N, most, p * p * 3].
+
+    Args:
+        recipe: Size and scale.
+        patch: Pixels of a side.
+        most: Patches of the result.
+    """
+
+    def __init__(self, recipe: ImageRecipe, patch: int, most: int) -> None:
+        super().__init__(recipe)
+        self.patch, self.most = patch, most
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Resize, normalise and cut into patches."""
+        rows, columns = (n // self.patch for n in self.recipe.size)
+        x = super().forward(image)
+        x = x.view(-1, 3, rows, self.patch, columns, self.patch).permute(0, 2, 4, 3, 5, 1)
+        x = x.reshape(-1, rows * columns, self.patch**2 * 3)
+        return nn.functional.pad(x, (0, 0, 0, self.most - rows * columns))
+
+
+class _Naflex(nn.Module):
+    def __init__(self, model: Any, rows: int, columns: int) -> None:
+        super().__init__()
+        self.tower, self.count = model.vision_model, rows * columns
+        seen = self.tower.embeddings
+        side = seen.position_embedding_size
+        places = seen.resize_positional_embeddings(
+            seen.position_embedding.weight.detach().view(side, side, -1),
+            torch.tensor([[rows, columns]]),
+            self.count,
+        )
+        self.places = nn.Parameter(places, requires_grad=False)
+
+    def forward(self, patches: Tensor) -> Tensor:
+        # Without the padding nothing has to be masked.
+        hidden = self.tower.embeddings.patch_embedding(patches[:, : self.count]) + self.places
+        hidden = self.tower.encoder(inputs_embeds=hidden).last_hidden_state
+        embeds: Tensor = self.tower.head(self.tower.post_layernorm(hidden))
+        return nn.functional.normalize(embeds.float(), dim=-1)
+
+
+def resized_frames(
+    frames: Sequence[Image], given: Sequence[Image], size: Size | None
+) -> tuple[list[Image], Size]:
+    """Bring frames to the size of the vehicle's.
+
+    Args:
+        frames: u8[H, W, 3].
+        given: Those of them that the user named; the first one's size counts.
+        size: Height and width where the user states them.
+
+    Returns:
+        The frames and that size; 1024 and 2048 where nothing is known.
+    """
+    height, width = size or (given[0].shape[:2] if given else (1024, 2048))
+    made = [np.asarray(cv2.resize(f, (width, height)), np.uint8) for f in frames]
+    return made, (height, width)
+
+
 READERS: Mapping[str, Reader] = {
     "llava": one_view,
     "llava_onevision": framed,
@@ -301,4 +379,4 @@ READERS: Mapping[str, Reader] = {
     "smolvlm": tiled,
     "idefics3": tiled,
 }
-"""By ``model_type``."""
+"""Of generative models, by ``model_type``."""

@@ -19,6 +19,7 @@ from semalign_ros.export.checkpoint import (
     reason_of,
 )
 from semalign_ros.export.families import OWN, kind_of
+from semalign_ros.export.image_side import ImageSide
 from semalign_ros.export.pixels import Pixels, load_image_processor, read_recipe
 from semalign_ros.export.segmenter import labels_module, load_checkpoint
 from semalign_ros.inference.contrastive import pair_weights
@@ -97,7 +98,8 @@ def _contrastive(folder: Path, device: str, prompts: PromptSet) -> list[Peer]:
         embeds = contrastive.TextEncoder(model, masked)(
             tokens["input_ids"], tokens["attention_mask"]
         ).to(device)
-    module = contrastive.scores_module(model, Pixels(recipe)).to(device)
+    side = ImageSide(Pixels(recipe), contrastive.ImageEncoder(model))
+    module = contrastive.scores_module(model, side).to(device)
 
     def answers(run: Any, frame: Image) -> Mapping[str, bool | None]:
         logits = run(torch.from_numpy(frame[None]).to(device), embeds)[0].cpu().numpy()

@@ -116,14 +116,13 @@ def load_image_processor(folder: Path) -> Any:
 
 
 def require_equal_pixels(
-    processor: Any, pixels: nn.Module, frames: Sequence[Image], *, forced: bool = False
+    processor: Any, pixels: Pixels, frames: Sequence[Image], *, forced: bool = False
 ) -> float:
     """Compare what a network sees of frames with what the checkpoint's processor makes.
 
     Args:
         processor: Of :func:`load_image_processor`.
-        pixels: :class:`Pixels`, or what a family makes of an image instead: a module with the
-            attributes `recipe` and `gain`.
+        pixels: What the network sees.
         frames: u8[H, W, 3].
         forced: Whether the recipe's size replaces the processor's way.
 
@@ -136,9 +135,9 @@ def require_equal_pixels(
     """
     change: dict[str, Any] = {}
     if forced:
-        height, width = pixels.recipe.size  # type: ignore[misc]
+        height, width = pixels.recipe.size
         change = {"size": {"height": height, "width": width}, "do_center_crop": False}
-    worst, level = 0.0, float(pixels.gain.mean())  # type: ignore[operator]
+    worst, level = 0.0, float(pixels.gain.mean())
     for frame in frames:
         made = processor(images=frame, return_tensors="pt", **change)["pixel_values"]
         with torch.inference_mode():

@@ -137,6 +137,29 @@ def siglip() -> tuple[Any, ...]:
     return enliven(SiglipModel(config)), processor, words
 
 
+def siglip2() -> tuple[Any, ...]:
+    from transformers import Siglip2Config, Siglip2ImageProcessorPil, Siglip2Model
+
+    from semalign_ros.export.random_weights import enliven, word_tokenizer
+
+    words = word_tokenizer("$A </s>", eos_token="</s>")
+    tower = {"hidden_size": 32, "intermediate_size": 64, "num_attention_heads": 2}
+    tower |= {"num_hidden_layers": 2}
+    config = Siglip2Config(
+        text_config={
+            **tower,
+            "vocab_size": len(words),
+            "max_position_embeddings": 40,
+            "projection_size": 32,
+            "eos_token_id": words.eos_token_id,
+            "bos_token_id": words.bos_token_id,
+            "pad_token_id": words.pad_token_id,
+        },
+        vision_config={**tower, "num_patches": 16, "patch_size": 16},
+    )
+    return enliven(Siglip2Model(config)), Siglip2ImageProcessorPil(max_num_patches=30), words
+
+
 def llava() -> tuple[Any, ...]:
     from transformers import (
         CLIPImageProcessorPil,
@@ -337,6 +360,7 @@ FAMILIES: dict[str, Callable[[], tuple[Any, ...]]] = {
     "mask2former": mask2former,
     "clip": clip,
     "siglip": siglip,
+    "siglip2": siglip2,
     "llava": llava,
     "qwen2_vl": lambda: qwen("2"),
     "qwen2_5_vl": lambda: qwen("2.5"),
