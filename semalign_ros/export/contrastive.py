@@ -121,6 +121,7 @@ def export_public_contrastive(
         context_length=model.config.text_config.max_position_embeddings,
         pad_to_context=FAMILIES[family],
         pad_token_id=tokenizer.pad_token_id or 0,
+        padding_side=tokenizer.padding_side,
     )
     tokens = _tokenize(tokenizer, manifest, prompt_texts())
     text = TextEncoder(model, masked=not manifest.pad_to_context).eval()

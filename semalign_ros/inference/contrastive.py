@@ -197,8 +197,9 @@ def embed_texts(
     ids = np.full((len(texts), width), manifest.pad_token_id, np.int64)
     mask = np.zeros((len(texts), width), np.int64)
     for i, tokens in enumerate(encoded):
-        ids[i, : len(tokens)] = tokens
-        mask[i, : len(tokens)] = 1
+        first = 0 if manifest.padding_side == "right" else width - len(tokens)
+        ids[i, first : first + len(tokens)] = tokens
+        mask[i, first : first + len(tokens)] = 1
     rows = [
         session.run(
             {

@@ -260,6 +260,7 @@ class ContrastiveManifest(_VlmManifest):
         context_length: Most tokens of a text, special tokens included.
         pad_to_context: Texts are padded to the full length (SigLIP), not to the longest.
         pad_token_id: Token that pads.
+        padding_side: Where it goes.
         prompts: Text pair by question id (``presence/car``), in place of the prompt set's.
         top_k: Classes taken as present in the paper's Top-K mode.
     """
@@ -269,6 +270,7 @@ class ContrastiveManifest(_VlmManifest):
     context_length: int = Field(default=77, ge=2)
     pad_to_context: bool = False
     pad_token_id: int = Field(default=0, ge=0)
+    padding_side: Literal["right", "left"] = "right"
     prompts: dict[str, TextPair] = Field(default_factory=dict)
     top_k: int = Field(default=5, ge=1)
 

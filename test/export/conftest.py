@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -138,11 +139,22 @@ def siglip() -> tuple[Any, ...]:
 
 
 def siglip2() -> tuple[Any, ...]:
-    from transformers import Siglip2Config, Siglip2ImageProcessorPil, Siglip2Model
+    from tokenizers import Tokenizer, models, normalizers, trainers
+    from transformers import Siglip2Config, Siglip2ImageProcessorPil, Siglip2Model, Siglip2Tokenizer
 
-    from semalign_ros.export.random_weights import enliven, word_tokenizer
+    from semalign_ros.export.contrastive import prompt_texts
+    from semalign_ros.export.random_weights import enliven
 
-    words = word_tokenizer("$A </s>", eos_token="</s>")
+    # Its class makes another tokenizer of any but its own kind, and pads on the left.
+    pairs = Tokenizer(models.BPE(unk_token="<unk>"))
+    pairs.normalizer = normalizers.Sequence(
+        [normalizers.Lowercase(), normalizers.Replace(" ", "\N{LOWER ONE EIGHTH BLOCK}")]
+    )
+    special = ["<pad>", "<eos>", "<bos>", "<unk>", "<mask>"]
+    trainer = trainers.BpeTrainer(vocab_size=300, special_tokens=special, show_progress=False)
+    pairs.train_from_iterator(prompt_texts(), trainer)
+    known = json.loads(pairs.to_str())["model"]
+    words = Siglip2Tokenizer(known["vocab"], [tuple(pair) for pair in known["merges"]])
     tower = {"hidden_size": 32, "intermediate_size": 64, "num_attention_heads": 2}
     tower |= {"num_hidden_layers": 2}
     config = Siglip2Config(
