@@ -79,8 +79,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--fuse",
         action="store_true",
-        help="write attention, norms, rotations as ONNX Runtime's own operators, for CUDA and the "
-        "CPU; TensorRT does not know them",
+        help="write attention, norms and rotations as operators of ONNX Runtime's own, for CUDA "
+        "and the CPU; TensorRT does not know them",
     )
     parser.add_argument(
         "--frames",

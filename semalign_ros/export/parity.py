@@ -9,12 +9,12 @@ from typing import TypeAlias
 
 import cv2
 import numpy as np
-import onnxruntime as ort
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from semalign_ros.errors import BundleError
+from semalign_ros.inference.runtime import OnnxSession
 from semalign_ros.types import Image
 
 Arrays: TypeAlias = Mapping[str, NDArray[np.generic]]
@@ -82,16 +82,18 @@ def graph_differences(
     Returns:
         By output: the relative difference of a float output, the differing share of an
         integer one; the worst over the feeds.
+
+    Raises:
+        BundleError: ONNX Runtime refuses the graph.
+        InferenceError: It fails on a feed.
     """
-    options = ort.SessionOptions()
-    options.log_severity_level = 4
-    session = ort.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
-    halves = {i.name for i in session.get_inputs() if i.type == "tensor(float16)"}
+    session = OnnxSession(graph, "cpu")
+    halves = {name for name, spec in session.inputs.items() if spec.dtype == "float16"}
     worst = dict.fromkeys(outputs, 0.0)
     for feed in feeds:
         wanted = _run(original, feed)
         narrow = {n: v.astype(np.float16) if n in halves else v for n, v in feed.items()}
-        runs = [session.run(list(outputs), narrow)]
+        runs = [session.run(narrow, outputs)]
         if rounded is not None:
             runs = [[_widened(v) for v in run] for run in (*runs, _run(rounded, narrow))]
         for found in runs:

@@ -73,7 +73,7 @@ class Tower(nn.Module):
         """Mean feature where a class is, and how much of it there is, f32[N, 19, C + 3]."""
         mass = shares.sum(dim=2, keepdim=True)
         mean = shares @ features.transpose(1, 2) / (mass + 1e-3)
-        won = (shares == shares.amax(dim=1, keepdim=True)).float()
+        won = (shares == shares.amax(dim=1, keepdim=True)).to(shares.dtype)
         amounts = [_spread(shares.mean(2)), _spread(won.mean(2)), shares.amax(2)]
         return torch.cat([mean, torch.stack(amounts, dim=2)], dim=2)
 

@@ -11,6 +11,9 @@ pytestmark = pytest.mark.torch
 torch = pytest.importorskip("torch")
 
 from semalign_ros.errors import BundleError, OutputError  # noqa: E402
+from semalign_ros.export.options import ExportOptions  # noqa: E402
+from semalign_ros.export.parity import Tolerance  # noqa: E402
+from semalign_ros.export.street import export_contrastive, export_generative  # noqa: E402
 from semalign_ros.inference.bundle import load_bundle  # noqa: E402
 from semalign_ros.inference.factory import open_vlm  # noqa: E402
 from semalign_ros.inference.query import VlmQuery  # noqa: E402
@@ -74,6 +77,29 @@ def test_the_segmenter_bundle_labels_frames_of_other_sizes(bundles, data_set):
         assert found.labels.shape == size
         assert found.labels.max() < 19
         assert ((found.confidence > 1 / 19 - 1e-6) & (found.confidence <= 1)).all()
+
+
+@pytest.mark.parametrize("stage", ["contrastive", "generative"])
+def test_language_models_compute_in_float16(stage, plan, bundles, image, tmp_path):
+    export = export_contrastive if stage == "contrastive" else export_generative
+    # Trained on noise, the segmenter inside decides many a pixel the other way in float16.
+    half = export(
+        plan.work / stage,
+        tmp_path / stage,
+        ExportOptions(
+            stage,
+            bundles[stage].manifest.source,
+            precision="float16",
+            tolerance=Tolerance(value=0.15),
+        ),
+    )
+    assert half.manifest.precision == "float16"
+    scores = [
+        open_vlm(b.folder, "cpu", prompts=PROMPTS).answer(VlmQuery(image)).scores
+        for b in (bundles[stage], half)
+    ]
+    full, narrow = (np.array(list(s.values())) for s in scores)
+    assert 0 < np.abs(full - narrow).max() < 0.2 * np.abs(full).max()
 
 
 def test_contrastive_scores_equal_torch(plan, bundles, image):
