@@ -6,11 +6,10 @@ import contextlib
 import itertools
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
-from semalign_ros.inference.decoder import Decoder
 from semalign_ros.inference.runtime import OnnxSession
 
 BEFORE, BETWEEN, AFTER = "host, before", "host, between", "host, after"
@@ -36,24 +35,23 @@ class Run:
     cpu_s: float
 
 
-def sessions_of(model: object) -> Iterator[OnnxSession]:
-    """Graphs that a model holds."""
-    for value in vars(model).values():
-        if isinstance(value, OnnxSession):
-            yield value
-        elif isinstance(value, Decoder):
-            yield from sessions_of(value)
+class Holder(Protocol):
+    """What holds graphs: a segmenter or a vision-language model."""
+
+    @property
+    def sessions(self) -> Mapping[str, OnnxSession]:
+        """Graphs by name."""
 
 
 @contextlib.contextmanager
-def watch(*models: object) -> Iterator[list[Run]]:
+def watch(*models: Holder) -> Iterator[list[Run]]:
     """Note every run of the models' graphs while the block runs.
 
     Yields:
         The runs so far; may be emptied.
     """
     runs: list[Run] = []
-    sessions = [session for model in models for session in sessions_of(model)]
+    sessions = [session for model in models for session in model.sessions.values()]
     for session in sessions:
         for name in _RUNS:
             setattr(session, name, _timed(getattr(session, name), session.path.name, runs))

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from semalign_ros.benchmarks.graphs import split, watch
+from semalign_ros.benchmarks.graphs import Holder, split, watch
 from semalign_ros.benchmarks.timing import Times, interleave
 from semalign_ros.benchmarks.ways import AskingVlm, Said
 from semalign_ros.inference import (
@@ -104,7 +104,7 @@ def open_model(folder: Path, device: str, prompts: PromptSet) -> Model:
 
 
 def time_stages(
-    name: str, call: Callable[[], object], models: Sequence[object], repetitions: int
+    name: str, call: Callable[[], object], models: Sequence[Holder], repetitions: int
 ) -> Stages:
     """Time a call and the graphs inside of it.
 
