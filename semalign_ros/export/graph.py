@@ -27,7 +27,7 @@ from semalign_ros.inference.graph import read_graph
 
 OPSET = 20
 OPSETS = range(18, 26)
-"""Operator sets to choose from: antialiased resizing came with 18, onnxscript converts up to 25."""
+"""Operator sets to choose from: torch's exporter writes 18, and onnxscript converts up to 25."""
 # Below this a tensor is kept in float32: biases and norms weigh nothing and set the scale.
 _HALF_FROM = 1024
 

@@ -71,9 +71,8 @@ class ExportOptions:
     def __post_init__(self) -> None:
         if self.opset not in OPSETS:
             raise ConfigError(
-                f"opset {self.opset}: expected {OPSETS[0]} to {OPSETS[-1]}; frames are resized "
-                f"with antialiasing, which ONNX has from {OPSETS[0]} on, and the exporter goes "
-                f"up to {OPSETS[-1]}"
+                f"opset {self.opset}: expected {OPSETS[0]} to {OPSETS[-1]}, which torch's exporter "
+                "writes or converts to"
             )
         if self.fuse and self.precision == "int8":
             raise ConfigError(

@@ -64,7 +64,7 @@ def test_the_network_works_in_float16_and_what_surrounds_it_in_float32(half):
     assert not of("BatchNormalization")
     # Whole levels, and the softmax over classes, spelt out.
     for node in (*of("Floor"), *of("Exp"), *of("ArgMax", "ReduceMax")):
-        assert types[node.input[0]] == FULL, node.op_type
+        assert types[node.input[0]] in (FULL, onnx.TensorProto.DOUBLE), node.op_type
 
 
 def test_float16_differs_a_little_and_that_is_said(half, frame):
@@ -160,11 +160,11 @@ def test_opset_and_fusions(checkpoints, frame, tmp_path):
 
 def test_an_opset_that_cannot_be(checkpoints, tmp_path, capsys):
     assert export(checkpoints("segformer"), tmp_path / "x", "--opset", "17") == 1
-    assert "opset 17: expected 18 to 25; frames are resized with" in capsys.readouterr().err
+    assert "opset 17: expected 18 to 25, which torch's exporter" in capsys.readouterr().err
     with pytest.raises(ConfigError, match="opset 26: expected 18 to 25"):
         ExportOptions("x", SOURCE, opset=26)
     # torch itself leaves the graph at 18 and says so in a log.
-    pixels = Pixels(ImageRecipe((96, 160)))
+    pixels = Pixels(ImageRecipe((96, 160), exact=False))
     with pytest.raises(BundleError, match=r"with opset 17: onnxscript .* leaves it at 18"):
         export_graph(pixels, {"image": EXAMPLE}, ["y"], {"image": FREE}, tmp_path / "p.onnx", 17)
 
