@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -150,7 +151,7 @@ def export_public_generative(
         BundleError: The checkpoint cannot be read or exported, or its answers differ.
         OutputError: `out` exists or cannot be written.
     """
-    from transformers import AutoModelForImageTextToText, AutoTokenizer
+    from transformers import AutoModelForImageTextToText
 
     options.require_free(out)
     options.require_float()
@@ -161,7 +162,7 @@ def export_public_generative(
             f"{', '.join(READERS)}"
         )
     image_processor = load_image_processor(folder)
-    tokenizer = load_pretrained(AutoTokenizer, folder, "a tokenizer")
+    tokenizer = load_chat_tokenizer(folder)
     frames, frame_size = resized_frames(options.frames or sample_frames(), options.frames, size)
     model = load_weights(AutoModelForImageTextToText, folder, "a vision-language model")
     prepare(model, options)
@@ -219,6 +220,26 @@ def export_public_generative(
         return write_bundle(out, made, content, overwrite=options.overwrite)
 
     return export_checked(graphs, options, write)
+
+
+def load_chat_tokenizer(folder: Path) -> Any:
+    """Load a checkpoint's tokenizer with the chat template.
+
+    Older checkpoints keep it in a file of the processor, where a tokenizer does not look.
+
+    Raises:
+        BundleError: There is no tokenizer, or the file of the template is damaged.
+    """
+    from transformers import AutoTokenizer
+
+    tokenizer = load_pretrained(AutoTokenizer, folder, "a tokenizer")
+    path = folder / "chat_template.json"
+    if tokenizer.chat_template is None and path.is_file():
+        try:
+            tokenizer.chat_template = json.loads(path.read_text(encoding="utf-8"))["chat_template"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise BundleError(f"{path}: no chat_template in it ({error})") from error
+    return tokenizer
 
 
 def read_chat(original: Original) -> Chat:

@@ -9,7 +9,12 @@ torch = pytest.importorskip("torch")
 
 from semalign_ros.cli import main  # noqa: E402
 from semalign_ros.errors import BundleError  # noqa: E402
-from semalign_ros.export.generative import Original, answer_tokens, read_chat  # noqa: E402
+from semalign_ros.export.generative import (  # noqa: E402
+    Original,
+    answer_tokens,
+    load_chat_tokenizer,
+    read_chat,
+)
 from semalign_ros.export.image_side import ImageSide, nearest_size  # noqa: E402
 from semalign_ros.inference.bundle import load_bundle  # noqa: E402
 from semalign_ros.inference.factory import open_vlm  # noqa: E402
@@ -121,6 +126,19 @@ def test_a_template_that_the_bundle_cannot_follow(checkpoints):
     asking.tokenizer.chat_template = None
     with pytest.raises(BundleError, match="chat template cannot be used"):
         read_chat(asking)
+
+
+def test_the_template_of_an_older_checkpoint(checkpoints, tmp_path):
+    for path in checkpoints("smolvlm").iterdir():
+        if path.name != "chat_template.jinja":
+            (tmp_path / path.name).symlink_to(path)
+    assert load_chat_tokenizer(tmp_path).chat_template is None
+    path = tmp_path / "chat_template.json"
+    path.write_text('{"chat_template": "{{ messages }}"}')
+    assert load_chat_tokenizer(tmp_path).chat_template == "{{ messages }}"
+    path.write_text("[]")
+    with pytest.raises(BundleError, match=r"chat_template\.json: no chat_template in it"):
+        load_chat_tokenizer(tmp_path)
 
 
 def test_a_tokenizer_without_yes_and_no(checkpoints):
