@@ -164,17 +164,8 @@ def _models(args: argparse.Namespace) -> int:
         if name not in FULL_SIZE:
             raise ConfigError(unknown_name("model", name, list(FULL_SIZE)))
     chosen = args.only or list(FULL_SIZE)
-    exported = []
-    for name in chosen:
-        if not FULL_SIZE[name].exportable:
-            family = FULL_SIZE[name].family
-            _show(f"{name}: left out, `semalign export` does not know the family {family}\n")
-            continue
-        exported.append(
-            export_full_size(
-                name, args.out / "checkpoints", args.out / "models", overwrite=args.overwrite
-            )
-        )
+    folders = args.out / "checkpoints", args.out / "models"
+    exported = [export_full_size(n, *folders, overwrite=args.overwrite) for n in chosen]
     versions = ", ".join(f"{name} {version}" for name, version in tool_versions().items())
     print(f"{processor()}; {versions}; random weights\n")
     print(export_table(exported))

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from semalign_ros.errors import BundleError
 from semalign_ros.export.checkpoint import load_pretrained, load_weights, model_type
-from semalign_ros.export.image_side import ImageSide, naflex, resized_frames
+from semalign_ros.export.image_side import ImageSide, naflex, vehicle_frames
 from semalign_ros.export.language import Graph, ImageScores, export_checked, image_scores_graph
 from semalign_ros.export.options import ExportOptions
 from semalign_ros.export.parity import difference, require_parity, sample_frames
@@ -106,14 +106,14 @@ def export_public_contrastive(
         )
     processor = load_image_processor(folder)
     model = load_weights(AutoModel, folder, "a dual encoder")
+    prepare(model, options)
     frames = list(options.frames or sample_frames())
     if hasattr(processor, "max_num_patches"):
-        frames, frame_size = resized_frames(frames, options.frames, size)
+        frames, frame_size = vehicle_frames(options.frames, size)
         side = naflex(processor, model, frame_size)
     else:
         side = ImageSide(Pixels(read_recipe(processor)), ImageEncoder(model))
     off = require_equal_pixels(processor, side.pixels, frames)
-    prepare(model, options)
     tokenizer = load_pretrained(AutoTokenizer, folder, "a tokenizer")
     manifest = ContrastiveManifest(
         **options.stated(side.pixels.recipe),

@@ -10,7 +10,6 @@ from typing import Any
 
 import torch
 
-from semalign_ros.export import generative
 from semalign_ros.export.families import export_checkpoint
 from semalign_ros.export.options import ExportOptions
 from semalign_ros.export.random_weights import (
@@ -211,31 +210,11 @@ def _answering(model: Any, words: Any) -> Any:
     return make_answering(enliven(model), yes, no, words.eos_token_id)
 
 
-@dataclass(frozen=True, slots=True)
-class FullSize:
-    """A public model at its published size.
-
-    Args:
-        build: Makes it.
-        family: ``model_type`` of its config.
-    """
-
-    build: Callable[[], Parts]
-    family: str
-
-    @property
-    def exportable(self) -> bool:
-        """Whether there is an exporter for the family."""
-        return self.family not in _GENERATIVE or self.family in generative.FAMILIES
-
-
-_GENERATIVE = ("llava", "idefics3")
-
-FULL_SIZE: dict[str, FullSize] = {
-    "segformer-b0": FullSize(segformer, "segformer"),
-    "clip-vit-b32": FullSize(clip, "clip"),
-    "llava-256m": FullSize(llava, "llava"),
-    "smolvlm-256m": FullSize(smolvlm, "idefics3"),
+FULL_SIZE: dict[str, Callable[[], Parts]] = {
+    "segformer-b0": segformer,
+    "clip-vit-b32": clip,
+    "llava-256m": llava,
+    "smolvlm-256m": smolvlm,
 }
 """What `semalign bench models` makes, by name."""
 
@@ -278,7 +257,7 @@ def export_full_size(
     source = Source(checkpoint=f"{name} with random weights", licence="none: no trained weights")
     options = ExportOptions(name, source, overwrite=overwrite)
     options.require_free(models / name)
-    parameters = save_checkpoint(FULL_SIZE[name].build(), folder)
+    parameters = save_checkpoint(FULL_SIZE[name](), folder)
     start = time.perf_counter()
     bundle = export_checkpoint(folder, models / name, options)
     seconds = time.perf_counter() - start

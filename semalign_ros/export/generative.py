@@ -16,17 +16,18 @@ from torch import Tensor, nn
 
 from semalign_ros.errors import BundleError
 from semalign_ros.export.checkpoint import load_pretrained, load_weights, model_type
-from semalign_ros.export.image_side import READERS, ImageSide, resized_frames
+from semalign_ros.export.image_side import READERS, ImageSide, vehicle_frames
 from semalign_ros.export.language import (
     CachedDecoder,
     ImageFeatures,
     decoder_graph,
     embedding_graph,
     export_checked,
+    head_dim,
     image_features_graph,
 )
 from semalign_ros.export.options import ExportOptions
-from semalign_ros.export.parity import difference, require_parity, sample_frames
+from semalign_ros.export.parity import difference, require_parity
 from semalign_ros.export.pixels import load_image_processor, require_equal_pixels
 from semalign_ros.export.precision import prepare
 from semalign_ros.inference.bundle import Bundle, load_bundle, write_bundle
@@ -163,7 +164,7 @@ def export_public_generative(
         )
     image_processor = load_image_processor(folder)
     tokenizer = load_chat_tokenizer(folder)
-    frames, frame_size = resized_frames(options.frames or sample_frames(), options.frames, size)
+    frames, frame_size = vehicle_frames(options.frames, size)
     model = load_weights(AutoModelForImageTextToText, folder, "a vision-language model")
     prepare(model, options)
     side = READERS[family](image_processor, model, frame_size)
@@ -187,8 +188,7 @@ def export_public_generative(
         decoder=DecoderSpec(
             num_layers=text.num_hidden_layers,
             num_kv_heads=text.num_key_value_heads,
-            head_dim=getattr(text, "head_dim", None)
-            or text.hidden_size // text.num_attention_heads,
+            head_dim=head_dim(text),
             hidden_size=text.hidden_size,
             vocab_size=model.lm_head.out_features,
             max_positions=text.max_position_embeddings,

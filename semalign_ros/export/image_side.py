@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import cv2
@@ -24,6 +24,7 @@ from transformers.models.siglip2.image_processing_pil_siglip2 import (
 from transformers.vision_utils import get_vision_position_ids, get_vision_window_index
 
 from semalign_ros.errors import BundleError
+from semalign_ros.export.parity import sample_frames
 from semalign_ros.export.pixels import ImageRecipe, Pixels, read_recipe, resized
 from semalign_ros.inference.manifest import Size
 from semalign_ros.types import Image
@@ -206,13 +207,12 @@ class Tiles(Pixels):
 
     def __init__(self, recipe: ImageRecipe, first: Size, tile: int) -> None:
         super().__init__(recipe)
-        self.before = replace(recipe, size=first)
-        self.tile = tile
+        self.first, self.tile = first, tile
 
     def forward(self, image: Tensor) -> Tensor:
         """Resize, cut and normalise."""
         x = image.permute(0, 3, 1, 2)
-        for size in (self.before.size, self.recipe.size):
+        for size in dict.fromkeys((self.first, self.recipe.size)):  # often one and the same
             x = _resized(x, size, self.recipe)
         whole = (self.tile, self.tile)
         if self.recipe.size != whole:
@@ -353,22 +353,19 @@ class _Naflex(nn.Module):
         return nn.functional.normalize(embeds.float(), dim=-1)
 
 
-def resized_frames(
-    frames: Sequence[Image], given: Sequence[Image], size: Size | None
-) -> tuple[list[Image], Size]:
-    """Bring frames to the size of the vehicle's.
+def vehicle_frames(given: Sequence[Image], size: Size | None) -> tuple[list[Image], Size]:
+    """Frames to compare on, in the size of the vehicle's.
 
     Args:
-        frames: u8[H, W, 3].
-        given: Those of them that the user named; the first one's size counts.
-        size: Height and width where the user states them.
+        given: u8[H, W, 3] that the user named; none for made-up ones.
+        size: Height and width; None for those of the first given one, or 1024 and 2048.
 
     Returns:
-        The frames and that size; 1024 and 2048 where nothing is known.
+        The frames and that size.
     """
     height, width = size or (given[0].shape[:2] if given else (1024, 2048))
-    made = [np.asarray(cv2.resize(f, (width, height)), np.uint8) for f in frames]
-    return made, (height, width)
+    frames = given or sample_frames()
+    return [np.asarray(cv2.resize(f, (width, height)), np.uint8) for f in frames], (height, width)
 
 
 READERS: Mapping[str, Reader] = {

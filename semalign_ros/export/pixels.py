@@ -197,17 +197,19 @@ class Pixels(nn.Module):
     and then down, with whole levels after each. (Pillow turns that round for narrow frames.)
 
     Args:
-        recipe: What to do, in float32.
-        dtype: Of the result.
+        recipe: What to do.
+
+    Attributes:
+        dtype: Of the result; everything before it is computed in float32.
     """
 
-    dtype: torch.dtype
+    dtype = torch.float32
     mean: Tensor
     gain: Tensor
 
-    def __init__(self, recipe: ImageRecipe, dtype: torch.dtype = torch.float32) -> None:
+    def __init__(self, recipe: ImageRecipe) -> None:
         super().__init__()
-        self.recipe, self.dtype = recipe, dtype
+        self.recipe = recipe
         self.register_buffer("mean", torch.tensor(recipe.mean).view(1, 3, 1, 1) * 255)
         self.register_buffer("gain", 1 / (torch.tensor(recipe.std).view(1, 3, 1, 1) * 255))
 
