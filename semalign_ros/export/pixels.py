@@ -279,31 +279,26 @@ def resample(x: Tensor, filter_: Filter, length: int, first: int, count: int) ->
     source = x.shape[0]
     longer = torch.sym_max(source, length)  # type: ignore[no-untyped-call]
     reach = _RADIUS[filter_] * longer // length + 2
-    found = []
-    # In blocks, since far from the diagonal all weights are 0; many would bloat the graph.
-    block = max(_BLOCK, -(-count // _BLOCKS))
-    for start in range(0, count, block):
-        size = min(block, count - start)
-        window = torch.sym_min(source, size * source // length + 2 * reach)  # type: ignore[no-untyped-call]
-        left = torch.sym_max(  # type: ignore[no-untyped-call]
-            0,
-            torch.sym_min((first + start) * source // length - reach, source - window),  # type: ignore[no-untyped-call]
-        )
-        seen = torch.arange(window) + left
-        made = torch.arange(size) + (first + start)
-        # Distances are whole numbers until the one division, so they are exact.
-        across = (2 * seen.double() + 1) * length - (2 * made.double().unsqueeze(1) + 1) * source
-        weights = _KERNELS[filter_](across / (2 * longer))
-        weights = weights / weights.sum(dim=1, keepdim=True)
-        whole = torch.trunc(weights * 2**22 + torch.sign(weights) * 0.5)
-        high = torch.floor(whole / 2**11 + 0.5)
-        # Not a slice: torch.export would no longer know how many rows these are.
-        piece = x.index_select(0, seen).float()
-        sums = torch.cat([high, whole - high * 2**11]).float() @ piece
-        # (high * 2^11 + low + 2^21) / 2^22, rounded down without leaving 24 bits.
-        low = torch.floor((sums[size:] + 2**21) / 2**11)
-        found.append(torch.floor((sums[:size] + low) / 2**11))
-    return torch.cat(found).clamp(0, 255)
+    # In blocks, since far from the diagonal all weights are 0; the last may be padded.
+    blocks = min(_BLOCKS, -(-count // _BLOCK))
+    size = -(-count // blocks)
+    window = torch.sym_min(source, size * source // length + 2 * reach)  # type: ignore[no-untyped-call]
+    made = torch.arange(blocks * size).clamp(max=count - 1).view(blocks, size) + first
+    left = (made[:, :1] * source // length - reach).clamp(min=0, max=source - window)
+    seen = left + torch.arange(window)
+    # Distances are whole numbers until the one division, so they are exact.
+    across = (2 * seen.double() + 1).unsqueeze(1) * length
+    across = across - (2 * made.double() + 1).unsqueeze(2) * source
+    weights = _KERNELS[filter_](across / (2 * longer))
+    weights = weights / weights.sum(dim=2, keepdim=True)
+    whole = torch.trunc(weights * 2**22 + torch.sign(weights) * 0.5)
+    high = torch.floor(whole / 2**11 + 0.5)
+    split = torch.cat([high, whole - high * 2**11], dim=1).float()
+    sums = split @ x.index_select(0, seen.flatten()).float().view(blocks, window, -1)
+    # (high * 2^11 + low + 2^21) / 2^22, rounded down without leaving 24 bits.
+    low = torch.floor((sums[:, size:] + 2**21) / 2**11)
+    levels = torch.floor((sums[:, :size] + low) / 2**11)
+    return levels.flatten(0, 1)[:count].clamp(0, 255)
 
 
 def _bilinear(x: Tensor) -> Tensor:
