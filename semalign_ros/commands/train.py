@@ -59,6 +59,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="passes of the segmenter over the frames; the other stages change alike",
     )
     parser.add_argument(
+        "--start",
+        type=Path,
+        metavar="BUNDLE",
+        help="segmenter bundle of an earlier run of the same network, whose weights this one goes "
+        "on from (default: random weights)",
+    )
+    parser.add_argument(
+        "--learning-rate",
+        type=_positive,
+        metavar="RATE",
+        help="of the segmenter, instead of the one in the settings; when going on, about half",
+    )
+    parser.add_argument(
         "--stage",
         action="append",
         choices=_STAGES,
@@ -87,7 +100,7 @@ def run(args: argparse.Namespace) -> None:
     from semalign_ros.resources import find_resource
     from semalign_ros.train.datasets import find_samples
     from semalign_ros.train.loop import Progress as Step
-    from semalign_ros.train.pipeline import DataSource, Plan, run_plan, scaled
+    from semalign_ros.train.pipeline import DataSource, Plan, run_plan, scaled, with_learning_rate
     from semalign_ros.train.settings import load_settings
 
     settings = load_settings(find_resource(args.size, "config/train"))
@@ -106,6 +119,8 @@ def run(args: argparse.Namespace) -> None:
     if args.epochs is not None:
         stage = settings.segmenter.stage
         settings = scaled(settings, args.epochs * frames / (stage.batch * stage.steps))
+    if args.learning_rate is not None:
+        settings = with_learning_rate(settings, args.learning_rate)
     stages = tuple(s for s in _STAGES if s in (args.stage or _STAGES))
     for name in stages:
         target = args.out / f"street_{name}"
@@ -120,6 +135,7 @@ def run(args: argparse.Namespace) -> None:
         licence_note=args.licence_note,
         stages=stages,
         limit=args.limit,
+        start=args.start,
         overwrite=args.overwrite,
     )
     columns = (

@@ -131,17 +131,30 @@ def fold_batch_norms(module: nn.Module) -> nn.Module:
     Only direct neighbours of equal width inside one block are folded: there the
     definition order is the order of use in every family that we export.
     """
-    for block in [m for m in module.modules() if not isinstance(m, nn.Sequential)]:
-        children = list(block.named_children())
-        for (conv_name, conv), (norm_name, norm) in itertools.pairwise(children):
+    for name, conv, norm in list(conv_norm_pairs(module)):
+        module.set_submodule(name, fuse_conv_bn_eval(conv.eval(), norm.eval()))
+        block = module.get_submodule(name.rpartition(".")[0])
+        norm_name = next(k for k, child in block.named_children() if child is norm)
+        setattr(block, norm_name, nn.Identity())
+    return module
+
+
+def conv_norm_pairs(module: nn.Module) -> Iterator[tuple[str, nn.Conv2d, nn.BatchNorm2d]]:
+    """List the convolutions that :func:`fold_batch_norms` folds a batch norm into.
+
+    Yields:
+        Name of the convolution inside `module`, itself, its batch norm.
+    """
+    for prefix, block in module.named_modules():
+        if isinstance(block, nn.Sequential):
+            continue
+        for (name, conv), (_, norm) in itertools.pairwise(block.named_children()):
             if (
                 isinstance(conv, nn.Conv2d)
                 and isinstance(norm, nn.BatchNorm2d)
                 and conv.out_channels == norm.num_features
             ):
-                setattr(block, conv_name, fuse_conv_bn_eval(conv.eval(), norm.eval()))
-                setattr(block, norm_name, nn.Identity())
-    return module
+                yield f"{prefix}.{name}" if prefix else name, conv, norm
 
 
 def store_half(path: Path) -> None:

@@ -22,6 +22,9 @@ from semalign_ros.types import Image, Labels
 
 _IMAGES, _LABELS = "leftImg8bit", "gtFine"
 
+WITHOUT_EDGES = 9
+"""`min_support` that leaves only pixels inside their class."""
+
 
 @dataclass(frozen=True, slots=True)
 class Sample:
@@ -32,12 +35,15 @@ class Sample:
         image: The picture.
         labels: Its label map.
         is_train_ids: Whether that holds train ids; else Cityscapes label ids.
+        is_annotated: Whether instance ids lie beside it. Then it was annotated or rendered;
+            without, it may have been recovered from a coloured picture.
     """
 
     name: str
     image: Path
     labels: Path
     is_train_ids: bool
+    is_annotated: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +55,14 @@ class FrameSet:
         images: u8[N, S, S, 3], RGB.
         labels: u8[N, S, S], train ids, 255 ignored.
         weight: How often each frame is drawn, relative to 1.
+        is_annotated: Whether that holds of all frames, see :class:`Sample`.
     """
 
     names: tuple[str, ...]
     images: NDArray[np.uint8]
     labels: NDArray[np.uint8]
     weight: float = 1.0
+    is_annotated: bool = False
 
     def __len__(self) -> int:
         """Return the number of frames."""
@@ -83,10 +91,10 @@ def find_samples(root: Path, split: str) -> tuple[Sample, ...]:
         city = root / _LABELS / split / image.parent.name
         train_ids = city / f"{name}_gtFine_labelTrainIds.png"
         label_ids = city / f"{name}_gtFine_labelIds.png"
-        if train_ids.exists():
-            samples.append(Sample(name, image, train_ids, is_train_ids=True))
-        elif label_ids.exists():
-            samples.append(Sample(name, image, label_ids, is_train_ids=False))
+        if train_ids.exists() or label_ids.exists():
+            known = train_ids.exists()
+            annotated = (city / f"{name}_gtFine_instanceIds.png").exists()
+            samples.append(Sample(name, image, train_ids if known else label_ids, known, annotated))
         else:
             missing.append(str(label_ids.relative_to(root)))
     if missing:
@@ -138,6 +146,7 @@ def load_frames(
     *,
     weight: float = 1.0,
     limit: int | None = None,
+    min_support: int = 1,
     progress: Callable[[int, int], None] | None = None,
 ) -> FrameSet:
     """Decode a split, every frame squashed to `size` x `size`.
@@ -148,6 +157,7 @@ def load_frames(
         size: Pixels.
         weight: See :class:`FrameSet`.
         limit: Use that many frames, evenly spread, at most.
+        min_support: For :func:`drop_unsupported`, where labels are not annotated.
         progress: Called with frames done and frames in all.
 
     Raises:
@@ -166,14 +176,20 @@ def load_frames(
                 f"{samples[i].labels}: {target.shape[1]}x{target.shape[0]} pixels, "
                 f"its picture has {image.shape[1]}x{image.shape[0]}"
             )
-        images[i] = cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA)
+        if not samples[i].is_annotated:
+            target = drop_unsupported(target, min_support)
+        # INTER_AREA would enlarge in blocks; the graph's own resize does not.
+        shrinks = size <= min(target.shape)
+        how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+        images[i] = cv2.resize(image, (size, size), interpolation=how)
         labels[i] = cv2.resize(target, (size, size), interpolation=cv2.INTER_NEAREST)
 
     with ThreadPoolExecutor(2) as pool:
         for done, _ in enumerate(pool.map(load, range(len(samples))), 1):
             if progress is not None:
                 progress(done, len(samples))
-    return FrameSet(tuple(s.name for s in samples), images, labels, weight)
+    names = tuple(s.name for s in samples)
+    return FrameSet(names, images, labels, weight, all(s.is_annotated for s in samples))
 
 
 def drop_unsupported(labels: Labels, min_support: int) -> Labels:
@@ -187,6 +203,8 @@ def drop_unsupported(labels: Labels, min_support: int) -> Labels:
     Returns:
         u8[H, W], a new array.
     """
+    if min_support <= 1:
+        return labels.copy()
     padded = cv2.copyMakeBorder(labels, 1, 1, 1, 1, cv2.BORDER_REPLICATE)
     height, width = labels.shape
     support = np.zeros(labels.shape, np.uint8)

@@ -14,15 +14,15 @@ from semalign_ros.scene.reference import ReferenceRule, reference_from_labels
 from semalign_ros.scene.taxonomy import CLASSES
 from semalign_ros.train.datasets import FrameSet, class_presence
 from semalign_ros.train.questions import language_scores
-from semalign_ros.train.segmenter import clean_for_scoring, segmentation_scores
+from semalign_ros.train.segmenter import segmentation_scores
 from semalign_ros.types import Judgment
 
 
 def measure_segmenter(bundle: Path, frames: FrameSet) -> dict[str, float]:
-    """mIoU, pixel accuracy and IoU per class; labels cleaned for scoring."""
+    """mIoU, pixel accuracy and IoU per class."""
     segmenter = open_segmenter(bundle, "cpu")
     predictions = np.stack([segmenter.segment(image).labels for image in frames.images])
-    return segmentation_scores(predictions, clean_for_scoring(frames.labels))
+    return segmentation_scores(predictions, frames.labels)
 
 
 def measure_vlm(bundle: Path, frames: FrameSet, prompts: PromptSet) -> dict[str, float]:

@@ -15,7 +15,7 @@ from semalign_ros.errors import ConfigError
 from semalign_ros.export.options import ExportOptions
 from semalign_ros.export.segmenter import export_segmenter
 from semalign_ros.export.street import export_contrastive, export_generative
-from semalign_ros.inference.bundle import Bundle, write_bundle
+from semalign_ros.inference.bundle import Bundle, load_bundle, write_bundle
 from semalign_ros.inference.manifest import Source
 from semalign_ros.language import PromptSet
 from semalign_ros.output import atomic_path
@@ -23,13 +23,13 @@ from semalign_ros.scene.reference import ReferenceRule
 from semalign_ros.scene.taxonomy import CLASSES
 from semalign_ros.train.checkpoints import save_language_model, save_segmenter
 from semalign_ros.train.contrastive import train_contrastive
-from semalign_ros.train.datasets import FrameSet, load_frames
+from semalign_ros.train.datasets import WITHOUT_EDGES, FrameSet, load_frames
 from semalign_ros.train.generative import train_generative
 from semalign_ros.train.loop import Report
 from semalign_ros.train.measure import measure_segmenter, measure_vlm
 from semalign_ros.train.models import Tower
 from semalign_ros.train.questions import build_tokenizer, decision_logit, logit_shift
-from semalign_ros.train.segmenter import clean_for_scoring, train_segmenter
+from semalign_ros.train.segmenter import train_segmenter
 from semalign_ros.train.settings import (
     ContrastiveSettings,
     GenerativeSettings,
@@ -67,6 +67,7 @@ class Plan:
         licence_note: What users must know beside it.
         stages: Which to run, in order; earlier ones must have been run in `work`.
         limit: Frames used of each split at most, evenly spread.
+        start: Bundle whose weights the segmenter goes on from; None for random ones.
         overwrite: Replace bundles in `out`.
     """
 
@@ -78,13 +79,17 @@ class Plan:
     licence_note: str | None = None
     stages: Sequence[str] = STAGES
     limit: int | None = None
+    start: Path | None = None
     overwrite: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class _Data:
+    """Frames; the labels of `scored` are those of `held_out` without what cannot be relied on."""
+
     train: Sequence[FrameSet]
     held_out: Mapping[str, FrameSet]
+    scored: Mapping[str, FrameSet]
 
 
 def run_plan(plan: Plan, report: Report, count: Count) -> dict[str, Bundle]:
@@ -111,11 +116,12 @@ def run_plan(plan: Plan, report: Report, count: Count) -> dict[str, Bundle]:
     bundles: dict[str, Bundle] = {}
     segmenter = train_segmenter(
         data.train,
-        {k: replace(v, labels=clean_for_scoring(v.labels)) for k, v in data.held_out.items()},
+        data.scored,
         settings.segmenter,
         settings.seed,
         plan.work / "segmenter.pt",
         report,
+        plan.start,
     )
     if "segmenter" in plan.stages:
         save_segmenter(plan.work / "segmenter", segmenter, settings.segmenter)
@@ -124,7 +130,7 @@ def run_plan(plan: Plan, report: Report, count: Count) -> dict[str, Bundle]:
             plan.work / "bundles" / "street_segmenter",
             _options(plan, "segmenter", data),
         )
-        scores = {k: measure_segmenter(draft.folder, v) for k, v in data.held_out.items()}
+        scores = {k: measure_segmenter(draft.folder, v) for k, v in data.scored.items()}
         bundles["segmenter"] = _publish(plan, draft, scores)
     if set(plan.stages) <= {"segmenter"}:
         return bundles
@@ -167,9 +173,17 @@ def scaled(settings: TrainSettings, factor: float) -> TrainSettings:
     return settings.model_copy(update=parts)
 
 
+def with_learning_rate(settings: TrainSettings, rate: float) -> TrainSettings:
+    """Change the peak rate of the segmenter."""
+    old = settings.segmenter
+    stage = old.stage.model_copy(update={"learning_rate": rate})
+    segmenter = old.model_copy(update={"stage": stage})
+    return settings.model_copy(update={"segmenter": segmenter})
+
+
 def _load(plan: Plan, count: Count) -> _Data:
     size = plan.settings.segmenter.net_size
-    train, held_out = [], {}
+    train, held_out, scored = [], {}, {}
     for source in plan.sources:
         train.append(
             load_frames(
@@ -178,12 +192,17 @@ def _load(plan: Plan, count: Count) -> _Data:
                 size,
                 weight=source.weight,
                 limit=plan.limit,
+                min_support=plan.settings.segmenter.min_label_support,
                 progress=lambda done, of: count("reading frames", done, of),
             )
         )
         if (source.root / "leftImg8bit" / "val").is_dir():
-            held_out[source.name] = load_frames(source.root, "val", size, limit=plan.limit)
-    return _Data(train, held_out)
+            frames = load_frames(source.root, "val", size, limit=plan.limit)
+            held_out[source.name] = frames
+            scored[source.name] = load_frames(
+                source.root, "val", size, limit=plan.limit, min_support=WITHOUT_EDGES
+            )
+    return _Data(train, held_out, scored)
 
 
 def _train_language(
@@ -240,7 +259,6 @@ def _views(plan: Plan, tower: Tower, data: _Data, count: Count) -> tuple[Views, 
             data.train,
             settings.views,
             settings.segmenter.augment,
-            settings.segmenter.min_label_support,
             settings.seed,
             lambda done, of: count("computing image tokens", done, of),
         )
@@ -280,10 +298,12 @@ def _publish(plan: Plan, draft: Bundle, scores: Mapping[str, Mapping[str, float]
 
 def _notes(plan: Plan) -> tuple[str, ...]:
     drawn = ", ".join(f"{s.name} (weight {s.weight:g})" for s in plan.sources)
+    start = "random weights" if plan.start is None else load_bundle(plan.start).bundle_id
     return (
-        f"trained from random weights by `semalign train` on {drawn}; seed {plan.settings.seed}",
-        "held_out: frames of the val splits, never trained on; mIoU on labels without pixels "
-        "that differ from their 3x3 neighbourhood; presence over the critical classes, balanced "
+        f"trained from {start} by `semalign train` on {drawn}; seed {plan.settings.seed}",
+        "held_out: frames of the val splits, never trained on; mIoU over all pixels where instance "
+        "ids lie beside the labels, else without those that differ from their 3x3 neighbourhood; "
+        "presence over the critical classes, balanced "
         "accuracy over those with at least 10 frames with and 10 without",
         f"safety reference: {ReferenceRule().describe()}",
     )

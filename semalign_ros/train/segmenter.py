@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -18,9 +19,16 @@ from semalign_ros.scene.taxonomy import CLASSES, IGNORE, NUM_CLASSES, TRAIN_ID
 from semalign_ros.train.augment import augment, crop, paste
 from semalign_ros.train.balance import class_offsets
 from semalign_ros.train.batches import Prefetch, generator, index_batches
-from semalign_ros.train.datasets import FrameSet, class_pixels, drop_unsupported, repeats
+from semalign_ros.train.datasets import (
+    WITHOUT_EDGES,
+    FrameSet,
+    class_pixels,
+    drop_unsupported,
+    repeats,
+)
 from semalign_ros.train.loop import Report, Task, fit
 from semalign_ros.train.settings import SegmenterSettings
+from semalign_ros.train.start import load_start
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """RGB normalisation that the vision models on the Hugging Face hub share."""
@@ -98,11 +106,6 @@ def segmentation_scores(
     return scores
 
 
-def clean_for_scoring(labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Ignore every pixel that disagrees with its 3x3 neighbourhood (recovered labels)."""
-    return np.stack([drop_unsupported(m, 9) for m in labels])
-
-
 def class_weights(pixels: NDArray[np.int64]) -> Tensor:
     """Weights of the cross entropy, f32[19], mean over all pixels 1.
 
@@ -151,16 +154,18 @@ def train_segmenter(
     seed: int,
     checkpoint: Path,
     report: Report,
+    start: Path | None = None,
 ) -> UperNetForSemanticSegmentation:
     """Train the segmenter; see :func:`semalign_ros.train.loop.fit`.
 
     Args:
         sets: Training frames at the net size.
-        held_out: Frames that are only evaluated, by name; labels cleaned for scoring.
+        held_out: Frames that are only evaluated, by name.
         settings: Model and schedule.
         seed: Keys weights, order and augmentation.
         checkpoint: State file, resumed where it exists.
         report: Called after every step.
+        start: Bundle to go on from; None for random weights.
 
     Returns:
         The averaged weights, the class offsets of :mod:`semalign_ros.train.balance` in the
@@ -169,6 +174,8 @@ def train_segmenter(
     model = build_segmenter(settings, seed).to(memory_format=torch.channels_last)
     rule = ReferenceRule()
     weights = class_weights(sum(class_pixels(s.labels).sum(axis=0) for s in sets))
+    if start is not None:
+        load_start(model, start, _some_frames(sets), partial(coarse_logits, model))
     often = repeats(sets, rule.min_fraction, settings.rare_class_target)
 
     def loss(net: nn.Module, batch: Batch) -> Tensor:
@@ -193,14 +200,28 @@ def train_segmenter(
     return trained
 
 
+def _some_frames(sets: Sequence[FrameSet], count: int = 64) -> Iterable[Tensor]:
+    """Whole frames of each set, as training shows them to the network but unchanged."""
+    for frames in sets:
+        for part in np.array_split(_spread(frames, count), 8):
+            if len(part):
+                yield to_pixel_values(frames.images[part])
+
+
+def _spread(frames: FrameSet, count: int) -> NDArray[np.int64]:
+    return np.linspace(0, len(frames), min(count, len(frames)), endpoint=False, dtype=np.int64)
+
+
 def _some_pixels(model: nn.Module, frames: FrameSet, limit: int) -> tuple[Tensor, Tensor]:
-    """Logits f32[19, P] and train ids u8[P], one pixel of each 2 x 2, in some of the frames."""
+    """Logits f32[19, P] and train ids u8[P], one pixel of each 3 x 3, in some of the frames."""
     logits, targets = [], []
-    chosen = np.linspace(0, len(frames), min(limit, len(frames)), endpoint=False, dtype=np.int64)
+    chosen = _spread(frames, limit)
     with torch.inference_mode():
         for part in np.array_split(chosen, max(1, len(chosen) // 16)):
             found = coarse_logits(model, to_pixel_values(frames.images[part]))
-            labels = clean_for_scoring(frames.labels[part])[:, ::2, ::2]
+            support = 1 if frames.is_annotated else WITHOUT_EDGES
+            labels = np.stack([drop_unsupported(m, support) for m in frames.labels[part]])
+            labels = labels[:, 1::3, 1::3]
             found = nn.functional.interpolate(found, labels.shape[1:], mode="bilinear")
             logits.append(found.permute(1, 0, 2, 3).flatten(1))
             targets.append(torch.from_numpy(labels).flatten())
@@ -222,7 +243,7 @@ def _batches(
     where = [(s, i, d) for s, d in zip(sets, donors, strict=True) for i in range(len(s))]
 
     def labelled(frames: FrameSet, i: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-        return frames.images[i], drop_unsupported(frames.labels[i], settings.min_label_support)
+        return frames.images[i], frames.labels[i]
 
     def sample(
         index: int, key: int, size: int | None

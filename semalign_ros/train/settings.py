@@ -89,8 +89,8 @@ class SegmenterSettings(_Settings):
         rare_class_target: Frames showing a class rarer than this share are repeated.
         jaccard_weight: Weight of the soft Jaccard loss next to the cross entropy.
         min_label_support: Pixels whose label fewer than this many of their 3x3
-            neighbourhood share (themselves included) are ignored: recovered
-            labels have specks and blended edges.
+            neighbourhood share (themselves included) are ignored where labels come
+            without instance ids: recovered ones have specks and blended edges.
         balance_frames: Training frames of each data set that the class offsets are fitted
             on in the end; 0 for no offsets.
         stage: The schedule.

@@ -16,7 +16,7 @@ from semalign_ros.scene.reference import ReferenceRule, reference_from_labels
 from semalign_ros.scene.taxonomy import colorize
 from semalign_ros.train.augment import augment
 from semalign_ros.train.batches import generator
-from semalign_ros.train.datasets import FrameSet, class_presence, drop_unsupported
+from semalign_ros.train.datasets import FrameSet, class_presence
 from semalign_ros.train.models import Tower
 from semalign_ros.train.segmenter import to_pixel_values
 from semalign_ros.train.settings import AugmentSettings
@@ -66,7 +66,6 @@ def training_views(
     sets: Sequence[FrameSet],
     copies: int,
     settings: AugmentSettings,
-    min_label_support: int,
     seed: int,
     progress: Callable[[int, int], None] | None = None,
 ) -> Views:
@@ -80,7 +79,6 @@ def training_views(
         sets: Frames at the net size.
         copies: Changed copies a frame.
         settings: How they are changed.
-        min_label_support: See :func:`semalign_ros.train.datasets.drop_unsupported`.
         seed: Keys the changes.
         progress: Called with views done and views in all.
     """
@@ -91,8 +89,7 @@ def training_views(
     total = each * sum(len(s) for s in sets)
     for number, frames in enumerate(sets):
         for i in range(len(frames)):
-            image = frames.images[i]
-            labels = drop_unsupported(frames.labels[i], min_label_support)
+            image, labels = frames.images[i], frames.labels[i]
             pairs.append((image, labels))
             for copy in range(copies):
                 rng = generator(seed, 3 + number, i * 64 + copy)

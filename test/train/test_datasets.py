@@ -5,6 +5,7 @@ import shutil
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 from scipy import ndimage
 
 from semalign_ros.errors import DatasetError
@@ -85,6 +86,32 @@ def test_refuses_another_layout(data_set, tmp_path, damage, message):
     damage(root)
     with pytest.raises(DatasetError, match=message):
         datasets.load_frames(root, "train", 64)
+
+
+def test_only_labels_without_instance_ids_are_cleaned(data_set, tmp_path):
+    root = copy_of(data_set, tmp_path)
+    labels_of = {path: path for path in sorted((root / "gtFine/val/town").iterdir())}
+    for path in labels_of:
+        labels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+        labels[:, 60] = TRAIN_ID["pole"]  # a thin one, as a street has them
+        cv2.imwrite(str(path), labels)
+    recovered = datasets.load_frames(root, "val", 128, min_support=4)
+    for path in labels_of:
+        instances = path.with_name(path.name.replace("labelTrainIds", "instanceIds"))
+        cv2.imwrite(str(instances), np.zeros((128, 128), np.uint16))
+    annotated = datasets.load_frames(root, "val", 128, min_support=4)
+    assert not recovered.is_annotated
+    assert annotated.is_annotated
+    assert (recovered.labels[:, :, 60] == IGNORE).all()
+    assert (annotated.labels[:, :, 60] == TRAIN_ID["pole"]).all()
+
+
+def test_frames_are_enlarged_smoothly(data_set):
+    small, large = (datasets.load_frames(data_set, "val", side).images for side in (128, 256))
+    with_pillow = np.asarray(
+        Image.fromarray(small[0]).resize((256, 256), Image.Resampling.BILINEAR)
+    )
+    assert np.abs(large[0].astype(int) - with_pillow).max() <= 1
 
 
 @pytest.mark.parametrize("support", [1, 4, 9])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ import pytest
 pytestmark = pytest.mark.torch
 torch = pytest.importorskip("torch")
 
-from semalign_ros.errors import BundleError, OutputError  # noqa: E402
+from semalign_ros.errors import BundleError, ConfigError, OutputError  # noqa: E402
 from semalign_ros.export.options import ExportOptions  # noqa: E402
 from semalign_ros.export.parity import Tolerance  # noqa: E402
 from semalign_ros.export.street import export_contrastive, export_generative  # noqa: E402
@@ -28,7 +29,13 @@ from semalign_ros.train.models import IMAGE_TOKENS  # noqa: E402
 from semalign_ros.train.packing import Exchange, pack  # noqa: E402
 from semalign_ros.train.pipeline import DataSource, Plan, run_plan  # noqa: E402
 from semalign_ros.train.questions import NO, QUESTION_TEMPLATE, YES, encode  # noqa: E402
-from semalign_ros.train.segmenter import to_pixel_values  # noqa: E402
+from semalign_ros.train.segmenter import (  # noqa: E402
+    build_segmenter,
+    coarse_logits,
+    predict,
+    to_pixel_values,
+)
+from semalign_ros.train.start import load_start  # noqa: E402
 
 PROMPTS = PromptSet.load()
 
@@ -144,6 +151,34 @@ def test_a_second_run_resumes_and_makes_the_same_bundles(plan, bundles, tmp_path
     assert not steps
     for stage, bundle in bundles.items():
         assert again[stage].manifest.files == bundle.manifest.files
+
+
+def test_a_run_goes_on_from_a_bundle(bundles, plan, data_set):
+    frames = load_frames(data_set, "train", 128)
+    expected = open_segmenter(bundles["segmenter"].folder, "cpu").segment(frames.images[0])
+    model = build_segmenter(plan.settings.segmenter, 99)
+    inputs = to_pixel_values(frames.images)
+    load_start(model, bundles["segmenter"].folder, [inputs], partial(coarse_logits, model))
+    assert np.mean(predict(model, frames.images[:1])[0] == expected.labels) > 0.999
+    # The norms are back: statistics of these very frames change nothing.
+    with torch.no_grad():
+        fixed, moving = coarse_logits(model, inputs), coarse_logits(model.train(), inputs)
+    assert torch.allclose(fixed, moving, atol=0.02 * float(fixed.abs().max()))
+
+
+def test_a_run_goes_on_only_from_its_own_network(bundles, plan, data_set, tmp_path):
+    def start(bundle, **changes):
+        segmenter = plan.settings.segmenter.model_copy(update=changes)
+        settings = plan.settings.model_copy(update={"segmenter": segmenter})
+        changed = replace(plan, settings=settings, start=bundle, work=tmp_path, out=tmp_path)
+        run_plan(changed, lambda _: None, lambda *_: None)
+
+    with pytest.raises(ConfigError, match="found a contrastive bundle, expected a segmenter"):
+        start(bundles["contrastive"].folder)
+    with pytest.raises(ConfigError, match=r"expected \[16, .*a bundle of the same settings"):
+        start(bundles["segmenter"].folder, decoder=16)
+    with pytest.raises(BundleError, match="nowhere"):
+        start(tmp_path / "nowhere")
 
 
 def test_existing_bundles_are_kept(plan, bundles):

@@ -1,0 +1,112 @@
+"""Going on from the weights of a finished segmenter bundle instead of random ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from onnx import numpy_helper
+from torch import Tensor, nn
+
+from semalign_ros.errors import ConfigError
+from semalign_ros.export.graph import conv_norm_pairs
+from semalign_ros.inference.bundle import load_bundle
+from semalign_ros.inference.manifest import SegmenterManifest
+
+_GRAPH = "segmenter.onnx"
+
+
+def load_start(
+    model: nn.Module, bundle: Path, batches: Iterable[Tensor], forward: Callable[[Tensor], object]
+) -> None:
+    """Give a model the weights of the bundle that a training run of its settings made, in place.
+
+    A bundle has its batch norms folded into the convolutions. They are put back with the mean
+    and variance that the given inputs have there, and with the scale and shift that undo both:
+    the model computes what the bundle does, and trains like one whose norms were never folded.
+
+    Args:
+        model: With random weights; left in evaluation mode.
+        bundle: Folder of the bundle.
+        batches: Inputs of `forward` to take the statistics from.
+        forward: Runs the model.
+
+    Raises:
+        BundleError: There is no valid bundle.
+        ConfigError: It is of another network.
+    """
+    stored = _weights(bundle)
+    model.eval()
+    norms = []
+    with torch.no_grad():
+        for name, conv, norm in conv_norm_pairs(model):
+            conv.weight.copy_(_take(stored, f"{name}.weight", conv.weight, bundle))
+            shift = _take(stored, f"{name}.bias", norm.bias, bundle)
+            norm.bias.copy_(shift)
+            norm.weight.fill_((1 + norm.eps) ** 0.5)
+            norms.append((norm, shift))
+        held = {id(p) for _, conv, norm in conv_norm_pairs(model) for p in (conv.weight, norm.bias)}
+        held |= {id(norm.weight) for norm, _ in norms}
+        for name, parameter in model.named_parameters():
+            if id(parameter) not in held:
+                parameter.copy_(_take(stored, name, parameter, bundle))
+        for (norm, shift), (mean, variance) in zip(
+            norms, _statistics([n for n, _ in norms], batches, forward), strict=True
+        ):
+            norm.running_mean, norm.running_var = mean, variance
+            norm.weight.copy_((variance + norm.eps).sqrt())
+            norm.bias.copy_(shift + mean)
+
+
+def _weights(bundle: Path) -> dict[str, np.ndarray]:
+    found = load_bundle(bundle)
+    if not isinstance(found.manifest, SegmenterManifest) or _GRAPH not in found.manifest.files:
+        raise ConfigError(
+            f"{bundle}: found a {found.manifest.kind} bundle, expected a segmenter that "
+            "`semalign train` made"
+        )
+    graph = onnx.load_model(found.path(_GRAPH)).graph
+    return {
+        t.name.removesuffix(".half").removeprefix("network.model."): numpy_helper.to_array(t)
+        for t in graph.initializer
+        if t.name.startswith("network.model.")
+    }
+
+
+def _take(stored: dict[str, np.ndarray], name: str, like: Tensor, bundle: Path) -> Tensor:
+    value = stored.get(name)
+    shape = tuple(like.shape)
+    if value is None or value.shape != shape:
+        raise ConfigError(
+            f"{bundle}: {name} is {'missing' if value is None else list(value.shape)}, expected "
+            f"{list(shape)}; a run starts from a bundle of the same settings"
+        )
+    return torch.from_numpy(value.astype(np.float32))
+
+
+def _statistics(
+    norms: list[nn.BatchNorm2d], batches: Iterable[Tensor], forward: Callable[[Tensor], object]
+) -> list[tuple[Tensor, Tensor]]:
+    """Mean and variance of each channel that reaches each norm."""
+    sums = [torch.zeros(3, n.num_features, dtype=torch.float64) for n in norms]
+
+    def count(total: Tensor) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
+        def hook(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+            x = inputs[0].double().transpose(0, 1).flatten(1)
+            total.add_(torch.stack([torch.full_like(x[:, 0], x.shape[1]), x.sum(1), (x**2).sum(1)]))
+
+        return hook
+
+    handles = [
+        n.register_forward_pre_hook(count(total)) for n, total in zip(norms, sums, strict=True)
+    ]
+    with torch.inference_mode():
+        for batch in batches:
+            forward(batch)
+    for handle in handles:
+        handle.remove()
+    means = [(s[1] / s[0], s[2] / s[0]) for s in sums]
+    return [(m.float(), (square - m**2).clamp(min=0).float()) for m, square in means]
