@@ -10,6 +10,7 @@ EXAMPLE = (
     "semalign train --data /data/cityscapes --data out/scenes=0.5 --work out/train "
     "--out out/models --licence 'non-commercial use only (Cityscapes terms)'"
 )
+_FAMILIES = ("upernet", "segformer", "deeplab")
 _STAGES = ("segmenter", "contrastive", "generative")
 
 
@@ -51,6 +52,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--size", default="small", help="settings in config/train, or a file (default small)"
+    )
+    parser.add_argument(
+        "--family",
+        choices=_FAMILIES,
+        default="upernet",
+        help="network of the segmenter (default upernet, the one that the language models see "
+        "through; the others take --stage segmenter)",
     )
     parser.add_argument("--seed", type=int, help="instead of the one in the settings")
     parser.add_argument(
@@ -100,15 +108,24 @@ def run(args: argparse.Namespace) -> None:
     from semalign_ros.resources import find_resource
     from semalign_ros.train.datasets import find_samples
     from semalign_ros.train.loop import Progress as Step
-    from semalign_ros.train.pipeline import DataSource, Plan, run_plan, scaled, with_learning_rate
-    from semalign_ros.train.settings import load_settings
+    from semalign_ros.train.pipeline import (
+        DataSource,
+        Plan,
+        bundle_name,
+        run_plan,
+        scaled,
+        with_learning_rate,
+    )
+    from semalign_ros.train.settings import check_settings, load_settings
 
     settings = load_settings(find_resource(args.size, "config/train"))
     changes = {k: getattr(args, k) for k in ("seed", "threads") if getattr(args, k) is not None}
     bad = [f"--{k} {v}" for k, v in changes.items() if v < (k == "threads")]
     if bad or (args.limit is not None and args.limit < 1):
         raise ConfigError(f"{', '.join(bad) or f'--limit {args.limit}'}: too small")
-    settings = settings.model_copy(update=changes)
+    segmenter = settings.segmenter.model_dump() | {"family": args.family}
+    changed = {**settings.model_dump(), **changes, "segmenter": segmenter}
+    settings = check_settings(changed, args.size)
     sources = [DataSource(_name(root), root, weight) for root, weight in args.data]
     if len({s.name for s in sources}) < len(sources):
         raise ConfigError(
@@ -123,7 +140,7 @@ def run(args: argparse.Namespace) -> None:
         settings = with_learning_rate(settings, args.learning_rate)
     stages = tuple(s for s in _STAGES if s in (args.stage or _STAGES))
     for name in stages:
-        target = args.out / f"street_{name}"
+        target = args.out / bundle_name(settings, name)
         if target.exists() and not args.overwrite:
             raise OutputError(f"{target}: exists already; choose another --out or --overwrite")
     plan = Plan(

@@ -11,13 +11,14 @@ import torch
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 from torch import nn
-from transformers import UperNetForSemanticSegmentation
+from transformers import PreTrainedModel
 
 from semalign_ros.errors import BundleError
 from semalign_ros.output import atomic_path
 from semalign_ros.train.models import Contrastive, Generative, Tower
+from semalign_ros.train.networks import build_upernet
 from semalign_ros.train.questions import EOS, tokenizer_bytes
-from semalign_ros.train.segmenter import MEAN, STD, build_segmenter
+from semalign_ros.train.segmenter import MEAN, STD
 from semalign_ros.train.settings import (
     ContrastiveSettings,
     GenerativeSettings,
@@ -46,9 +47,7 @@ class Trained:
     context_length: int
 
 
-def save_segmenter(
-    folder: Path, model: UperNetForSemanticSegmentation, settings: SegmenterSettings
-) -> None:
+def save_segmenter(folder: Path, model: PreTrainedModel, settings: SegmenterSettings) -> None:
     """Write a segmenter as a Hugging Face checkpoint, replacing what is there."""
     size = {"height": settings.net_size, "width": settings.net_size}
     processor = {
@@ -109,7 +108,7 @@ def load_language_model(folder: Path, kind: Kind) -> Trained:
         )
     try:
         segmenter = SegmenterSettings.model_validate(config["segmenter"])
-        tower = Tower(build_segmenter(segmenter, 0))
+        tower = Tower(build_upernet(segmenter.networks.upernet))
         model: Contrastive | Generative
         if kind == "contrastive":
             chosen = ContrastiveSettings.model_validate(config["settings"])

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 from tokenizers import Tokenizer
+from transformers import UperNetForSemanticSegmentation
 
 from semalign_ros.errors import ConfigError
 from semalign_ros.export.options import ExportOptions
@@ -32,6 +33,7 @@ from semalign_ros.train.questions import build_tokenizer, decision_logit, logit_
 from semalign_ros.train.segmenter import train_segmenter
 from semalign_ros.train.settings import (
     ContrastiveSettings,
+    Family,
     GenerativeSettings,
     StageSettings,
     TrainSettings,
@@ -61,11 +63,12 @@ class Plan:
         sources: Data sets; each gives its ``train`` split, and ``val`` where it has one
             is only measured on.
         work: Folder of the checkpoints; a run in the same folder goes on.
-        out: Folder that gets ``street_segmenter``, ``street_contrastive``, ``street_generative``.
+        out: Folder that gets the bundles, see :func:`bundle_name`.
         settings: Models and schedules.
         licence: Of the models, which the data sets decide.
         licence_note: What users must know beside it.
-        stages: Which to run, in order; earlier ones must have been run in `work`.
+        stages: Which to run, in order; earlier ones must have been run in `work`. The language
+            models need the family ``upernet``.
         limit: Frames used of each split at most, evenly spread.
         start: Bundle whose weights the segmenter goes on from; None for random ones.
         overwrite: Replace bundles in `out`.
@@ -110,31 +113,37 @@ def run_plan(plan: Plan, report: Report, count: Count) -> dict[str, Bundle]:
         OutputError: A bundle exists, or cannot be written.
     """
     settings = plan.settings
+    if settings.segmenter.family != "upernet" and set(plan.stages) > {"segmenter"}:
+        raise ConfigError(
+            f"family {settings.segmenter.family}: the language models see through a upernet; "
+            "train the segmenter alone, --stage segmenter"
+        )
     torch.set_num_threads(settings.threads)
     torch.set_flush_denormal(True)
     data = _load(plan, count)
     bundles: dict[str, Bundle] = {}
+    family = family_name(settings.segmenter.family)
     segmenter = train_segmenter(
         data.train,
         data.scored,
         settings.segmenter,
         settings.seed,
-        plan.work / "segmenter.pt",
+        plan.work / f"{family}.pt",
         report,
         plan.start,
     )
     if "segmenter" in plan.stages:
-        save_segmenter(plan.work / "segmenter", segmenter, settings.segmenter)
+        save_segmenter(plan.work / family, segmenter, settings.segmenter)
+        name = bundle_name(settings, "segmenter")
         draft = export_segmenter(
-            plan.work / "segmenter",
-            plan.work / "bundles" / "street_segmenter",
-            _options(plan, "segmenter", data),
+            plan.work / family, plan.work / "bundles" / name, _options(plan, name, data)
         )
         scores = {k: measure_segmenter(draft.folder, v) for k, v in data.scored.items()}
         bundles["segmenter"] = _publish(plan, draft, scores)
     if set(plan.stages) <= {"segmenter"}:
         return bundles
 
+    assert isinstance(segmenter, UperNetForSemanticSegmentation)
     tower = Tower(segmenter).eval()
     tower.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stubs
     views, held_out = _views(plan, tower, data, count)
@@ -143,13 +152,25 @@ def run_plan(plan: Plan, report: Report, count: Count) -> dict[str, Bundle]:
     for stage in [s for s in STAGES[1:] if s in plan.stages]:
         _train_language(plan, stage, tower, views, held_out, prompts, tokenizer, report)
         export = export_contrastive if stage == "contrastive" else export_generative
+        name = bundle_name(settings, stage)
         options = replace(
-            _options(plan, stage, data), thresholds=_thresholds(getattr(settings, stage), views)
+            _options(plan, name, data), thresholds=_thresholds(getattr(settings, stage), views)
         )
-        draft = export(plan.work / stage, plan.work / "bundles" / f"street_{stage}", options)
+        draft = export(plan.work / stage, plan.work / "bundles" / name, options)
         scores = {k: measure_vlm(draft.folder, v, prompts) for k, v in data.held_out.items()}
         bundles[stage] = _publish(plan, draft, scores)
     return bundles
+
+
+def family_name(family: Family) -> str:
+    """Name the segmenter of a family; the one that language models see through is the segmenter."""
+    return "segmenter" if family == "upernet" else family
+
+
+def bundle_name(settings: TrainSettings, stage: str) -> str:
+    """Name the bundle of a stage, such as ``street_segmenter`` or ``street_segformer_base``."""
+    kind = family_name(settings.segmenter.family) if stage == "segmenter" else stage
+    return f"street_{kind}{settings.suffix}"
 
 
 def scaled(settings: TrainSettings, factor: float) -> TrainSettings:
@@ -176,9 +197,9 @@ def scaled(settings: TrainSettings, factor: float) -> TrainSettings:
 def with_learning_rate(settings: TrainSettings, rate: float) -> TrainSettings:
     """Change the peak rate of the segmenter."""
     old = settings.segmenter
-    stage = old.stage.model_copy(update={"learning_rate": rate})
-    segmenter = old.model_copy(update={"stage": stage})
-    return settings.model_copy(update={"segmenter": segmenter})
+    network = old.network.model_copy(update={"learning_rate": rate})
+    networks = old.networks.model_copy(update={old.family: network})
+    return settings.model_copy(update={"segmenter": old.model_copy(update={"networks": networks})})
 
 
 def _load(plan: Plan, count: Count) -> _Data:
@@ -323,14 +344,14 @@ def _thresholds(
     return {f"presence/{name}": round(float(t), 4) for name, t in zip(CLASSES, moved, strict=True)}
 
 
-def _options(plan: Plan, stage: str, data: _Data) -> ExportOptions:
+def _options(plan: Plan, name: str, data: _Data) -> ExportOptions:
     source = Source(
         checkpoint=f"semalign train, seed {plan.settings.seed}",
         licence=plan.licence,
         licence_note=plan.licence_note,
     )
     return ExportOptions(
-        f"street_{stage}",
+        name,
         source,
         precision="float16-weights",
         frames=_check_frames(data),

@@ -1,4 +1,4 @@
-"""First stage: a Hugging Face segmentation model, from random weights."""
+"""First stage: a Hugging Face segmentation model, from random weights or those of a bundle."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from transformers import ResNetConfig, UperNetConfig, UperNetForSemanticSegmentation
+from transformers import PreTrainedModel
 
 from semalign_ros.alignment.metrics import confusion_matrix, iou_per_class, mean_iou
 from semalign_ros.scene.reference import ReferenceRule
-from semalign_ros.scene.taxonomy import CLASSES, IGNORE, NUM_CLASSES, TRAIN_ID
+from semalign_ros.scene.taxonomy import CLASSES, IGNORE, NUM_CLASSES
 from semalign_ros.train.augment import augment, crop, paste
 from semalign_ros.train.balance import class_offsets
 from semalign_ros.train.batches import Prefetch, generator, index_batches
@@ -27,6 +27,7 @@ from semalign_ros.train.datasets import (
     repeats,
 )
 from semalign_ros.train.loop import Report, Task, fit
+from semalign_ros.train.networks import build_segmenter, coarse_logits, last_bias
 from semalign_ros.train.settings import SegmenterSettings
 from semalign_ros.train.start import load_start
 
@@ -36,42 +37,12 @@ MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 Batch = tuple[Tensor, Tensor]
 
 
-def build_segmenter(settings: SegmenterSettings, seed: int) -> UperNetForSemanticSegmentation:
-    """Build the network with random weights."""
-    torch.manual_seed(seed)
-    backbone = ResNetConfig(
-        num_channels=3,
-        embedding_size=settings.embedding,
-        hidden_sizes=list(settings.hidden),
-        depths=list(settings.depths),
-        layer_type="basic",
-        out_features=["stage1", "stage2", "stage3", "stage4"],
-    )
-    config = UperNetConfig(
-        backbone_config=backbone,
-        hidden_size=settings.decoder,
-        # The coarsest map of a 256 px frame is 8 x 8; these divide it evenly.
-        pool_scales=[1, 2, 4],
-        use_auxiliary_head=False,
-        id2label=dict(enumerate(CLASSES)),
-        label2id=dict(TRAIN_ID),
-    )
-    return UperNetForSemanticSegmentation(config)
-
-
 def to_pixel_values(images: NDArray[np.uint8]) -> Tensor:
     """Normalise frames, u8[N, H, W, 3] RGB -> f32[N, 3, H, W] in channels-last memory."""
     x = torch.from_numpy(images).permute(0, 3, 1, 2).float()
     x = x.contiguous(memory_format=torch.channels_last)
     scale = torch.tensor(STD).view(1, 3, 1, 1) * 255
     return (x - torch.tensor(MEAN).view(1, 3, 1, 1) * 255) / scale
-
-
-def coarse_logits(model: nn.Module, pixel_values: Tensor) -> Tensor:
-    """Logits at a quarter of the net size, f32[N, 19, S/4, S/4]."""
-    maps = model.backbone.forward_with_filtered_kwargs(pixel_values).feature_maps  # type: ignore
-    out: Tensor = model.decode_head(maps)  # type: ignore[operator]
-    return out
 
 
 def predict(model: nn.Module, images: NDArray[np.uint8], batch: int = 16) -> NDArray[np.uint8]:
@@ -155,7 +126,7 @@ def train_segmenter(
     checkpoint: Path,
     report: Report,
     start: Path | None = None,
-) -> UperNetForSemanticSegmentation:
+) -> PreTrainedModel:
     """Train the segmenter; see :func:`semalign_ros.train.loop.fit`.
 
     Args:
@@ -191,12 +162,12 @@ def train_segmenter(
         return scores
 
     task = Task("segmenter", model, loss, _batches(sets, often, settings, seed), evaluate)
-    trained = fit(task, settings.stage, checkpoint, report)
-    assert isinstance(trained, UperNetForSemanticSegmentation)
+    trained = fit(task, settings.schedule, checkpoint, report)
+    assert isinstance(trained, PreTrainedModel)
     if settings.balance_frames:
         pixels = [_some_pixels(trained, s, settings.balance_frames) for s in sets]
         with torch.no_grad():
-            trained.decode_head.classifier.bias += class_offsets(pixels)
+            last_bias(trained).add_(class_offsets(pixels))
     return trained
 
 

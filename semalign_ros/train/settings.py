@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal, TypeAlias
 
 from pydantic import (
     BaseModel,
@@ -11,10 +12,13 @@ from pydantic import (
     ValidationError,
     ValidationInfo,
     field_validator,
+    model_validator,
 )
 
 from semalign_ros.errors import ConfigError
 from semalign_ros.resources import read_yaml
+
+Family: TypeAlias = Literal["upernet", "segformer", "deeplab"]
 
 
 class _Settings(BaseModel):
@@ -74,18 +78,74 @@ class AugmentSettings(_Settings):
     paste: float = Field(default=0.0, ge=0, le=1)
 
 
-class SegmenterSettings(_Settings):
-    """A UperNet with a residual backbone, trained from random weights.
+class UperNetNetwork(_Settings):
+    """A UperNet with a residual backbone; the one that language models can see through.
 
     Args:
-        net_size: Height and width that every frame is resized to.
-        crop: Height and width of the windows that the first steps see, which makes
-            them cheaper; None for whole frames throughout.
-        crop_share: Share of the steps that see windows, 0..1.
         embedding: Channels of the stem.
         hidden: Channels of the four residual stages.
         depths: Blocks of the four stages.
         decoder: Channels of the UperNet decoder, also the width of its features.
+        learning_rate: Peak rate, where another than the stage's suits the family.
+    """
+
+    embedding: int = Field(ge=8)
+    hidden: tuple[int, int, int, int]
+    depths: tuple[int, int, int, int]
+    decoder: int = Field(ge=8)
+    learning_rate: float | None = Field(default=None, gt=0, le=1)
+
+
+class SegformerNetwork(_Settings):
+    """A SegFormer.
+
+    Args:
+        hidden: Channels of the four stages.
+        depths: Layers of the four stages.
+        heads: Attention heads of the four stages.
+        decoder: Channels of the decoder.
+        learning_rate: Peak rate, where another than the stage's suits the family.
+    """
+
+    hidden: tuple[int, int, int, int]
+    depths: tuple[int, int, int, int]
+    heads: tuple[int, int, int, int]
+    decoder: int = Field(ge=8)
+    learning_rate: float | None = Field(default=None, gt=0, le=1)
+
+
+class DeepLabNetwork(_Settings):
+    """A DeepLab head on MobileNetV2.
+
+    Args:
+        width: Factor of all channels.
+        output_stride: Pixels of the frame to one of the logits.
+        learning_rate: Peak rate, where another than the stage's suits the family.
+    """
+
+    width: float = Field(gt=0, le=4)
+    output_stride: Literal[8, 16, 32]
+    learning_rate: float | None = Field(default=None, gt=0, le=1)
+
+
+class Networks(_Settings):
+    """One network a family, of comparable size."""
+
+    upernet: UperNetNetwork
+    segformer: SegformerNetwork | None = None
+    deeplab: DeepLabNetwork | None = None
+
+
+class SegmenterSettings(_Settings):
+    """A segmentation network and how it is trained.
+
+    Args:
+        family: Which of the networks.
+        networks: What each family is built of.
+        net_size: Height and width that every frame is resized to.
+        crop: Height and width of the windows that the first steps see, which makes
+            them cheaper; None for whole frames throughout.
+        crop_share: Share of the steps that see windows, 0..1.
         rare_class_target: Frames showing a class rarer than this share are repeated.
         jaccard_weight: Weight of the soft Jaccard loss next to the cross entropy.
         min_label_support: Pixels whose label fewer than this many of their 3x3
@@ -97,13 +157,11 @@ class SegmenterSettings(_Settings):
         augment: The random changes.
     """
 
+    family: Family = "upernet"
+    networks: Networks
     net_size: int = Field(ge=64, le=2048, multiple_of=32)
     crop: int | None = Field(default=None, ge=64, multiple_of=32)
     crop_share: float = Field(default=0.5, ge=0, le=1)
-    embedding: int = Field(ge=8)
-    hidden: tuple[int, int, int, int]
-    depths: tuple[int, int, int, int]
-    decoder: int = Field(ge=8)
     rare_class_target: float = Field(default=0.4, gt=0, le=1)
     jaccard_weight: float = Field(default=0.5, ge=0)
     min_label_support: int = Field(default=4, ge=1, le=9)
@@ -118,6 +176,26 @@ class SegmenterSettings(_Settings):
         if crop is not None and net_size is not None and crop > net_size:
             raise ValueError(f"found {crop}, expected at most net_size, {net_size}")
         return crop
+
+    @model_validator(mode="after")
+    def _has_its_network(self) -> SegmenterSettings:
+        if getattr(self.networks, self.family) is None:
+            found = ", ".join(sorted(self.networks.model_dump(exclude_none=True)))
+            raise ValueError(f"no network of family {self.family}, found {found}")
+        return self
+
+    @property
+    def network(self) -> UperNetNetwork | SegformerNetwork | DeepLabNetwork:
+        """The chosen network."""
+        chosen: UperNetNetwork | SegformerNetwork | DeepLabNetwork
+        chosen = getattr(self.networks, self.family)
+        return chosen
+
+    @property
+    def schedule(self) -> StageSettings:
+        """The stage, with the learning rate of the family."""
+        rate = self.network.learning_rate
+        return self.stage if rate is None else self.stage.model_copy(update={"learning_rate": rate})
 
 
 class ContrastiveSettings(_Settings):
@@ -194,6 +272,7 @@ class TrainSettings(_Settings):
     """The settings of all stages.
 
     Args:
+        suffix: Of the bundles' names, such as ``_base``.
         seed: Keys the weights and every random draw.
         threads: Threads of torch.
         segmenter: First stage.
@@ -204,6 +283,7 @@ class TrainSettings(_Settings):
         generative: Third stage.
     """
 
+    suffix: str = Field(default="", pattern=r"^(_[a-z0-9]+)?$")
     seed: int = Field(default=0, ge=0)
     threads: int = Field(default=2, ge=1)
     segmenter: SegmenterSettings
@@ -219,10 +299,23 @@ def load_settings(path: Path) -> TrainSettings:
     Raises:
         ConfigError: It is missing, is no YAML, or has unknown or bad values.
     """
+    return check_settings(read_yaml(path), str(path))
+
+
+def check_settings(fields: object, what: str) -> TrainSettings:
+    """Check settings.
+
+    Args:
+        fields: As YAML gives them.
+        what: Where they come from.
+
+    Raises:
+        ConfigError: There are unknown or bad values.
+    """
     try:
-        return TrainSettings.model_validate(read_yaml(path))
+        return TrainSettings.model_validate(fields)
     except ValidationError as error:
         problems = "; ".join(
             f"{'.'.join(map(str, e['loc'])) or 'file'}: {e['msg']}" for e in error.errors()
         )
-        raise ConfigError(f"training settings: {path}: {problems}") from error
+        raise ConfigError(f"training settings: {what}: {problems}") from error

@@ -68,10 +68,22 @@ def tiny_settings() -> TrainSettings:
             "views": 1,
             "segmenter": {
                 "net_size": 128,
-                "embedding": 8,
-                "hidden": [8, 8, 16, 16],
-                "depths": [1, 1, 1, 1],
-                "decoder": 8,
+                "networks": {
+                    "upernet": {
+                        "embedding": 8,
+                        "hidden": [8, 8, 16, 16],
+                        "depths": [1, 1, 1, 1],
+                        "decoder": 8,
+                    },
+                    "segformer": {
+                        "hidden": [8, 8, 16, 16],
+                        "depths": [1, 1, 1, 1],
+                        "heads": [1, 1, 2, 2],
+                        "decoder": 8,
+                        "learning_rate": 0.002,
+                    },
+                    "deeplab": {"width": 0.25, "output_stride": 16},
+                },
                 "stage": stage,
             },
             "contrastive": {

@@ -42,12 +42,13 @@ def test_keeps_existing_bundles_before_any_work(data_set, tmp_path, capsys):
     assert "street_generative: exists already" in capsys.readouterr().err
 
 
-def test_shipped_settings_are_valid_and_scale():
-    settings = load_settings(resource("config", "train", "small.yaml"))
+@pytest.mark.parametrize("size", ["small", "base"])
+def test_shipped_settings_are_valid_and_scale(size):
+    settings = load_settings(resource("config", "train", f"{size}.yaml"))
     half = scaled(settings, 0.5)
     assert half.segmenter.stage.steps == round(settings.segmenter.stage.steps / 2)
     assert half.generative.stage.steps == round(settings.generative.stage.steps / 2)
-    assert half.segmenter.hidden == settings.segmenter.hidden
+    assert half.segmenter.networks == settings.segmenter.networks
     with pytest.raises(ConfigError, match="more than 0"):
         scaled(settings, 0)
 
@@ -60,6 +61,12 @@ def test_shipped_settings_are_valid_and_scale():
         ("a: [", "no YAML"),
         ("", "is empty"),
         ("segmenter: {net_size: 128, crop: 192}", "segmenter.crop: .*found 192, expected at most"),
+        (
+            "segmenter: {family: deeplab, net_size: 64,"
+            " networks: {upernet: {embedding: 8, decoder: 8, hidden: [1, 1, 1, 1], depths: [1, 1, 1, 1]}},"
+            " stage: {steps: 1, batch: 2, learning_rate: 1}}",
+            "segmenter: .*no network of family deeplab, found upernet",
+        ),
     ],
 )
 def test_bad_settings_name_the_field(tmp_path, text, message):

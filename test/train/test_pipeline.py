@@ -26,15 +26,12 @@ from semalign_ros.train.contrastive import score_views  # noqa: E402
 from semalign_ros.train.datasets import load_frames  # noqa: E402
 from semalign_ros.train.generative import next_logits  # noqa: E402
 from semalign_ros.train.models import IMAGE_TOKENS  # noqa: E402
+from semalign_ros.train.networks import build_segmenter, coarse_logits  # noqa: E402
 from semalign_ros.train.packing import Exchange, pack  # noqa: E402
 from semalign_ros.train.pipeline import DataSource, Plan, run_plan  # noqa: E402
 from semalign_ros.train.questions import NO, QUESTION_TEMPLATE, YES, encode  # noqa: E402
-from semalign_ros.train.segmenter import (  # noqa: E402
-    build_segmenter,
-    coarse_logits,
-    predict,
-    to_pixel_values,
-)
+from semalign_ros.train.segmenter import predict, to_pixel_values  # noqa: E402
+from semalign_ros.train.settings import Networks  # noqa: E402
 from semalign_ros.train.start import load_start  # noqa: E402
 
 PROMPTS = PromptSet.load()
@@ -153,6 +150,24 @@ def test_a_second_run_resumes_and_makes_the_same_bundles(plan, bundles, tmp_path
         assert again[stage].manifest.files == bundle.manifest.files
 
 
+@pytest.mark.parametrize("family", ["segformer", "deeplab"])
+def test_trains_and_exports_the_other_families(family, plan, data_set, tmp_path):
+    segmenter = plan.settings.segmenter.model_copy(update={"family": family})
+    settings = plan.settings.model_copy(update={"segmenter": segmenter, "suffix": "_base"})
+    changed = replace(plan, settings=settings, work=tmp_path / "work", out=tmp_path / "out")
+    steps = []
+    found = run_plan(replace(changed, stages=["segmenter"]), steps.append, lambda *_: None)[
+        "segmenter"
+    ]
+    assert found.manifest.name == f"street_{family}_base"
+    assert {s.stage for s in steps} == {"segmenter"}
+    assert set(found.manifest.metrics["held_out"]) == {"town"}
+    labels = open_segmenter(found.folder, "cpu").segment(np.full((100, 210, 3), 9, np.uint8)).labels
+    assert labels.shape == (100, 210)
+    with pytest.raises(ConfigError, match=f"family {family}: the language models see through"):
+        run_plan(changed, steps.append, lambda *_: None)
+
+
 def test_a_run_goes_on_from_a_bundle(bundles, plan, data_set):
     frames = load_frames(data_set, "train", 128)
     expected = open_segmenter(bundles["segmenter"].folder, "cpu").segment(frames.images[0])
@@ -168,7 +183,10 @@ def test_a_run_goes_on_from_a_bundle(bundles, plan, data_set):
 
 def test_a_run_goes_on_only_from_its_own_network(bundles, plan, data_set, tmp_path):
     def start(bundle, **changes):
-        segmenter = plan.settings.segmenter.model_copy(update=changes)
+        upernet = plan.settings.segmenter.networks.upernet.model_copy(update=changes)
+        segmenter = plan.settings.segmenter.model_copy(
+            update={"networks": Networks(upernet=upernet)}
+        )
         settings = plan.settings.model_copy(update={"segmenter": segmenter})
         changed = replace(plan, settings=settings, start=bundle, work=tmp_path, out=tmp_path)
         run_plan(changed, lambda _: None, lambda *_: None)
