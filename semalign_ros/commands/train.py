@@ -86,6 +86,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="only this stage; may be repeated (default: all)",
     )
     parser.add_argument("--threads", type=int, help="threads of torch, instead of the settings'")
+    parser.add_argument(
+        "--device",
+        choices=("auto", "cpu", "cuda"),
+        default="auto",
+        help="where to train (default auto: the GPU where torch finds one)",
+    )
     parser.add_argument("--limit", type=int, metavar="N", help="use N frames of each split at most")
     parser.add_argument(
         "--licence",
@@ -107,6 +113,7 @@ def run(args: argparse.Namespace) -> None:
     from semalign_ros.errors import ConfigError, OutputError
     from semalign_ros.resources import find_resource
     from semalign_ros.train.datasets import find_samples
+    from semalign_ros.train.device import choose_device
     from semalign_ros.train.loop import Progress as Step
     from semalign_ros.train.pipeline import (
         DataSource,
@@ -153,6 +160,7 @@ def run(args: argparse.Namespace) -> None:
         stages=stages,
         limit=args.limit,
         start=args.start,
+        device=choose_device(args.device),
         overwrite=args.overwrite,
     )
     columns = (

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import queue
-import threading
-from collections.abc import Callable, Iterator
-from typing import Generic, TypeVar
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+A = TypeVar("A")
 T = TypeVar("T")
+_AHEAD = 2
 
 
 def generator(seed: int, stream: int, index: int) -> np.random.Generator:
@@ -51,44 +54,24 @@ def index_batches(
             step, taken = step + 1, taken + batch
 
 
-class Prefetch(Generic[T]):
-    """Runs `make(step)` for the next steps in one thread, while the caller computes.
+def prefetched(make: Callable[[A], T], items: Iterable[A], workers: int = 0) -> Iterator[T]:
+    """Yield `make(item)` in order, made in threads while the caller computes.
 
-    Use as a context manager; iteration yields the results in order, and raises
-    what `make` raised.
+    Args:
+        make: Called once an item; may run at once for several.
+        items: What to make from; read in the caller's thread.
+        workers: Threads; 0 for half of the cores.
     """
-
-    def __init__(self, make: Callable[[int], T], start: int, stop: int, depth: int = 4) -> None:
-        self._make, self._start, self._stop = make, start, stop
-        self._queue: queue.Queue[T | BaseException] = queue.Queue(depth)
-        self._cancelled = threading.Event()
-        self._thread = threading.Thread(target=self._work, name="prefetch", daemon=True)
-
-    def __enter__(self) -> Prefetch[T]:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._cancelled.set()
-        while self._thread.is_alive():
-            try:
-                self._queue.get(timeout=0.05)
-            except queue.Empty:
-                continue
-        self._thread.join()
-
-    def _work(self) -> None:
+    workers = workers or max(1, (os.cpu_count() or 2) // 2)
+    pending: deque[Future[T]] = deque()
+    with ThreadPoolExecutor(workers, thread_name_prefix="prefetch") as pool:
         try:
-            for step in range(self._start, self._stop):
-                if self._cancelled.is_set():
-                    return
-                self._queue.put(self._make(step))
-        except BaseException as error:
-            self._queue.put(error)
-
-    def __iter__(self) -> Iterator[T]:
-        for _ in range(self._start, self._stop):
-            item = self._queue.get()
-            if isinstance(item, BaseException):
-                raise item
-            yield item
+            for item in items:
+                pending.append(pool.submit(make, item))
+                if len(pending) > workers + _AHEAD:
+                    yield pending.popleft().result()
+            while pending:
+                yield pending.popleft().result()
+        finally:
+            for future in pending:
+                future.cancel()

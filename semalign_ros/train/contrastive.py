@@ -14,7 +14,8 @@ from torch import Tensor, nn
 
 from semalign_ros.language import PromptSet
 from semalign_ros.scene.taxonomy import CLASSES
-from semalign_ros.train.batches import Prefetch, generator, index_batches
+from semalign_ros.train.batches import generator, index_batches, prefetched
+from semalign_ros.train.device import CPU, device_of, moved
 from semalign_ros.train.loop import Report, Task, fit
 from semalign_ros.train.models import Contrastive
 from semalign_ros.train.questions import (
@@ -46,6 +47,7 @@ def train_contrastive(
     seed: int,
     checkpoint: Path,
     report: Report,
+    device: torch.device = CPU,
 ) -> Contrastive:
     """Train the dual encoder; see :func:`semalign_ros.train.loop.fit`.
 
@@ -58,6 +60,7 @@ def train_contrastive(
         seed: Keys weights and order.
         checkpoint: State file, resumed where it exists.
         report: Called after every step.
+        device: Where to train.
     """
     torch.manual_seed(seed + 1)
     model = Contrastive(views.tokens.shape[2], settings, tokenizer.get_vocab_size(), EOS)
@@ -65,10 +68,11 @@ def train_contrastive(
     answers = question_answers(questions, views, prompts)
     shift = torch.tensor(_shifts(questions, answers, settings.presence_shift))
 
-    anchor, sign = anchors_of(questions, prompts)
+    constants = shift, *anchors_of(questions, prompts)
 
     def loss(net: nn.Module, batch: _Batch) -> Tensor:
         assert isinstance(net, Contrastive)
+        shift, anchor, sign = moved(constants, batch.tokens.device)
         images = net.image(batch.tokens)
         texts = net.embed_texts(*batch.texts)
         logits = net.score(images, texts)
@@ -95,10 +99,10 @@ def train_contrastive(
         }
 
     def open_stream(start: int, stop: int) -> Iterable[_Batch]:
-        order = index_batches(views.weight, settings.stage.batch, seed + 1, start)
 
-        def make(step: int) -> _Batch:
-            index, rng = next(order), generator(seed, 20, step)
+        def make(item: tuple[int, NDArray[np.int64]]) -> _Batch:
+            step, index = item
+            rng = generator(seed, 20, step)
             pairs = [bank[q][int(rng.integers(len(bank[q])))] for q in questions]
             sentences = [
                 tokenizer.encode(caption(views.presence[i], bool(views.unsafe[i]), rng)).ids
@@ -111,12 +115,11 @@ def train_contrastive(
                 torch.from_numpy(answers[index].astype(np.float32)),
             )
 
-        with Prefetch(make, start, stop) as stream:
-            yield from stream
+        order = index_batches(views.weight, settings.stage.batch, seed + 1, start)
+        return prefetched(make, zip(range(start, stop), order, strict=False))
 
-    trained = fit(
-        Task("contrastive", model, loss, open_stream, evaluate), settings.stage, checkpoint, report
-    )
+    task = Task("contrastive", model, loss, open_stream, evaluate)
+    trained = fit(task, settings.stage, checkpoint, report, device)
     assert isinstance(trained, Contrastive)
     return trained
 
@@ -156,13 +159,13 @@ def pair_loss(margins: Tensor, yes: Tensor, questions: Sequence[str]) -> Tensor:
         questions: Their ids.
     """
     each = nn.functional.binary_cross_entropy_with_logits(margins, yes, reduction="none").mean(0)
-    presence = torch.tensor([q.startswith("presence/") for q in questions])
+    presence = torch.tensor([q.startswith("presence/") for q in questions], device=each.device)
     return each[presence].mean() + each[~presence].mean()
 
 
 def caption_loss(logits: Tensor) -> Tensor:
     """Symmetric contrastive loss of Radford et al. (2021), logits f32[B, B]."""
-    target = torch.arange(len(logits))
+    target = torch.arange(len(logits), device=logits.device)
     return (
         nn.functional.cross_entropy(logits, target) + nn.functional.cross_entropy(logits.T, target)
     ) / 2
@@ -211,7 +214,8 @@ def score_views(
     out: dict[str, list[NDArray[np.float64]]] = {}
     pairs = prompts.pairs()
     texts = [p.positive for p in pairs] + [p.negative for p in pairs]
-    logits = score(embed(*pad_right([tokenizer.encode(t).ids for t in texts]))).double().numpy()
+    ids, mask = pad_right([tokenizer.encode(t).ids for t in texts])
+    logits = score(embed(ids, mask)).double().cpu().numpy()
     for k, pair in enumerate(pairs):
         out.setdefault(pair.question, []).append(logits[:, k] - logits[:, len(pairs) + k])
     return {q: np.mean(m, axis=0) for q, m in out.items()}
@@ -220,10 +224,15 @@ def score_views(
 def _scores(
     model: Contrastive, views: Views, prompts: PromptSet, tokenizer: Tokenizer
 ) -> dict[str, float]:
+    device = device_of(model)
     with torch.inference_mode():
-        images = torch.cat([model.image(part.float()) for part in torch.split(views.tokens, 64)])
+        parts = torch.split(views.tokens, 64)
+        images = torch.cat([model.image(part.to(device).float()) for part in parts])
         margins = score_views(
-            model.embed_texts, lambda t: model.score(images, t), prompts, tokenizer
+            lambda ids, mask: model.embed_texts(ids.to(device), mask.to(device)),
+            lambda texts: model.score(images, texts),
+            prompts,
+            tokenizer,
         )
     said = np.stack([margins[f"presence/{name}"] > 0 for name in CLASSES], axis=1)
     primary = prompts.primary

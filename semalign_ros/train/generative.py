@@ -15,7 +15,8 @@ from torch import Tensor, nn
 
 from semalign_ros.language import PromptSet
 from semalign_ros.scene.taxonomy import CLASSES
-from semalign_ros.train.batches import Prefetch, generator, index_batches
+from semalign_ros.train.batches import generator, index_batches, prefetched
+from semalign_ros.train.device import CPU, device_of, moved
 from semalign_ros.train.loop import Report, Task, fit
 from semalign_ros.train.models import IMAGE_TOKENS, Generative
 from semalign_ros.train.packing import NOTHING, Exchange, Packed, pack
@@ -71,6 +72,7 @@ def train_generative(
     seed: int,
     checkpoint: Path,
     report: Report,
+    device: torch.device = CPU,
 ) -> Generative:
     """Train projector and language model; see :func:`semalign_ros.train.loop.fit`.
 
@@ -83,6 +85,7 @@ def train_generative(
         seed: Keys weights and order.
         checkpoint: State file, resumed where it exists.
         report: Called after every step.
+        device: Where to train.
     """
     torch.manual_seed(seed + 2)
     model = Generative(views.tokens.shape[2], settings, tokenizer.get_vocab_size(), EOS)
@@ -118,10 +121,10 @@ def train_generative(
         }
 
     def open_stream(start: int, stop: int) -> Iterable[_Batch]:
-        order = index_batches(views.weight, settings.stage.batch, seed + 2, start)
 
-        def make(step: int) -> _Batch:
-            index, rng = next(order), generator(seed, 21, step)
+        def make(item: tuple[int, NDArray[np.int64]]) -> _Batch:
+            step, index = item
+            rng = generator(seed, 21, step)
             describes = bool(rng.random() < _DESCRIBED)
             rows, sentences = [], []
             for i in index:
@@ -142,12 +145,11 @@ def train_generative(
                 torch.from_numpy(facts[index]),
             )
 
-        with Prefetch(make, start, stop) as stream:
-            yield from stream
+        order = index_batches(views.weight, settings.stage.batch, seed + 2, start)
+        return prefetched(make, zip(range(start, stop), order, strict=False))
 
-    trained = fit(
-        Task("generative", model, loss, open_stream, evaluate), settings.stage, checkpoint, report
-    )
+    task = Task("generative", model, loss, open_stream, evaluate)
+    trained = fit(task, settings.stage, checkpoint, report, device)
     assert isinstance(trained, Generative)
     return trained
 
@@ -240,13 +242,15 @@ def _scores(
     row = [Exchange(wordings[0]) for wordings in words.presence]
     row.append(Exchange(words.safety[0][0]))
     odds = []
+    device = device_of(model)
     with torch.inference_mode():
-        for tokens in torch.split(views.tokens, 16):
-            packed = pack([row] * len(tokens), [[]] * len(tokens), IMAGE_TOKENS)
+        for part in torch.split(views.tokens, 16):
+            tokens = part.to(device)
+            packed = moved(pack([row] * len(part), [[]] * len(part), IMAGE_TOKENS), device)
             where = torch.zeros_like(packed.ids, dtype=torch.bool).scatter_(1, packed.last, True)
             logits = next_logits(model, model.projector(tokens.float()), packed, where)
             odds.append((logits[:, words.yes] - logits[:, words.no]).view(len(tokens), -1))
-    yes = (torch.cat(odds) > 0).numpy()
+    yes = (torch.cat(odds) > 0).cpu().numpy()
     safe_when_yes = prompts.primary.safe_when_yes
     judged = [
         Judgment.SAFE if bool(y) == safe_when_yes else Judgment.UNSAFE for y in yes[:, len(CLASSES)]

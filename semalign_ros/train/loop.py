@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from semalign_ros.errors import ConfigError
+from semalign_ros.train.device import CPU, moved
 from semalign_ros.train.settings import StageSettings
 
 T = TypeVar("T")
@@ -72,7 +73,13 @@ def rate_at(step: int, stage: StageSettings) -> float:
     return stage.learning_rate * factor
 
 
-def fit(task: Task[T], stage: StageSettings, checkpoint: Path, report: Report) -> nn.Module:
+def fit(
+    task: Task[T],
+    stage: StageSettings,
+    checkpoint: Path,
+    report: Report,
+    device: torch.device = CPU,
+) -> nn.Module:
     """Train, going on from `checkpoint` where that exists.
 
     Args:
@@ -80,14 +87,15 @@ def fit(task: Task[T], stage: StageSettings, checkpoint: Path, report: Report) -
         stage: The schedule.
         checkpoint: File that holds the state; written at every evaluation.
         report: Called after every step.
+        device: Where to compute.
 
     Returns:
-        The averaged weights, in evaluation mode.
+        The averaged weights, in evaluation mode, on the CPU.
 
     Raises:
         ConfigError: The checkpoint is of another model.
     """
-    model = task.model
+    model = task.model.to(device)
     average = copy.deepcopy(model).requires_grad_(False).eval()
     optimiser = torch.optim.AdamW(_groups(model, stage.weight_decay), lr=stage.learning_rate)
     start, loss, scores = 0, float("nan"), dict[str, float]()
@@ -97,7 +105,7 @@ def fit(task: Task[T], stage: StageSettings, checkpoint: Path, report: Report) -
         for group in optimiser.param_groups:
             group["lr"] = rate_at(step, stage)
         model.train()
-        value = task.loss(model, batch)
+        value = task.loss(model, moved(batch, device))
         optimiser.zero_grad(set_to_none=True)
         value.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(model.parameters(), stage.clip)
@@ -110,7 +118,7 @@ def fit(task: Task[T], stage: StageSettings, checkpoint: Path, report: Report) -
             scores = dict(task.evaluate(average))
             _save(checkpoint, model, average, optimiser, (done, loss, scores))
         report(Progress(task.name, done, stage.steps, loss, scores))
-    return average
+    return average.cpu()
 
 
 def _groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:

@@ -25,6 +25,7 @@ from semalign_ros.scene.taxonomy import CLASSES
 from semalign_ros.train.checkpoints import save_language_model, save_segmenter
 from semalign_ros.train.contrastive import train_contrastive
 from semalign_ros.train.datasets import WITHOUT_EDGES, FrameSet, load_frames
+from semalign_ros.train.device import CPU
 from semalign_ros.train.generative import train_generative
 from semalign_ros.train.loop import Report
 from semalign_ros.train.measure import measure_segmenter, measure_vlm
@@ -71,6 +72,7 @@ class Plan:
             models need the family ``upernet``.
         limit: Frames used of each split at most, evenly spread.
         start: Bundle whose weights the segmenter goes on from; None for random ones.
+        device: Where to train; figures are always measured on the CPU.
         overwrite: Replace bundles in `out`.
     """
 
@@ -83,6 +85,7 @@ class Plan:
     stages: Sequence[str] = STAGES
     limit: int | None = None
     start: Path | None = None
+    device: torch.device = CPU
     overwrite: bool = False
 
 
@@ -120,6 +123,7 @@ def run_plan(plan: Plan, report: Report, count: Count) -> dict[str, Bundle]:
         )
     torch.set_num_threads(settings.threads)
     torch.set_flush_denormal(True)
+    torch.set_float32_matmul_precision("high")  # TF32 on a GPU; nothing changes on a CPU
     data = _load(plan, count)
     bundles: dict[str, Bundle] = {}
     family = family_name(settings.segmenter.family)
@@ -130,6 +134,7 @@ def run_plan(plan: Plan, report: Report, count: Count) -> dict[str, Bundle]:
         settings.seed,
         plan.work / f"{family}.pt",
         report,
+        plan.device,
         plan.start,
     )
     if "segmenter" in plan.stages:
@@ -144,9 +149,10 @@ def run_plan(plan: Plan, report: Report, count: Count) -> dict[str, Bundle]:
         return bundles
 
     assert isinstance(segmenter, UperNetForSemanticSegmentation)
-    tower = Tower(segmenter).eval()
+    tower = Tower(segmenter).eval().to(plan.device)
     tower.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stubs
     views, held_out = _views(plan, tower, data, count)
+    tower.cpu()
     prompts = PromptSet.load()
     tokenizer = build_tokenizer(prompts, settings.vocabulary, settings.seed)
     for stage in [s for s in STAGES[1:] if s in plan.stages]:
@@ -248,6 +254,7 @@ def _train_language(
             settings.seed,
             checkpoint,
             report,
+            plan.device,
         )
         save_language_model(
             plan.work / stage, tower, dual, tokenizer, settings.segmenter, settings.contrastive
@@ -262,6 +269,7 @@ def _train_language(
             settings.seed,
             checkpoint,
             report,
+            plan.device,
         )
         save_language_model(
             plan.work / stage, tower, speaker, tokenizer, settings.segmenter, settings.generative
@@ -292,7 +300,7 @@ def _fingerprint(plan: Plan, tower: Tower, data: _Data) -> str:
     """What the cached views depend on: the tower, the frames, how they are changed."""
     digest = hashlib.sha256()
     for tensor in tower.state_dict().values():
-        digest.update(tensor.contiguous().numpy().tobytes())
+        digest.update(tensor.cpu().contiguous().numpy().tobytes())
     for frames in data.train:
         digest.update("\0".join([*frames.names, str(frames.weight)]).encode())
     part = plan.settings.model_dump_json(include={"seed", "views", "segmenter"})

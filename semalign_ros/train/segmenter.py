@@ -18,7 +18,7 @@ from semalign_ros.scene.reference import ReferenceRule
 from semalign_ros.scene.taxonomy import CLASSES, IGNORE, NUM_CLASSES
 from semalign_ros.train.augment import augment, crop, paste
 from semalign_ros.train.balance import class_offsets
-from semalign_ros.train.batches import Prefetch, generator, index_batches
+from semalign_ros.train.batches import generator, index_batches, prefetched
 from semalign_ros.train.datasets import (
     WITHOUT_EDGES,
     FrameSet,
@@ -26,6 +26,7 @@ from semalign_ros.train.datasets import (
     drop_unsupported,
     repeats,
 )
+from semalign_ros.train.device import CPU, device_of
 from semalign_ros.train.loop import Report, Task, fit
 from semalign_ros.train.networks import build_segmenter, coarse_logits, last_bias
 from semalign_ros.train.settings import SegmenterSettings
@@ -51,9 +52,9 @@ def predict(model: nn.Module, images: NDArray[np.uint8], batch: int = 16) -> NDA
     with torch.inference_mode():
         for i in range(0, len(images), batch):
             part = images[i : i + batch]
-            logits = coarse_logits(model, to_pixel_values(part))
+            logits = coarse_logits(model, to_pixel_values(part).to(device_of(model)))
             logits = nn.functional.interpolate(logits, part.shape[1:3], mode="bilinear")
-            out[i : i + batch] = logits.argmax(1).to(torch.uint8).numpy()
+            out[i : i + batch] = logits.argmax(1).to(torch.uint8).cpu().numpy()
     return out
 
 
@@ -111,8 +112,9 @@ def segmentation_loss(
     safe = torch.where(valid, target, 0)
     hit = log_p.gather(1, safe.unsqueeze(1)).squeeze(1).exp() * valid
     classes = safe.flatten()
-    area = torch.zeros(NUM_CLASSES).index_add_(0, classes, valid.flatten().float())
-    overlap = torch.zeros(NUM_CLASSES).index_add_(0, classes, hit.flatten())
+    none = torch.zeros(NUM_CLASSES, device=logits.device)
+    area = none.index_add(0, classes, valid.flatten().float())
+    overlap = none.index_add(0, classes, hit.flatten())
     union = p.sum(1) + area - overlap
     shown = area > 0
     return entropy + jaccard_weight * (1 - (overlap[shown] / union[shown])).mean()
@@ -125,6 +127,7 @@ def train_segmenter(
     seed: int,
     checkpoint: Path,
     report: Report,
+    device: torch.device = CPU,
     start: Path | None = None,
 ) -> PreTrainedModel:
     """Train the segmenter; see :func:`semalign_ros.train.loop.fit`.
@@ -136,6 +139,7 @@ def train_segmenter(
         seed: Keys weights, order and augmentation.
         checkpoint: State file, resumed where it exists.
         report: Called after every step.
+        device: Where to train.
         start: Bundle to go on from; None for random weights.
 
     Returns:
@@ -152,7 +156,9 @@ def train_segmenter(
     def loss(net: nn.Module, batch: Batch) -> Tensor:
         logits = coarse_logits(net, batch[0])
         logits = nn.functional.interpolate(logits, batch[1].shape[1:], mode="bilinear")
-        return segmentation_loss(logits, batch[1], weights, settings.jaccard_weight)
+        return segmentation_loss(
+            logits, batch[1], weights.to(logits.device), settings.jaccard_weight
+        )
 
     def evaluate(net: nn.Module) -> dict[str, float]:
         scores: dict[str, float] = {}
@@ -162,7 +168,7 @@ def train_segmenter(
         return scores
 
     task = Task("segmenter", model, loss, _batches(sets, often, settings, seed), evaluate)
-    trained = fit(task, settings.schedule, checkpoint, report)
+    trained = fit(task, settings.schedule, checkpoint, report, device)
     assert isinstance(trained, PreTrainedModel)
     if settings.balance_frames:
         pixels = [_some_pixels(trained, s, settings.balance_frames) for s in sets]
@@ -234,16 +240,15 @@ def _batches(
 
     def open_stream(start: int, stop: int) -> Iterable[Batch]:
         batch = settings.stage.batch
-        order = index_batches(often, batch, seed, start)
 
-        def make(step: int) -> Batch:
-            drawn = next(order)
+        def make(item: tuple[int, NDArray[np.int64]]) -> Batch:
+            step, drawn = item
             size = settings.crop if step < settings.crop_share * settings.stage.steps else None
             parts = [sample(int(j), step * batch + k, size) for k, j in enumerate(drawn)]
             labels = np.stack([p[1] for p in parts]).astype(np.int64)
             return to_pixel_values(np.stack([p[0] for p in parts])), torch.from_numpy(labels)
 
-        with Prefetch(make, start, stop) as stream:
-            yield from stream
+        order = index_batches(often, batch, seed, start)
+        return prefetched(make, zip(range(start, stop), order, strict=False))
 
     return open_stream

@@ -17,6 +17,7 @@ from semalign_ros.scene.taxonomy import colorize
 from semalign_ros.train.augment import augment
 from semalign_ros.train.batches import generator
 from semalign_ros.train.datasets import FrameSet, class_presence
+from semalign_ros.train.device import device_of
 from semalign_ros.train.models import Tower
 from semalign_ros.train.segmenter import to_pixel_values
 from semalign_ros.train.settings import AugmentSettings
@@ -113,7 +114,8 @@ def plain_views(tower: Tower, frames: FrameSet) -> Views:
 
 def _encode(tower: Tower, pairs: Sequence[tuple[Image, Labels]]) -> Views:
     with torch.inference_mode():
-        tokens = tower(to_pixel_values(np.stack([p[0] for p in pairs]))).half()
+        pixels = to_pixel_values(np.stack([p[0] for p in pairs])).to(device_of(tower))
+        tokens = tower(pixels).half().cpu()
     labels = np.stack([p[1] for p in pairs])
     unsafe = [reference_from_labels(m).judgment is Judgment.UNSAFE for m in labels]
     return Views(

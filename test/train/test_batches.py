@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import itertools
+import threading
+import time
 
 import numpy as np
 import pytest
 
-from semalign_ros.train.batches import Prefetch, generator, index_batches
+from semalign_ros.train.batches import generator, index_batches, prefetched
 
 
 def take(count, **arguments):
@@ -31,22 +33,26 @@ def test_streams_differ():
     assert len(draws) == 16
 
 
-def test_prefetch_keeps_order_and_raises_what_failed():
-    with Prefetch(lambda i: i * i, 3, 8) as stream:
-        assert list(stream) == [9, 16, 25, 36, 49]
+def test_prefetching_keeps_order_and_raises_what_failed():
+    def square(i):
+        time.sleep(0.02 * (i % 3))  # so that threads overtake each other
+        return i * i
+
+    assert list(prefetched(square, range(3, 20), workers=4)) == [i * i for i in range(3, 20)]
 
     def fail(i):
         if i == 2:
             raise ValueError("step 2")
         return i
 
-    with pytest.raises(ValueError, match="step 2"), Prefetch(fail, 0, 100) as stream:
-        list(stream)
+    with pytest.raises(ValueError, match="step 2"):
+        list(prefetched(fail, range(100)))
 
 
-def test_prefetch_ends_its_thread_when_left_early():
+def test_prefetching_stops_when_left_early():
     made = []
-    with Prefetch(lambda i: made.append(i), 0, 10_000, depth=2) as stream:
-        next(iter(stream))
-    assert not stream._thread.is_alive()
-    assert len(made) < 100
+    stream = prefetched(made.append, itertools.count(), workers=2)
+    next(stream)
+    stream.close()
+    assert not [t for t in threading.enumerate() if t.name.startswith("prefetch")]
+    assert len(made) < 20

@@ -63,8 +63,8 @@ def test_shipped_settings_are_valid_and_scale(size):
         ("segmenter: {net_size: 128, crop: 192}", "segmenter.crop: .*found 192, expected at most"),
         (
             "segmenter: {family: deeplab, net_size: 64,"
-            " networks: {upernet: {embedding: 8, decoder: 8, hidden: [1, 1, 1, 1], depths: [1, 1, 1, 1]}},"
-            " stage: {steps: 1, batch: 2, learning_rate: 1}}",
+            " networks: {upernet: {embedding: 8, decoder: 8, hidden: [1, 1, 1, 1],"
+            " depths: [1, 1, 1, 1]}}, stage: {steps: 1, batch: 2, learning_rate: 1}}",
             "segmenter: .*no network of family deeplab, found upernet",
         ),
     ],
