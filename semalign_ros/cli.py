@@ -22,6 +22,7 @@ COMMANDS: tuple[str, ...] = (
     "demo",
     "evaluate",
     "report",
+    "compare",
     "calibrate",
     "gallery",
     "render",

@@ -11,7 +11,9 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from semalign_ros.alignment.bootstrap import Estimate
+from semalign_ros.evaluation.compare import Contrast, Shift
 from semalign_ros.evaluation.summary import LanguageSummary, SegmentationSummary, Summary
+from semalign_ros.evaluation.tables import short_name
 from semalign_ros.output import atomic_path
 from semalign_ros.scene.taxonomy import CLASSES
 
@@ -34,9 +36,9 @@ def with_interval(estimate: Estimate, digits: int = 2) -> str:
     return f"{number(estimate.value, digits)} [{low}, {high}]"
 
 
-def short_name(bundle_id: str) -> str:
-    """Name of a model without the digest that makes its id unique."""
-    return bundle_id.split("@", 1)[0]
+def signed(change: Estimate, digits: int = 2) -> str:
+    """Write a change as +.05 [.01, .09]."""
+    return ("+" if change.value >= 0 else "") + with_interval(change, digits)
 
 
 def condition_name(condition: str, severity: float) -> str:
@@ -50,7 +52,7 @@ def language_cells(row: LanguageSummary) -> dict[str, Cell]:
     for name in row.__dataclass_fields__:
         value = getattr(row, name)
         if isinstance(value, Estimate):
-            cells |= {name: value.value, f"{name}_low": value.low, f"{name}_high": value.high}
+            cells |= _estimate_cells(name, value)
         else:
             cells[name] = value
     return cells
@@ -63,9 +65,7 @@ def segmentation_cells(row: SegmentationSummary) -> dict[str, Cell]:
         "condition": row.condition,
         "severity": row.severity,
         "frames": row.frames,
-        "mean_iou": row.mean_iou.value,
-        "mean_iou_low": row.mean_iou.low,
-        "mean_iou_high": row.mean_iou.high,
+        **_estimate_cells("mean_iou", row.mean_iou),
         "pixel_accuracy": row.pixel_accuracy,
         "critical_recall": row.critical_recall,
         "latency_p50_s": row.latency_p50_s,
@@ -124,6 +124,77 @@ def segmentation_tables(summary: Summary) -> list[Table]:
                 )
         tables.append(table)
     return tables
+
+
+def shift_tables(shifts: Sequence[Shift]) -> list[Table]:
+    """Terminal tables: per model the figures and how far they are from clean."""
+    tables = []
+    for model in dict.fromkeys(s.model for s in shifts):
+        rows = [s for s in shifts if s.model == model]
+        table = _table(short_name(model), *rows[0].changes)
+        for row in rows:
+            table.add_row(
+                condition_name(row.what, row.severity),
+                *(
+                    number(value.value, 2)
+                    if change.value == change.low == change.high == 0
+                    else f"{number(value.value, 2)} {signed(change)}"
+                    for value, change in row.changes.values()
+                ),
+            )
+        tables.append(table)
+    return tables
+
+
+def contrast_tables(first: str, second: str, contrasts: Sequence[Contrast]) -> list[Table]:
+    """Terminal tables: per measure what each condition changes for two models."""
+    tables = []
+    for measure in contrasts[0].changes:
+        table = _table(measure, short_name(first), short_name(second), "difference")
+        for row in contrasts:
+            a, b, difference = row.changes[measure]
+            written = with_interval if row.severity == 0 else signed
+            table.add_row(
+                condition_name(row.what, row.severity), written(a), written(b), signed(difference)
+            )
+        tables.append(table)
+    return tables
+
+
+def shift_cells(shift: Shift) -> list[dict[str, Cell]]:
+    """Figures of a shift by column name, one row a measure."""
+    return [
+        {
+            "model": shift.model,
+            "what": shift.what,
+            "severity": shift.severity,
+            "measure": name,
+            **_estimate_cells("value", value),
+            **_estimate_cells("change", change),
+        }
+        for name, (value, change) in shift.changes.items()
+    ]
+
+
+def contrast_cells(first: str, second: str, contrast: Contrast) -> list[dict[str, Cell]]:
+    """Figures of a contrast by column name, one row a measure."""
+    return [
+        {
+            "first": first,
+            "second": second,
+            "what": contrast.what,
+            "severity": contrast.severity,
+            "measure": name,
+            **_estimate_cells("first_change", a),
+            **_estimate_cells("second_change", b),
+            **_estimate_cells("difference", difference),
+        }
+        for name, (a, b, difference) in contrast.changes.items()
+    ]
+
+
+def _estimate_cells(name: str, value: Estimate) -> dict[str, Cell]:
+    return {name: value.value, f"{name}_low": value.low, f"{name}_high": value.high}
 
 
 def _table(title: str, *figures: str) -> Table:

@@ -9,8 +9,8 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from semalign_ros.alignment.bootstrap import Estimate
-from semalign_ros.evaluation.figures import short_name
 from semalign_ros.evaluation.summary import LanguageSummary, SegmentationSummary, Summary
+from semalign_ros.evaluation.tables import short_name
 
 # Okabe and Ito's colours: told apart by colour-blind readers too.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")

@@ -18,6 +18,7 @@ from semalign_ros.evaluation.summary import (
     Summary,
     summarize,
 )
+from semalign_ros.evaluation.tables import short_name
 from semalign_ros.evaluation.worst import Picture
 from semalign_ros.output import atomic_path
 
@@ -74,7 +75,7 @@ def write_report(
         disconnect=Markup(plots.disconnect_plot(summary)),
         pictures=[(p.title, base64.b64encode(p.jpeg).decode()) for p in pictures],
         number=figures.number,
-        short=figures.short_name,
+        short=short_name,
     )
     with atomic_path(out, overwrite=overwrite) as partial:
         partial.write_text(page, "utf-8")
@@ -148,7 +149,7 @@ def further_measures(rows: Sequence[LanguageSummary]) -> _Grid:
     )
     return [name for name, _ in columns], [
         (
-            f"{figures.short_name(r.vlm)}, {figures.condition_name(r.condition, r.severity)}",
+            f"{short_name(r.vlm)}, {figures.condition_name(r.condition, r.severity)}",
             [cell(r) for _, cell in columns],
         )
         for r in rows
@@ -170,7 +171,7 @@ def omission_grid(folder: Path | str) -> list[tuple[str, _Grid]]:
             dict.fromkeys(head for _, head in sorted(there, key=lambda k: (k[1] != "clean", k[1])))
         )
         cells = {key: figures.number(sum(v) / len(v), 2) for key, v in there.items()}
-        grids.append((figures.short_name(vlm), _grid(heads, dict(sorted(cells.items())))))
+        grids.append((short_name(vlm), _grid(heads, dict(sorted(cells.items())))))
     return grids
 
 
@@ -181,6 +182,5 @@ def _conditions(rows: Sequence[LanguageSummary] | Sequence[SegmentationSummary])
 def _grid(heads: list[str], cells: dict[tuple[str, str], str]) -> _Grid:
     names = dict.fromkeys(name for name, _ in cells)
     return heads, [
-        (figures.short_name(name), [cells.get((name, head), "-") for head in heads])
-        for name in names
+        (short_name(name), [cells.get((name, head), "-") for head in heads]) for name in names
     ]

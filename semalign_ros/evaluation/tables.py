@@ -163,3 +163,8 @@ def failure_row(frame: Frame, condition: Condition, model: str, reason: str, mes
 def to_table(name: str, rows: Sequence[Row]) -> pa.Table:
     """Arrow table with the columns of table `name`."""
     return pa.Table.from_pylist(list(rows), schema=TABLES[name])
+
+
+def short_name(bundle_id: str) -> str:
+    """Name of a model without the digest that makes its id unique."""
+    return bundle_id.split("@", 1)[0]
