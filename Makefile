@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
-PIP    := $(BIN)/python -m pip --disable-pip-version-check install --quiet --progress-bar off
+PIP    := $(BIN)/python -m pip --disable-pip-version-check install --quiet --progress-bar off --no-compile
 
 .PHONY: help setup demo test lint colcon sample-bag bench-models lock clean
 help: ## list the targets
