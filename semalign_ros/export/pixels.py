@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -313,8 +314,14 @@ def _bicubic(x: Tensor) -> Tensor:
 
 
 def _lanczos(x: Tensor) -> Tensor:
-    near = torch.sinc(x) * torch.sinc(x / 3)
-    return torch.where(x.abs() < 3, near, torch.zeros_like(x))
+    return torch.where(x.abs() < 3, _sinc(x) * _sinc(x / 3), torch.zeros_like(x))
+
+
+def _sinc(x: Tensor) -> Tensor:
+    # Numbers, and the pi of torch.sinc, are exported with 32 bits; a tensor keeps its 64.
+    angle = x * torch.tensor(math.pi, dtype=torch.float64)
+    ones = torch.ones_like(angle)
+    return torch.where(x == 0, ones, torch.sin(angle) / torch.where(x == 0, ones, angle))
 
 
 _KERNELS = {"bilinear": _bilinear, "bicubic": _bicubic, "lanczos": _lanczos}
