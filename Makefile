@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check install --quiet --progress-bar off --no-compile
 
-.PHONY: help setup demo test lint colcon sample-bag bench-models lock clean
+.PHONY: help setup demo test lint colcon sample-bag bench-models study lock clean
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
@@ -33,6 +33,11 @@ sample-bag: setup ## render the sample bag anew
 
 bench-models: $(VENV)/.test ## export public models at full size, with random weights, to out/bench
 	$(BIN)/semalign bench models --overwrite
+
+study: $(VENV)/.test ## what size and family buy: train, evaluate, compare (DATA=cityscapes_256 CAMVID=camvid; best on a GPU)
+	@test -d "$(DATA)/leftImg8bit" && test -d "$(CAMVID)/val" || \
+	  { echo "give DATA=, in the Cityscapes layout, and CAMVID=, with val, valannot, train, trainannot"; exit 1; }
+	.ci/study "$(BIN)" "$(DATA)" "$(CAMVID)"
 
 lock: $(BIN)/python ## pin the newest versions that the bounds in setup.py allow
 	$(PIP) uv
