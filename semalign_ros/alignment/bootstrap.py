@@ -19,7 +19,8 @@ from semalign_ros.errors import ConfigError
 Statistic = Callable[[NDArray[np.intp]], Sequence[float]]
 """Takes the indices of the rows drawn, gives one or more numbers."""
 
-_MIN_CLUSTERS = 3
+MIN_CLUSTERS = 3
+"""Fewer give no interval."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,7 @@ def bootstrap(
             "expected at least 1 of each"
         )
     values = statistic(np.arange(len(codes)))
-    if count < _MIN_CLUSTERS:
+    if count < MIN_CLUSTERS:
         return tuple(Estimate(float(v), NAN, NAN) for v in values)
     order = np.argsort(codes, kind="stable")
     sizes = np.bincount(codes)
@@ -72,9 +73,8 @@ def bootstrap(
     drawn = np.empty((resamples, len(values)))
     for row in drawn:
         row[:] = statistic(order[_ranges(starts, sizes, rng.integers(count, size=count))])
-    tail = (1 - confidence) / 2
     return tuple(
-        Estimate(float(v), *_quantiles(column, tail))
+        Estimate(float(v), *middle(column, confidence))
         for v, column in zip(values, drawn.T, strict=True)
     )
 
@@ -117,9 +117,11 @@ def _ranges(
     return offsets + np.arange(len(offsets))
 
 
-def _quantiles(values: NDArray[np.float64], tail: float) -> tuple[float, float]:
+def middle(values: NDArray[np.float64], confidence: float = 0.95) -> tuple[float, float]:
+    """Bounds of the middle share of the values that are defined; NaN where none is."""
     defined = values[~np.isnan(values)]
     if not defined.size:
         return NAN, NAN
+    tail = (1 - confidence) / 2
     low, high = np.quantile(defined, [tail, 1 - tail])
     return float(low), float(high)

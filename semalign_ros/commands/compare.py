@@ -39,10 +39,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Compare, print, write."""
+    import numpy as np
     from rich.console import Console
 
     from semalign_ros.errors import ConfigError
-    from semalign_ros.evaluation.compare import contrasts, load_drive, shared_classes, shifts
+    from semalign_ros.evaluation import compare
     from semalign_ros.evaluation.figures import (
         contrast_cells,
         contrast_tables,
@@ -58,37 +59,30 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError(f"--resamples {args.resamples}: expected at least 100")
     if args.csv is not None:
         check_free(args.csv, overwrite=args.overwrite)
-    folders = [args.folder] if args.other is None else [args.folder, args.other]
-    classes = shared_classes(folders)
-    drives = [load_drive(f, classes, args.resamples, seed) for seed, f in enumerate(folders)]
-    kept = {"clean", *(args.condition or ())}
-    if args.condition:
-        known = {c for figures in drives[0].figures.values() for c, _ in figures}
-        if unknown := sorted(kept - known):
-            raise ConfigError(
-                f"--condition {unknown[0]}: {args.folder} has {', '.join(sorted(known))}"
-            )
-    console = Console()
+    base = compare.load_drive(args.folder, args.condition or ())
+    other = None if args.other is None else compare.load_drive(args.other, ["clean"])
+    drives = [base] if other is None else [base, other]
+    if other is not None:
+        compare.require_comparable(base, other)
+    classes = np.logical_and.reduce([d.shown for d in drives])
+    figures = [compare.draw(d, classes, args.resamples, seed) for seed, d in enumerate(drives)]
     if args.models:
-        first, second = (drives[0].model(name) for name in args.models)
-        contrast = [
-            c for c in contrasts(drives[0], first, second) if not args.condition or c.what in kept
-        ]
-        for table in contrast_tables(first, second, contrast):
-            console.print(table)
-        cells = [row for c in contrast for row in contrast_cells(first, second, c)]
+        first, second = (base.model(name) for name in args.models)
+        contrasts = list(compare.contrasts(base, figures[0], first, second))
+        tables = contrast_tables(first, second, contrasts)
+        cells = [row for c in contrasts for row in contrast_cells(first, second, c)]
     else:
-        other = drives[1] if args.other else None
-        kept.add(other.name if other else "")
-        shift = [s for s in shifts(drives[0], other) if not args.condition or s.what in kept]
-        for table in shift_tables(shift):
-            console.print(table)
-        cells = [row for s in shift for row in shift_cells(s)]
-    console.print(
-        ", ".join(f"{d.name}: {d.frames} frames" for d in drives)
-        + f"; {int(classes.sum())} classes in mIoU; 95 % intervals",
-        highlight=False,
-    )
+        shifts = list(compare.shifts(base, figures[0], other, figures[-1]))
+        tables = shift_tables(shifts)
+        cells = [row for s in shifts for row in shift_cells(s)]
+    console = Console()
+    for table in tables:
+        console.print(table)
+    for drive in drives:
+        left = f", {drive.left_out} not judged in every way left out" if drive.left_out else ""
+        console.print(f"{drive.name}: {drive.frames} frames{left}", highlight=False)
+    said = f"mIoU over {classes.sum()} classes; " if classes.any() else ""
+    console.print(f"{said}95 % intervals resample frames", highlight=False)
     if args.csv is not None:
         write_csv(args.csv, cells, overwrite=args.overwrite)
     return 0

@@ -127,18 +127,21 @@ def segmentation_tables(summary: Summary) -> list[Table]:
 
 
 def shift_tables(shifts: Sequence[Shift]) -> list[Table]:
-    """Terminal tables: per model the figures and how far they are from clean."""
+    """Terminal tables: per model the figures when clean, and how far the others are from them."""
     tables = []
     for model in dict.fromkeys(s.model for s in shifts):
         rows = [s for s in shifts if s.model == model]
         table = _table(short_name(model), *rows[0].changes)
+        # A long name is folded rather than a figure cut off.
+        name = table.columns[0]
+        name.no_wrap, name.overflow, name.max_width = False, "fold", 20
         for row in rows:
+            other = row.severity is None
+            what = f"drive {row.what}" if other else condition_name(row.what, row.severity or 0)
             table.add_row(
-                condition_name(row.what, row.severity),
+                what,
                 *(
-                    number(value.value, 2)
-                    if change.value == change.low == change.high == 0
-                    else f"{number(value.value, 2)} {signed(change)}"
+                    with_interval(value) if row.severity == 0 else signed(change)
                     for value, change in row.changes.values()
                 ),
             )
@@ -167,7 +170,7 @@ def shift_cells(shift: Shift) -> list[dict[str, Cell]]:
         {
             "model": shift.model,
             "what": shift.what,
-            "severity": shift.severity,
+            "severity": "" if shift.severity is None else shift.severity,
             "measure": name,
             **_estimate_cells("value", value),
             **_estimate_cells("change", change),
@@ -185,8 +188,9 @@ def contrast_cells(first: str, second: str, contrast: Contrast) -> list[dict[str
             "what": contrast.what,
             "severity": contrast.severity,
             "measure": name,
-            **_estimate_cells("first_change", a),
-            **_estimate_cells("second_change", b),
+            "quantity": "figure" if contrast.severity == 0 else "change",
+            **_estimate_cells("first_model", a),
+            **_estimate_cells("second_model", b),
             **_estimate_cells("difference", difference),
         }
         for name, (a, b, difference) in contrast.changes.items()
