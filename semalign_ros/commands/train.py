@@ -56,9 +56,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--family",
         choices=_FAMILIES,
-        default="upernet",
-        help="network of the segmenter (default upernet, the one that the language models see "
-        "through; the others take --stage segmenter)",
+        help="network of the segmenter (default: the settings', upernet, which the language models "
+        "see through; the others take --stage segmenter)",
     )
     parser.add_argument("--seed", type=int, help="instead of the one in the settings")
     parser.add_argument(
@@ -68,10 +67,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--start",
-        type=Path,
         metavar="BUNDLE",
-        help="segmenter bundle of an earlier run of the same network, whose weights this one goes "
-        "on from (default: random weights)",
+        help="upernet bundle of an earlier run of the same settings, folder or shipped name, whose "
+        "weights the segmenter goes on from (default: random weights)",
     )
     parser.add_argument(
         "--learning-rate",
@@ -119,9 +117,9 @@ def run(args: argparse.Namespace) -> None:
         DataSource,
         Plan,
         bundle_name,
+        check_stages,
         run_plan,
         scaled,
-        with_learning_rate,
     )
     from semalign_ros.train.settings import check_settings, load_settings
 
@@ -130,9 +128,17 @@ def run(args: argparse.Namespace) -> None:
     bad = [f"--{k} {v}" for k, v in changes.items() if v < (k == "threads")]
     if bad or (args.limit is not None and args.limit < 1):
         raise ConfigError(f"{', '.join(bad) or f'--limit {args.limit}'}: too small")
-    segmenter = settings.segmenter.model_dump() | {"family": args.family}
-    changed = {**settings.model_dump(), **changes, "segmenter": segmenter}
+    changed = settings.model_dump() | changes
+    segmenter = changed["segmenter"]
+    segmenter["family"] = args.family or segmenter["family"]
+    network = segmenter["networks"][segmenter["family"]]
+    if args.learning_rate is not None and network is not None:
+        network["learning_rate"] = args.learning_rate
     settings = check_settings(changed, args.size)
+    stages = tuple(s for s in _STAGES if s in (args.stage or _STAGES))
+    check_stages(settings, stages)
+    start = None if args.start is None else find_resource(args.start, "models", "")
+    device = choose_device(args.device)
     sources = [DataSource(_name(root), root, weight) for root, weight in args.data]
     if len({s.name for s in sources}) < len(sources):
         raise ConfigError(
@@ -143,9 +149,6 @@ def run(args: argparse.Namespace) -> None:
     if args.epochs is not None:
         stage = settings.segmenter.stage
         settings = scaled(settings, args.epochs * frames / (stage.batch * stage.steps))
-    if args.learning_rate is not None:
-        settings = with_learning_rate(settings, args.learning_rate)
-    stages = tuple(s for s in _STAGES if s in (args.stage or _STAGES))
     for name in stages:
         target = args.out / bundle_name(settings, name)
         if target.exists() and not args.overwrite:
@@ -159,8 +162,8 @@ def run(args: argparse.Namespace) -> None:
         licence_note=args.licence_note,
         stages=stages,
         limit=args.limit,
-        start=args.start,
-        device=choose_device(args.device),
+        start=start,
+        device=device,
         overwrite=args.overwrite,
     )
     columns = (
@@ -170,7 +173,9 @@ def run(args: argparse.Namespace) -> None:
         TimeRemainingColumn(),
         TextColumn("{task.fields[figures]}"),
     )
-    with Progress(*columns, console=Console(stderr=True)) as progress:
+    console = Console(stderr=True)
+    console.print(f"training on {device}", highlight=False)
+    with Progress(*columns, console=console) as progress:
         tasks: dict[str, object] = {}
 
         def show(what: str, done: int, of: int, figures: str = "") -> None:

@@ -62,7 +62,7 @@ def prefetched(make: Callable[[A], T], items: Iterable[A], workers: int = 0) -> 
         items: What to make from; read in the caller's thread.
         workers: Threads; 0 for half of the cores.
     """
-    workers = workers or max(1, (os.cpu_count() or 2) // 2)
+    workers = workers or max(1, len(os.sched_getaffinity(0)) // 2)
     pending: deque[Future[T]] = deque()
     with ThreadPoolExecutor(workers, thread_name_prefix="prefetch") as pool:
         try:

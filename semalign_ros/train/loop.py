@@ -17,6 +17,7 @@ from semalign_ros.train.device import CPU, moved
 from semalign_ros.train.settings import StageSettings
 
 T = TypeVar("T")
+RANDOM = "random weights"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,7 @@ class Task(Generic[T]):
         loss: Loss of one batch, a scalar.
         batches: Opens the stream of batches for steps [start, stop).
         evaluate: Figures of a model.
+        origin: What the weights were before the first step; a checkpoint of another is refused.
     """
 
     name: str
@@ -58,6 +60,7 @@ class Task(Generic[T]):
     loss: Callable[[nn.Module, T], Tensor]
     batches: Callable[[int, int], Iterable[T]]
     evaluate: Callable[[nn.Module], Mapping[str, float]]
+    origin: str = RANDOM
 
 
 def rate_at(step: int, stage: StageSettings) -> float:
@@ -93,18 +96,20 @@ def fit(
         The averaged weights, in evaluation mode, on the CPU.
 
     Raises:
-        ConfigError: The checkpoint is of another model.
+        ConfigError: The checkpoint is of another model, or began from other weights.
     """
     model = task.model.to(device)
     average = copy.deepcopy(model).requires_grad_(False).eval()
     optimiser = torch.optim.AdamW(_groups(model, stage.weight_decay), lr=stage.learning_rate)
     start, loss, scores = 0, float("nan"), dict[str, float]()
     if checkpoint.exists():
-        start, loss, scores = _restore(checkpoint, model, average, optimiser)
+        start, loss, scores = _restore(checkpoint, task, average, optimiser)
     for step, batch in enumerate(task.batches(start, stage.steps), start):
         for group in optimiser.param_groups:
             group["lr"] = rate_at(step, stage)
         model.train()
+        # Dropout of a step is the same whether or not the run was interrupted before it.
+        torch.manual_seed(step)
         value = task.loss(model, moved(batch, device))
         optimiser.zero_grad(set_to_none=True)
         value.backward()  # type: ignore[no-untyped-call]
@@ -116,7 +121,7 @@ def fit(
         done = step + 1
         if done % stage.evaluate_every == 0 or done == stage.steps:
             scores = dict(task.evaluate(average))
-            _save(checkpoint, model, average, optimiser, (done, loss, scores))
+            _save(checkpoint, task, average, optimiser, (done, loss, scores))
         report(Progress(task.name, done, stage.steps, loss, scores))
     return average.cpu()
 
@@ -140,7 +145,7 @@ def _average(average: nn.Module, model: nn.Module, decay: float) -> None:
 
 def _save(
     path: Path,
-    model: nn.Module,
+    task: Task[T],
     average: nn.Module,
     optimiser: torch.optim.Optimizer,
     progress: tuple[int, float, Mapping[str, float]],
@@ -148,7 +153,8 @@ def _save(
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
     state = {
-        "model": model.state_dict(),
+        "origin": task.origin,
+        "model": task.model.state_dict(),
         "average": average.state_dict(),
         "optimiser": optimiser.state_dict(),
         "step": progress[0],
@@ -160,16 +166,23 @@ def _save(
 
 
 def _restore(
-    path: Path, model: nn.Module, average: nn.Module, optimiser: torch.optim.Optimizer
+    path: Path, task: Task[T], average: nn.Module, optimiser: torch.optim.Optimizer
 ) -> tuple[int, float, dict[str, float]]:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-        model.load_state_dict(state["model"])
+        origin = str(state["origin"])
+        task.model.load_state_dict(state["model"])
         average.load_state_dict(state["average"])
         optimiser.load_state_dict(state["optimiser"])
-        return int(state["step"]), float(state["loss"]), dict(state["scores"])
+        done = int(state["step"]), float(state["loss"]), dict(state["scores"])
     except Exception as error:
         raise ConfigError(
             f"checkpoint {path} does not belong to this model or is damaged "
             f"({type(error).__name__}); train into another work folder, or remove it"
         ) from error
+    if origin != task.origin:
+        raise ConfigError(
+            f"checkpoint {path} began from {origin}, this run from {task.origin}; train into "
+            "another work folder, or give the same --start"
+        )
+    return done

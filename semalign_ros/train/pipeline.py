@@ -16,7 +16,7 @@ from semalign_ros.errors import ConfigError
 from semalign_ros.export.options import ExportOptions
 from semalign_ros.export.segmenter import export_segmenter
 from semalign_ros.export.street import export_contrastive, export_generative
-from semalign_ros.inference.bundle import Bundle, load_bundle, write_bundle
+from semalign_ros.inference.bundle import Bundle, write_bundle
 from semalign_ros.inference.manifest import Source
 from semalign_ros.language import PromptSet
 from semalign_ros.output import atomic_path
@@ -27,18 +27,19 @@ from semalign_ros.train.contrastive import train_contrastive
 from semalign_ros.train.datasets import WITHOUT_EDGES, FrameSet, load_frames
 from semalign_ros.train.device import CPU
 from semalign_ros.train.generative import train_generative
-from semalign_ros.train.loop import Report
+from semalign_ros.train.loop import RANDOM, Report
 from semalign_ros.train.measure import measure_segmenter, measure_vlm
 from semalign_ros.train.models import Tower
 from semalign_ros.train.questions import build_tokenizer, decision_logit, logit_shift
 from semalign_ros.train.segmenter import train_segmenter
 from semalign_ros.train.settings import (
     ContrastiveSettings,
-    Family,
     GenerativeSettings,
     StageSettings,
     TrainSettings,
+    family_name,
 )
+from semalign_ros.train.start import open_start
 from semalign_ros.train.views import Views, plain_views, training_views
 from semalign_ros.types import Image
 
@@ -116,35 +117,34 @@ def run_plan(plan: Plan, report: Report, count: Count) -> dict[str, Bundle]:
         OutputError: A bundle exists, or cannot be written.
     """
     settings = plan.settings
-    if settings.segmenter.family != "upernet" and set(plan.stages) > {"segmenter"}:
-        raise ConfigError(
-            f"family {settings.segmenter.family}: the language models see through a upernet; "
-            "train the segmenter alone, --stage segmenter"
-        )
+    check_stages(settings, plan.stages)
+    family = settings.segmenter.family
+    start = None if plan.start is None else open_start(plan.start, family)
+    origin = RANDOM if start is None else start.bundle_id
     torch.set_num_threads(settings.threads)
     torch.set_flush_denormal(True)
     torch.set_float32_matmul_precision("high")  # TF32 on a GPU; nothing changes on a CPU
     data = _load(plan, count)
     bundles: dict[str, Bundle] = {}
-    family = family_name(settings.segmenter.family)
+    kind = family_name(family)
     segmenter = train_segmenter(
         data.train,
         data.scored,
         settings.segmenter,
         settings.seed,
-        plan.work / f"{family}.pt",
+        plan.work / f"{kind}.pt",
         report,
         plan.device,
-        plan.start,
+        start,
     )
     if "segmenter" in plan.stages:
-        save_segmenter(plan.work / family, segmenter, settings.segmenter)
+        save_segmenter(plan.work / kind, segmenter, settings.segmenter)
         name = bundle_name(settings, "segmenter")
         draft = export_segmenter(
-            plan.work / family, plan.work / "bundles" / name, _options(plan, name, data)
+            plan.work / kind, plan.work / "bundles" / name, _options(plan, name, data)
         )
         scores = {k: measure_segmenter(draft.folder, v) for k, v in data.scored.items()}
-        bundles["segmenter"] = _publish(plan, draft, scores)
+        bundles["segmenter"] = _publish(plan, origin, draft, scores)
     if set(plan.stages) <= {"segmenter"}:
         return bundles
 
@@ -164,13 +164,21 @@ def run_plan(plan: Plan, report: Report, count: Count) -> dict[str, Bundle]:
         )
         draft = export(plan.work / stage, plan.work / "bundles" / name, options)
         scores = {k: measure_vlm(draft.folder, v, prompts) for k, v in data.held_out.items()}
-        bundles[stage] = _publish(plan, draft, scores)
+        bundles[stage] = _publish(plan, origin, draft, scores)
     return bundles
 
 
-def family_name(family: Family) -> str:
-    """Name the segmenter of a family; the one that language models see through is the segmenter."""
-    return "segmenter" if family == "upernet" else family
+def check_stages(settings: TrainSettings, stages: Sequence[str]) -> None:
+    """Refuse to train language models on a network that they cannot see through.
+
+    Raises:
+        ConfigError: The family is another one than ``upernet``.
+    """
+    if settings.segmenter.family != "upernet" and set(stages) > {"segmenter"}:
+        raise ConfigError(
+            f"family {settings.segmenter.family}: the language models see through a upernet; "
+            "train the segmenter alone, --stage segmenter"
+        )
 
 
 def bundle_name(settings: TrainSettings, stage: str) -> str:
@@ -198,14 +206,6 @@ def scaled(settings: TrainSettings, factor: float) -> TrainSettings:
         for name in STAGES
     }
     return settings.model_copy(update=parts)
-
-
-def with_learning_rate(settings: TrainSettings, rate: float) -> TrainSettings:
-    """Change the peak rate of the segmenter."""
-    old = settings.segmenter
-    network = old.network.model_copy(update={"learning_rate": rate})
-    networks = old.networks.model_copy(update={old.family: network})
-    return settings.model_copy(update={"segmenter": old.model_copy(update={"networks": networks})})
 
 
 def _load(plan: Plan, count: Count) -> _Data:
@@ -308,7 +308,9 @@ def _fingerprint(plan: Plan, tower: Tower, data: _Data) -> str:
     return digest.hexdigest()[:12]
 
 
-def _publish(plan: Plan, draft: Bundle, scores: Mapping[str, Mapping[str, float]]) -> Bundle:
+def _publish(
+    plan: Plan, origin: str, draft: Bundle, scores: Mapping[str, Mapping[str, float]]
+) -> Bundle:
     """Write the bundle with its figures to where users look for it."""
     # A figure is undefined where the frames lack a class or a judgment: it is left out.
     rounded = {
@@ -318,18 +320,17 @@ def _publish(plan: Plan, draft: Bundle, scores: Mapping[str, Mapping[str, float]
     manifest = draft.manifest.model_copy(
         update={
             "metrics": {**draft.manifest.metrics, "held_out": rounded},
-            "notes": _notes(plan),
+            "notes": _notes(plan, origin),
         }
     )
     files = {name: draft.path(name) for name in draft.manifest.files}
     return write_bundle(plan.out / draft.manifest.name, manifest, files, overwrite=plan.overwrite)
 
 
-def _notes(plan: Plan) -> tuple[str, ...]:
+def _notes(plan: Plan, origin: str) -> tuple[str, ...]:
     drawn = ", ".join(f"{s.name} (weight {s.weight:g})" for s in plan.sources)
-    start = "random weights" if plan.start is None else load_bundle(plan.start).bundle_id
     return (
-        f"trained from {start} by `semalign train` on {drawn}; seed {plan.settings.seed}",
+        f"trained from {origin} by `semalign train` on {drawn}; seed {plan.settings.seed}",
         "held_out: frames of the val splits, never trained on; mIoU over all pixels where instance "
         "ids lie beside the labels, else without those that differ from their 3x3 neighbourhood; "
         "presence over the critical classes, balanced "

@@ -27,10 +27,10 @@ from semalign_ros.train.datasets import (
     repeats,
 )
 from semalign_ros.train.device import CPU, device_of
-from semalign_ros.train.loop import Report, Task, fit
+from semalign_ros.train.loop import RANDOM, Report, Task, fit
 from semalign_ros.train.networks import build_segmenter, coarse_logits, last_bias
-from semalign_ros.train.settings import SegmenterSettings
-from semalign_ros.train.start import load_start
+from semalign_ros.train.settings import SegmenterSettings, family_name
+from semalign_ros.train.start import Start, load_start
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """RGB normalisation that the vision models on the Hugging Face hub share."""
@@ -128,7 +128,7 @@ def train_segmenter(
     checkpoint: Path,
     report: Report,
     device: torch.device = CPU,
-    start: Path | None = None,
+    start: Start | None = None,
 ) -> PreTrainedModel:
     """Train the segmenter; see :func:`semalign_ros.train.loop.fit`.
 
@@ -149,8 +149,8 @@ def train_segmenter(
     model = build_segmenter(settings, seed).to(memory_format=torch.channels_last)
     rule = ReferenceRule()
     weights = class_weights(sum(class_pixels(s.labels).sum(axis=0) for s in sets))
-    if start is not None:
-        load_start(model, start, _some_frames(sets), partial(coarse_logits, model))
+    if start is not None and not checkpoint.exists():
+        load_start(model, start.folder, _some_frames(sets), partial(coarse_logits, model))
     often = repeats(sets, rule.min_fraction, settings.rare_class_target)
 
     def loss(net: nn.Module, batch: Batch) -> Tensor:
@@ -167,7 +167,9 @@ def train_segmenter(
             scores |= {f"{name}/{key}": value for key, value in found.items()}
         return scores
 
-    task = Task("segmenter", model, loss, _batches(sets, often, settings, seed), evaluate)
+    batches = _batches(sets, often, settings, seed)
+    origin = RANDOM if start is None else start.bundle_id
+    task = Task(family_name(settings.family), model, loss, batches, evaluate, origin)
     trained = fit(task, settings.schedule, checkpoint, report, device)
     assert isinstance(trained, PreTrainedModel)
     if settings.balance_frames:

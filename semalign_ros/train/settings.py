@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 from pydantic import (
     BaseModel,
@@ -78,6 +78,10 @@ class AugmentSettings(_Settings):
     paste: float = Field(default=0.0, ge=0, le=1)
 
 
+Width = Annotated[int, Field(ge=1)]
+Widths = tuple[Width, Width, Width, Width]
+
+
 class UperNetNetwork(_Settings):
     """A UperNet with a residual backbone; the one that language models can see through.
 
@@ -90,8 +94,8 @@ class UperNetNetwork(_Settings):
     """
 
     embedding: int = Field(ge=8)
-    hidden: tuple[int, int, int, int]
-    depths: tuple[int, int, int, int]
+    hidden: Widths
+    depths: Widths
     decoder: int = Field(ge=8)
     learning_rate: float | None = Field(default=None, gt=0, le=1)
 
@@ -107,11 +111,18 @@ class SegformerNetwork(_Settings):
         learning_rate: Peak rate, where another than the stage's suits the family.
     """
 
-    hidden: tuple[int, int, int, int]
-    depths: tuple[int, int, int, int]
-    heads: tuple[int, int, int, int]
+    hidden: Widths
+    depths: Widths
+    heads: Widths
     decoder: int = Field(ge=8)
     learning_rate: float | None = Field(default=None, gt=0, le=1)
+
+    @model_validator(mode="after")
+    def _heads_share_the_channels(self) -> SegformerNetwork:
+        for hidden, heads in zip(self.hidden, self.heads, strict=True):
+            if hidden % heads:
+                raise ValueError(f"{hidden} channels are no multiple of {heads} heads")
+        return self
 
 
 class DeepLabNetwork(_Settings):
@@ -291,6 +302,11 @@ class TrainSettings(_Settings):
     vocabulary: int = Field(default=768, ge=512)
     contrastive: ContrastiveSettings
     generative: GenerativeSettings
+
+
+def family_name(family: Family) -> str:
+    """Name the segmenter of a family; the one that language models see through is the segmenter."""
+    return "segmenter" if family == "upernet" else family
 
 
 def load_settings(path: Path) -> TrainSettings:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,33 @@ from semalign_ros.inference.manifest import SegmenterManifest
 _GRAPH = "segmenter.onnx"
 
 
+@dataclass(frozen=True, slots=True)
+class Start:
+    """A bundle that a run goes on from."""
+
+    folder: Path
+    bundle_id: str
+
+
+def open_start(folder: Path, family: str) -> Start:
+    """Check a bundle before the data is read, which takes minutes.
+
+    Raises:
+        BundleError: There is no valid bundle.
+        ConfigError: It is no segmenter, or the family cannot go on from one.
+    """
+    if family != "upernet":
+        # The graphs of the others hold their linear layers transposed and without names.
+        raise ConfigError(f"family {family}: only a upernet goes on from a bundle")
+    bundle = load_bundle(folder)
+    if not isinstance(bundle.manifest, SegmenterManifest) or _GRAPH not in bundle.manifest.files:
+        raise ConfigError(
+            f"{folder}: found a {bundle.manifest.kind} bundle, expected a segmenter that "
+            "`semalign train` made"
+        )
+    return Start(bundle.folder, bundle.bundle_id)
+
+
 def load_start(
     model: nn.Module, bundle: Path, batches: Iterable[Tensor], forward: Callable[[Tensor], object]
 ) -> None:
@@ -30,45 +58,35 @@ def load_start(
 
     Args:
         model: With random weights; left in evaluation mode.
-        bundle: Folder of the bundle.
+        bundle: Folder of the bundle, see :func:`open_start`.
         batches: Inputs of `forward` to take the statistics from.
         forward: Runs the model.
 
     Raises:
-        BundleError: There is no valid bundle.
-        ConfigError: It is of another network.
+        ConfigError: The bundle is of another network.
     """
     stored = _weights(bundle)
     model.eval()
-    norms = []
+    pairs = list(conv_norm_pairs(model))
+    norms = [norm for _, _, norm in pairs]
+    folded = {id(p) for _, conv, norm in pairs for p in (conv.weight, *norm.parameters())}
     with torch.no_grad():
-        for name, conv, norm in conv_norm_pairs(model):
+        for name, conv, norm in pairs:
             conv.weight.copy_(_take(stored, f"{name}.weight", conv.weight, bundle))
-            shift = _take(stored, f"{name}.bias", norm.bias, bundle)
-            norm.bias.copy_(shift)
+            # With the statistics of a new norm, mean 0 and variance 1, this adds the bias alone.
+            norm.bias.copy_(_take(stored, f"{name}.bias", norm.bias, bundle))
             norm.weight.fill_((1 + norm.eps) ** 0.5)
-            norms.append((norm, shift))
-        held = {id(p) for _, conv, norm in conv_norm_pairs(model) for p in (conv.weight, norm.bias)}
-        held |= {id(norm.weight) for norm, _ in norms}
         for name, parameter in model.named_parameters():
-            if id(parameter) not in held:
+            if id(parameter) not in folded:
                 parameter.copy_(_take(stored, name, parameter, bundle))
-        for (norm, shift), (mean, variance) in zip(
-            norms, _statistics([n for n, _ in norms], batches, forward), strict=True
-        ):
+        for norm, (mean, variance) in zip(norms, _statistics(norms, batches, forward), strict=True):
             norm.running_mean, norm.running_var = mean, variance
             norm.weight.copy_((variance + norm.eps).sqrt())
-            norm.bias.copy_(shift + mean)
+            norm.bias.add_(mean)
 
 
 def _weights(bundle: Path) -> dict[str, np.ndarray]:
-    found = load_bundle(bundle)
-    if not isinstance(found.manifest, SegmenterManifest) or _GRAPH not in found.manifest.files:
-        raise ConfigError(
-            f"{bundle}: found a {found.manifest.kind} bundle, expected a segmenter that "
-            "`semalign train` made"
-        )
-    graph = onnx.load_model(found.path(_GRAPH)).graph
+    graph = onnx.load_model(bundle / _GRAPH).graph
     return {
         t.name.removesuffix(".half").removeprefix("network.model."): numpy_helper.to_array(t)
         for t in graph.initializer

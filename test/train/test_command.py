@@ -20,6 +20,9 @@ from semalign_ros.train.settings import load_settings  # noqa: E402
         (["--data", "{data}", "--data", "{data}=2"], "folders need different names"),
         (["--data", "{data}", "--limit", "0"], "--limit 0: too small"),
         (["--data", "{data}", "--threads", "0"], "--threads 0: too small"),
+        (["--data", "{data}", "--family", "deeplab"], "train the segmenter alone, --stage segm"),
+        (["--data", "{data}", "--learning-rate", "5000"], "upernet.learning_rate: Input should"),
+        (["--data", "{data}", "--start", "street_segmentr"], "did you mean 'street_segmenter'?"),
     ],
 )
 def test_says_what_is_wrong(data_set, tmp_path, capsys, arguments, message):
@@ -53,9 +56,24 @@ def test_shipped_settings_are_valid_and_scale(size):
         scaled(settings, 0)
 
 
+def test_a_family_has_a_learning_rate_of_its_own():
+    small = load_settings(resource("config", "train", "small.yaml")).segmenter
+    assert small.schedule.learning_rate == small.stage.learning_rate
+    segformer = small.model_copy(update={"family": "segformer"})
+    assert segformer.schedule.learning_rate == small.networks.segformer.learning_rate
+    assert segformer.schedule.learning_rate < small.stage.learning_rate
+    assert segformer.schedule.steps == small.stage.steps
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        (
+            "segmenter: {networks: {segformer: {hidden: [8, 8, 8, 9], depths: [1, 1, 1, 1],"
+            " heads: [1, 1, 1, 2], decoder: 8}}}",
+            "segformer: .*9 channels are no multiple of 2 heads",
+        ),
+        ("segmenter: {networks: {upernet: {depths: [1, 1, 1, 0]}}}", "upernet.depths.3"),
         ("seed: -1", "seed"),
         ("threads: 2\nunknown: 3", "unknown"),
         ("a: [", "no YAML"),

@@ -21,7 +21,10 @@ class Interrupted(Exception):
 def make_task(seed=0, width=3, stop_at=None):
     torch.manual_seed(seed)
     model = torch.nn.Sequential(
-        torch.nn.Linear(width, 8), torch.nn.BatchNorm1d(8), torch.nn.Linear(8, 1)
+        torch.nn.Linear(width, 8),
+        torch.nn.BatchNorm1d(8),
+        torch.nn.Dropout(0.1),
+        torch.nn.Linear(8, 1),
     )
 
     def batches(start, stop):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from functools import partial
 
@@ -32,7 +33,7 @@ from semalign_ros.train.pipeline import DataSource, Plan, run_plan  # noqa: E402
 from semalign_ros.train.questions import NO, QUESTION_TEMPLATE, YES, encode  # noqa: E402
 from semalign_ros.train.segmenter import predict, to_pixel_values  # noqa: E402
 from semalign_ros.train.settings import Networks  # noqa: E402
-from semalign_ros.train.start import load_start  # noqa: E402
+from semalign_ros.train.start import load_start, open_start  # noqa: E402
 
 PROMPTS = PromptSet.load()
 
@@ -181,6 +182,27 @@ def test_a_run_goes_on_from_a_bundle(bundles, plan, data_set):
     assert torch.allclose(fixed, moving, atol=0.02 * float(fixed.abs().max()))
 
 
+def test_a_bundle_says_what_it_was_trained_from(bundles, plan, tmp_path):
+    earlier = bundles["segmenter"]
+    assert "trained from random weights by" in earlier.manifest.notes[0]
+    changed = replace(plan, start=earlier.folder, work=tmp_path / "w", stages=["segmenter"])
+    (tmp_path / "w").mkdir()
+    shutil.copy(plan.work / "segmenter.pt", tmp_path / "w")
+    with pytest.raises(
+        ConfigError, match=f"began from random weights, this run from {earlier.bundle_id}"
+    ):
+        run_plan(changed, lambda _: None, lambda *_: None)
+    (tmp_path / "w/segmenter.pt").unlink()
+    # Over the bundle that it began from, as one does in the end.
+    shutil.copytree(earlier.folder, tmp_path / "out" / "street_segmenter")
+    changed = replace(
+        changed, start=tmp_path / "out/street_segmenter", out=tmp_path / "out", overwrite=True
+    )
+    made = run_plan(changed, lambda _: None, lambda *_: None)["segmenter"]
+    assert f"trained from {earlier.bundle_id} by" in made.manifest.notes[0]
+    assert made.bundle_id != earlier.bundle_id
+
+
 def test_a_run_goes_on_only_from_its_own_network(bundles, plan, data_set, tmp_path):
     def start(bundle, **changes):
         upernet = plan.settings.segmenter.networks.upernet.model_copy(update=changes)
@@ -192,7 +214,9 @@ def test_a_run_goes_on_only_from_its_own_network(bundles, plan, data_set, tmp_pa
         run_plan(changed, lambda _: None, lambda *_: None)
 
     with pytest.raises(ConfigError, match="found a contrastive bundle, expected a segmenter"):
-        start(bundles["contrastive"].folder)
+        open_start(bundles["contrastive"].folder, "upernet")
+    with pytest.raises(ConfigError, match="family deeplab: only a upernet"):
+        open_start(bundles["segmenter"].folder, "deeplab")
     with pytest.raises(ConfigError, match=r"expected \[16, .*a bundle of the same settings"):
         start(bundles["segmenter"].folder, decoder=16)
     with pytest.raises(BundleError, match="nowhere"):
