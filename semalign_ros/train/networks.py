@@ -50,7 +50,7 @@ def build_upernet(network: UperNetNetwork) -> UperNetForSemanticSegmentation:
     config = UperNetConfig(
         backbone_config=backbone,
         hidden_size=network.decoder,
-        # The coarsest map is a few cells wide; these divide it evenly.
+        # The coarsest map is 8 to 12 cells wide; these divide it evenly.
         pool_scales=[1, 2, 4],
         use_auxiliary_head=False,
         **_CLASSES,
