@@ -57,7 +57,8 @@ def find_resource(name_or_path: str, folder: str, suffix: str = ".yaml") -> Path
         ConfigError: Neither exists; the message lists the shipped names.
     """
     path = Path(name_or_path).expanduser()
-    if path.exists():
+    # A folder that only bears the name of a shipped file is not meant: results are often so named.
+    if path.exists() and not (suffix and path.is_dir()):
         return path
     shipped = resource(*folder.split("/"))
     if len(path.parts) == 1:

@@ -42,3 +42,12 @@ def test_a_path_wins(tmp_path):
 def test_an_unknown_name_lists_what_ships():
     with pytest.raises(ConfigError, match=r"papr: no such file.*shipped: .*paper\.yaml"):
         find_resource("papr", "config/corruptions")
+
+
+def test_a_folder_does_not_hide_a_shipped_file_of_its_name(tmp_path, monkeypatch):
+    (tmp_path / "paper").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert find_resource("paper", "config/corruptions").is_file()
+    (tmp_path / "mine").mkdir()
+    with pytest.raises(ConfigError, match="mine: no such file"):
+        find_resource("mine", "config/corruptions")

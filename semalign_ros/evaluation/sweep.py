@@ -12,6 +12,7 @@ import itertools
 import multiprocessing
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -331,6 +332,16 @@ def _work(frames: list[Frame]) -> Tables:
 
 def _in_pool(settings: SweepSettings, blocks: Iterable[_Block], workers: int) -> Iterator[_Done]:
     """Judge blocks in processes, at most two a worker under way so that memory is bounded."""
+    try:
+        yield from _pooled(settings, blocks, workers)
+    except BrokenProcessPool as error:
+        raise InferenceError(
+            "a worker process was ended, for want of memory or by the error above; what is "
+            "finished is kept: the same command with fewer --workers goes on"
+        ) from error
+
+
+def _pooled(settings: SweepSettings, blocks: Iterable[_Block], workers: int) -> Iterator[_Done]:
     threads = max(1, (os.cpu_count() or 1) // workers)
     with futures.ProcessPoolExecutor(
         workers,

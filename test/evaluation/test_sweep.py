@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 from dataclasses import replace
 
 import pytest
 
 from semalign_ros.bags import BagTopics
-from semalign_ros.errors import BagError, ConfigError, OutputError
+from semalign_ros.errors import BagError, ConfigError, InferenceError, OutputError
 from semalign_ros.evaluation import sweep as sweep_module
 from semalign_ros.evaluation.store import ResultStore, read_table
 from semalign_ros.evaluation.sweep import SweepSettings, sweep
@@ -70,6 +71,19 @@ def test_an_interrupted_run_goes_on_without_a_lost_or_doubled_row(bag, recorded,
 
 def _interrupt(frames):
     raise KeyboardInterrupt
+
+
+def test_a_worker_that_is_killed_is_an_error_and_keeps_the_rest(bag, recorded, done, tmp_path):
+    settings = SweepSettings(str(bag), vlms=(str(recorded),))
+
+    def kill(_):
+        for worker in multiprocessing.active_children():
+            worker.kill()
+
+    with pytest.raises(InferenceError, match="a worker process was ended"):
+        sweep(settings, tmp_path / "out", workers=2, progress=kill)
+    sweep(settings, tmp_path / "out")
+    assert verdicts(tmp_path / "out").equals(verdicts(done))
 
 
 def test_other_settings_are_refused_and_overwrite_starts_anew(bag, recorded, tmp_path):
