@@ -57,14 +57,14 @@ def find_resource(name_or_path: str, folder: str, suffix: str = ".yaml") -> Path
         ConfigError: Neither exists; the message lists the shipped names.
     """
     path = Path(name_or_path).expanduser()
-    # A folder that only bears the name of a shipped file is not meant: results are often so named.
-    if path.exists() and not (suffix and path.is_dir()):
-        return path
     shipped = resource(*folder.split("/"))
-    if len(path.parts) == 1:
-        for name in (name_or_path, name_or_path + suffix):
-            if (shipped / name).exists():
-                return shipped / name
+    wanted = (name_or_path, name_or_path + suffix) if len(path.parts) == 1 else ()
+    found = next((shipped / name for name in wanted if (shipped / name).exists()), None)
+    # A folder that only bears the name of a shipped file is not meant: results are often so named.
+    if path.exists() and not (found and suffix and path.is_dir()):
+        return path
+    if found:
+        return found
     names = sorted(p.name for p in shipped.glob(f"*{suffix}"))
     near = difflib.get_close_matches(name_or_path + suffix, names, n=1)
     hint = f" did you mean {near[0].removesuffix(suffix)!r}?" if near else ""

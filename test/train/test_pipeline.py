@@ -161,7 +161,7 @@ def test_trains_and_exports_the_other_families(family, plan, data_set, tmp_path)
         "segmenter"
     ]
     assert found.manifest.name == f"street_{family}_base"
-    assert {s.stage for s in steps} == {"segmenter"}
+    assert {s.stage for s in steps} == {family}
     assert set(found.manifest.metrics["held_out"]) == {"town"}
     labels = open_segmenter(found.folder, "cpu").segment(np.full((100, 210, 3), 9, np.uint8)).labels
     assert labels.shape == (100, 210)
