@@ -201,10 +201,10 @@ def drop_unsupported(labels: Labels, min_support: int) -> Labels:
             every pixel next to another class goes, with 4 specks and thin edges.
 
     Returns:
-        u8[H, W], a new array.
+        u8[H, W], a new array; `labels` itself where 1 is asked for, which drops nothing.
     """
     if min_support <= 1:
-        return labels.copy()
+        return labels
     padded = cv2.copyMakeBorder(labels, 1, 1, 1, 1, cv2.BORDER_REPLICATE)
     height, width = labels.shape
     support = np.zeros(labels.shape, np.uint8)
