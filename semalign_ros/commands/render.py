@@ -92,6 +92,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="QUALITY",
         help="JPEG pictures instead of PNG (quality 92 where none is given)",
     )
+    parser.add_argument(
+        "--workers", type=_count, default=1, metavar="N", help="processes (default 1)"
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace the split if it exists")
 
 
@@ -99,9 +102,9 @@ def run(args: argparse.Namespace) -> None:
     """Render and write."""
     from semalign_ros.errors import ConfigError
     from semalign_ros.progress import frames_bar
+    from semalign_ros.train.scenes.dataset import Job, write_scenes
     from semalign_ros.train.scenes.layout import FIRST_SCENE, FrameWriter, split_folders
     from semalign_ros.train.scenes.script import Take, load_drive
-    from semalign_ros.train.scenes.sequence import render_sequence
     from semalign_ros.train.scenes.world import Script
 
     if args.drive is None:
@@ -116,16 +119,12 @@ def run(args: argparse.Namespace) -> None:
             )
         takes = load_drive(args.drive)
     total = sum(take.frames for take in takes)
-    first = FIRST_SCENE[args.split]
+    jobs = [Job(number, take) for number, take in enumerate(takes, FIRST_SCENE[args.split])]
     with (
         split_folders(args.out, args.split, overwrite=args.overwrite) as folders,
         frames_bar("rendering", total) as advance,
     ):
         writer = FrameWriter(folders, args.city, args.jpg)
-        for number, take in enumerate(takes, first):
-            for frame in render_sequence(
-                args.seed, number, take.frames, args.size, every=take.every, script=take.script
-            ):
-                writer.write(frame)
-                advance(1)
+        for done in write_scenes(jobs, args.seed, args.size, writer, args.workers):
+            advance(done)
     print(f"{total} frames of {len(takes)} scenes in {args.out} ({args.split})")

@@ -97,6 +97,14 @@ def test_overwrite_replaces_the_split(tmp_path):
     assert [p.name for p in (root / "leftImg8bit/train").iterdir()] == ["other"]
 
 
+def test_several_processes_write_the_same_files(rendered, tmp_path):
+    command = ["render", str(tmp_path), "--scenes", "2", "--frames-per-scene", "2", "--every", "3"]
+    assert main([*command, *SMALL, "--seed", "5", "--workers", "2"]) == 0
+    found = {p.relative_to(tmp_path): p.read_bytes() for p in tmp_path.rglob("*.*")}
+    assert len(found) == 28
+    assert all((rendered / name).read_bytes() == data for name, data in found.items())
+
+
 def test_a_failure_leaves_nothing_with_the_final_name(tmp_path, monkeypatch, capsys):
     """The disk is full after the first picture."""
     write = Path.write_bytes
