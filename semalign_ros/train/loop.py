@@ -136,11 +136,12 @@ def _groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
 
 @torch.no_grad()
 def _average(average: nn.Module, model: nn.Module, decay: float) -> None:
-    for mean, value in zip(average.state_dict().values(), model.state_dict().values(), strict=True):
-        if mean.is_floating_point():
-            mean.lerp_(value, 1 - decay)
-        else:
-            mean.copy_(value)
+    means, values = (list(m.state_dict().values()) for m in (average, model))
+    floats = [i for i, mean in enumerate(means) if mean.is_floating_point()]
+    # One launch for hundreds of small tensors: a GPU would wait for the host otherwise.
+    torch._foreach_lerp_([means[i] for i in floats], [values[i] for i in floats], 1 - decay)
+    for i in set(range(len(means))) - set(floats):
+        means[i].copy_(values[i])
 
 
 def _save(
