@@ -42,7 +42,7 @@ class Compared:
 def compare(
     model: Model, checkpoint: Path, image: Image, prompts: PromptSet, repetitions: int
 ) -> list[Compared]:
-    """Time a bundle and its checkpoint in PyTorch in turn, on the device of the bundle.
+    """Time a bundle and its checkpoint in PyTorch in turn, on its device and in its precision.
 
     Args:
         model: The bundle.
@@ -61,7 +61,8 @@ def compare(
     same: dict[str, float] = {}
     failures: dict[str, str] = {}
     runs = {}
-    for peer in open_peers(checkpoint, device, prompts, MAX_TOKENS):
+    half = model.bundle.manifest.precision == "float16"
+    for peer in open_peers(checkpoint, device, prompts, MAX_TOKENS, half):
         try:
             same[peer.name] = agreement(wanted, peer.run(image))
         except Exception as error:  # torch raises many types; the other ways go on

@@ -74,6 +74,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     models.add_argument(
         "--only", action="append", default=[], metavar="NAME", help="this one; may be given again"
     )
+    models.add_argument(
+        "--precision",
+        choices=("float32", "float16", "float16-weights"),
+        default="float32",
+        help="of weights and arithmetic; float16 is for GPUs (default: %(default)s)",
+    )
     models.add_argument("--overwrite", action="store_true", help="replace models that are there")
 
 
@@ -165,9 +171,12 @@ def _models(args: argparse.Namespace) -> int:
             raise ConfigError(unknown_name("model", name, list(FULL_SIZE)))
     chosen = args.only or list(FULL_SIZE)
     folders = args.out / "checkpoints", args.out / "models"
-    exported = [export_full_size(n, *folders, overwrite=args.overwrite) for n in chosen]
+    exported = [
+        export_full_size(n, *folders, precision=args.precision, overwrite=args.overwrite)
+        for n in chosen
+    ]
     versions = ", ".join(f"{name} {version}" for name, version in tool_versions().items())
-    print(f"{processor()}; {versions}; random weights\n")
+    print(f"{processor()}; {versions}; {args.precision}, random weights\n")
     print(export_table(exported))
     return 0
 

@@ -84,7 +84,8 @@ class LabelsAndConfidence(nn.Module):
         confidence = 1 / (logits - peak.unsqueeze(1)).exp().sum(dim=1)
         small = labels.to(torch.uint8), confidence
         resized = recipe.resized(height, width)
-        rows, columns = _nearest(height, resized[0]), _nearest(width, resized[1])
+        rows = _nearest(height, resized[0], labels.device)
+        columns = _nearest(width, resized[1], labels.device)
         if recipe.shortest_edge is None:
             # Columns first: rows are then copied whole.
             big = [m.index_select(2, columns).index_select(1, rows) for m in small]
@@ -98,7 +99,7 @@ class LabelsAndConfidence(nn.Module):
         return big[0].masked_fill(unseen, 255), big[1].masked_fill(unseen, 0.0)
 
 
-def _nearest(length: int, source: int) -> Tensor:
+def _nearest(length: int, source: int, device: torch.device) -> Tensor:
     """Index of the nearest of `source` cells for each of `length` pixels, i64[length]."""
     # Integers throughout: floats would round differently in torch and in ONNX Runtime.
-    return ((2 * torch.arange(length) + 1) * source) // (2 * length)
+    return ((2 * torch.arange(length, device=device) + 1) * source) // (2 * length)

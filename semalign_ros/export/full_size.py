@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from semalign_ros.export.families import export_checkpoint
-from semalign_ros.export.options import ExportOptions
+from semalign_ros.export.options import ExportOptions, Precision
 from semalign_ros.export.random_weights import (
     class_names,
     enliven,
@@ -239,7 +239,12 @@ class Exported:
 
 
 def export_full_size(
-    name: str, checkpoints: Path, models: Path, *, overwrite: bool = False
+    name: str,
+    checkpoints: Path,
+    models: Path,
+    *,
+    precision: Precision = "float32",
+    overwrite: bool = False,
 ) -> Exported:
     """Make a checkpoint, and a bundle of it as `semalign export` does.
 
@@ -247,6 +252,7 @@ def export_full_size(
         name: One of :data:`FULL_SIZE`.
         checkpoints: Folder for the checkpoint, ``checkpoints/<name>``.
         models: Folder for the bundle, ``models/<name>``.
+        precision: Of its weights and arithmetic.
         overwrite: Replace a bundle that is there.
 
     Raises:
@@ -255,7 +261,7 @@ def export_full_size(
     """
     folder = checkpoints / name
     source = Source(checkpoint=f"{name} with random weights", licence="none: no trained weights")
-    options = ExportOptions(name, source, overwrite=overwrite)
+    options = ExportOptions(name, source, precision=precision, overwrite=overwrite)
     options.require_free(models / name)
     parameters = save_checkpoint(FULL_SIZE[name](), folder)
     start = time.perf_counter()

@@ -241,7 +241,8 @@ class _Tiled(nn.Module):
 
     def forward(self, pixel_values: Tensor) -> Tensor:
         tiles = pixel_values[0]
-        seen = torch.ones(tiles.shape[0], self.side, self.side, dtype=torch.bool)
+        shape = tiles.shape[0], self.side, self.side
+        seen = torch.ones(shape, dtype=torch.bool, device=tiles.device)
         hidden = self.tower(pixel_values=tiles, patch_attention_mask=seen).last_hidden_state
         return self.connector(hidden).flatten(0, 1).unsqueeze(0)  # type: ignore[no-any-return]
 

@@ -101,8 +101,9 @@ class CachedDecoder(nn.Module):
         pairs = [(past[i], past[i + 1]) for i in range(0, len(past), 2)]
         cache = DynamicCache(pairs)
         length, count = past[0].shape[2], inputs_embeds.shape[1]
-        row = torch.arange(count).unsqueeze(1) + length
-        column = torch.arange(attention_mask.shape[1]).unsqueeze(0)
+        device = attention_mask.device
+        row = torch.arange(count, device=device).unsqueeze(1) + length
+        column = torch.arange(attention_mask.shape[1], device=device).unsqueeze(0)
         # A padded position sees itself, so that its softmax is defined; nobody reads it.
         seen = (column <= row) & (attention_mask[:, None, None, :] != 0) | (column == row)
         out = self.language.model(

@@ -11,13 +11,14 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from semalign_ros.errors import BundleError
 from semalign_ros.inference.runtime import OnnxSession
 from semalign_ros.types import Image
 
 Arrays: TypeAlias = Mapping[str, NDArray[np.generic]]
+_CPU = torch.device("cpu")
 _Module: TypeAlias = Callable[..., Tensor | tuple[Tensor, ...]]
 
 
@@ -64,7 +65,7 @@ def graph_differences(
     feeds: Sequence[Arrays],
     outputs: Sequence[str],
     *,
-    rounded: _Module | None = None,
+    rounded: nn.Module | None = None,
     mean: bool = False,
 ) -> dict[str, float]:
     """Compare a graph with what it was made of.
@@ -76,7 +77,7 @@ def graph_differences(
         outputs: Names of the outputs in the original's order.
         rounded: The original in float16, for a graph in float16. It is compared too: ONNX
             Runtime's CPU provider computes such graphs in float32, so that only torch shows what
-            a GPU's rounding and overflow above 65504 do.
+            a GPU's rounding and overflow above 65504 do. It runs on a GPU where torch finds one.
         mean: See :class:`Tolerance`.
 
     Returns:
@@ -88,6 +89,9 @@ def graph_differences(
         InferenceError: It fails on a feed.
     """
     session = OnnxSession(graph, "cpu")
+    gpu = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if rounded is not None:
+        rounded = rounded.to(gpu)
     halves = {name for name, spec in session.inputs.items() if spec.dtype == "float16"}
     worst = dict.fromkeys(outputs, 0.0)
     for feed in feeds:
@@ -95,17 +99,17 @@ def graph_differences(
         narrow = {n: v.astype(np.float16) if n in halves else v for n, v in feed.items()}
         runs = [session.run(narrow, outputs)]
         if rounded is not None:
-            runs = [[_widened(v) for v in run] for run in (*runs, _run(rounded, narrow))]
+            runs = [[_widened(v) for v in run] for run in (*runs, _run(rounded, narrow, gpu))]
         for found in runs:
             for name, w, f in zip(outputs, wanted, found, strict=True):
                 worst[name] = max(worst[name], difference(w, f, mean=mean))
     return worst
 
 
-def _run(module: _Module, feed: Arrays) -> list[NDArray[np.generic]]:
+def _run(module: _Module, feed: Arrays, device: torch.device = _CPU) -> list[NDArray[np.generic]]:
     with torch.inference_mode():
-        results = module(*(torch.from_numpy(np.asarray(v)) for v in feed.values()))
-    return [t.numpy() for t in ((results,) if isinstance(results, Tensor) else results)]
+        results = module(*(torch.from_numpy(np.asarray(v)).to(device) for v in feed.values()))
+    return [t.cpu().numpy() for t in ((results,) if isinstance(results, Tensor) else results)]
 
 
 def _widened(values: NDArray[np.generic]) -> NDArray[np.generic]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from semalign_ros.errors import BundleError
 from semalign_ros.export import contrastive
@@ -21,6 +22,7 @@ from semalign_ros.export.checkpoint import (
 from semalign_ros.export.families import OWN, kind_of
 from semalign_ros.export.image_side import ImageSide
 from semalign_ros.export.pixels import Pixels, load_image_processor, read_recipe
+from semalign_ros.export.precision import in_half
 from semalign_ros.export.segmenter import labels_module, load_checkpoint
 from semalign_ros.inference.contrastive import pair_weights
 from semalign_ros.language import PromptSet, parse_yes_no
@@ -43,7 +45,9 @@ class Peer:
     run: Callable[[Image], Result]
 
 
-def open_peers(folder: Path, device: str, prompts: PromptSet, max_tokens: int) -> list[Peer]:
+def open_peers(
+    folder: Path, device: str, prompts: PromptSet, max_tokens: int, half: bool = False
+) -> list[Peer]:
     """Load a checkpoint in PyTorch, as it is and compiled.
 
     Args:
@@ -51,6 +55,7 @@ def open_peers(folder: Path, device: str, prompts: PromptSet, max_tokens: int) -
         device: ``cpu`` or ``cuda``.
         prompts: What vision-language models are asked.
         max_tokens: Longest generated answer.
+        half: Compute in float16, as a bundle of that precision does.
 
     Raises:
         BundleError: It cannot be loaded, or is of a family that is ours alone.
@@ -63,15 +68,16 @@ def open_peers(folder: Path, device: str, prompts: PromptSet, max_tokens: int) -
         torch.set_float32_matmul_precision("high")
     kind = kind_of(family)
     if kind == "segmenter":
-        return _segmenters(folder, device)
+        return _segmenters(folder, device, half)
     if kind == "contrastive":
-        return _contrastive(folder, device, prompts)
-    return _generative(folder, device, prompts, max_tokens)
+        return _contrastive(folder, device, prompts, half)
+    return _generative(folder, device, prompts, max_tokens, half)
 
 
-def _segmenters(folder: Path, device: str) -> list[Peer]:
+def _segmenters(folder: Path, device: str, half: bool) -> list[Peer]:
     recipe = read_recipe(load_image_processor(folder))
-    module = labels_module(load_checkpoint(folder), recipe).to(device)
+    module = labels_module(load_checkpoint(folder), recipe)
+    module = (in_half(module) if half else module).to(device)
 
     def labels(run: Any, frame: Image) -> Labels:
         found, _ = run(torch.from_numpy(frame[None]).to(device))
@@ -80,7 +86,7 @@ def _segmenters(folder: Path, device: str) -> list[Peer]:
     return _eager_and_compiled(module, labels)
 
 
-def _contrastive(folder: Path, device: str, prompts: PromptSet) -> list[Peer]:
+def _contrastive(folder: Path, device: str, prompts: PromptSet, half: bool) -> list[Peer]:
     from transformers import AutoModel, AutoTokenizer
 
     recipe = read_recipe(load_image_processor(folder))
@@ -99,7 +105,8 @@ def _contrastive(folder: Path, device: str, prompts: PromptSet) -> list[Peer]:
             tokens["input_ids"], tokens["attention_mask"]
         ).to(device)
     side = ImageSide(Pixels(recipe), contrastive.ImageEncoder(model))
-    module = contrastive.scores_module(model, side).to(device)
+    scores: nn.Module = contrastive.scores_module(model, side)
+    module = (in_half(scores) if half else scores).to(device)
 
     def answers(run: Any, frame: Image) -> Mapping[str, bool | None]:
         logits = run(torch.from_numpy(frame[None]).to(device), embeds)[0].cpu().numpy()
@@ -110,7 +117,7 @@ def _contrastive(folder: Path, device: str, prompts: PromptSet) -> list[Peer]:
 
 
 def _eager_and_compiled(module: Any, use: Callable[[Any, Image], Result]) -> list[Peer]:
-    compiled = torch.compile(module)
+    compiled = torch.compile(module, dynamic=False)  # a camera's frames are of one size
 
     def peer(name: str, run: Any) -> Peer:
         def call(frame: Image) -> Result:
@@ -122,11 +129,14 @@ def _eager_and_compiled(module: Any, use: Callable[[Any, Image], Result]) -> lis
     return [peer("PyTorch", module), peer("PyTorch, torch.compile", compiled)]
 
 
-def _generative(folder: Path, device: str, prompts: PromptSet, max_tokens: int) -> list[Peer]:
+def _generative(
+    folder: Path, device: str, prompts: PromptSet, max_tokens: int, half: bool
+) -> list[Peer]:
     from transformers import AutoModelForImageTextToText, AutoProcessor
 
     processor = load_pretrained(AutoProcessor, folder, "a processor of images and texts")
-    model = load_weights(AutoModelForImageTextToText, folder, "a vision-language model").to(device)
+    model = load_weights(AutoModelForImageTextToText, folder, "a vision-language model")
+    model = (model.half() if half else model).to(device)
     processor.tokenizer.padding_side = "left"
     questions = prompts.questions()
     said = [_chat(processor, question.text) for question in questions]
@@ -134,7 +144,7 @@ def _generative(folder: Path, device: str, prompts: PromptSet, max_tokens: int) 
     def generate(frame: Image, texts: list[str]) -> list[bool | None]:
         asked = processor(
             images=[[frame]] * len(texts), text=texts, padding=True, return_tensors="pt"
-        ).to(device)
+        ).to(device, model.dtype)  # floats alone change their type
         with torch.inference_mode():
             made = model.generate(**asked, max_new_tokens=max_tokens, do_sample=False)
         words = processor.batch_decode(

@@ -284,9 +284,10 @@ def resample(x: Tensor, filter_: Filter, length: int, first: int, count: int) ->
     blocks = min(_BLOCKS, -(-count // _BLOCK))
     size = -(-count // blocks)
     window = torch.sym_min(source, size * source // length + 2 * reach)  # type: ignore[no-untyped-call]
-    made = torch.arange(blocks * size).clamp(max=count - 1).view(blocks, size) + first
+    made = torch.arange(blocks * size, device=x.device).clamp(max=count - 1)
+    made = made.view(blocks, size) + first
     left = (made[:, :1] * source // length - reach).clamp(min=0, max=source - window)
-    seen = left + torch.arange(window)
+    seen = left + torch.arange(window, device=x.device)
     # Distances are whole numbers until the one division, so they are exact.
     across = (2 * seen.double() + 1).unsqueeze(1) * length
     across = across - (2 * made.double() + 1).unsqueeze(2) * source

@@ -43,6 +43,7 @@ def in_half(module: nn.Module) -> nn.Module:
     for part in module.modules():
         if isinstance(part, Pixels):
             memo[id(part)] = narrow = copy.copy(part)
+            narrow._buffers = dict(part._buffers)  # moved to a GPU, they leave the original's alone
             narrow.dtype = torch.float16
         elif isinstance(part, _BatchNorm):  # torch wants its weights and statistics alike
             memo |= {id(b): b.half() for b in part.buffers() if b.is_floating_point()}

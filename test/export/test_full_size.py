@@ -99,11 +99,13 @@ def test_models_are_exported_and_then_timed_beside_pytorch(
     tmp_path, monkeypatch, capsys, uncompiled
 ):
     monkeypatch.setattr(full_size, "FULL_SIZE", {"segformer-b0": segformer})
-    assert main(["bench", "models", "--out", str(tmp_path)]) == 0
+    made = ["bench", "models", "--precision", "float16", "--out", str(tmp_path)]
+    assert main(made) == 0
     said = capsys.readouterr().out
+    assert "float16, random weights" in said
     (row,) = [line for line in said.splitlines() if line.startswith("| segformer-b0 |")]
     assert "labels" in row
-    assert main(["bench", "models", "--out", str(tmp_path)]) == 1
+    assert main(made) == 1
     assert "--overwrite" in capsys.readouterr().err
     assert main(["bench", "models", "--only", "segfrmer-b0"]) == 1
     assert "did you mean 'segformer-b0'" in capsys.readouterr().err
@@ -118,7 +120,9 @@ def test_models_are_exported_and_then_timed_beside_pytorch(
         for line in said[said.index("| model | run by") :].splitlines()[2:]
     ]
     assert [row[1] for row in rows] == ["ONNX Runtime, cpu", "PyTorch", "PyTorch, torch.compile"]
-    assert all(float(row[5].rstrip("%")) > 99.9 for row in rows)
+    shares = [float(row[5].rstrip("%")) for row in rows]
+    assert min(shares) > 98, "what rounding to 11 bits leaves"
+    assert min(shares) < 100, "PyTorch computes in float16 too"
 
 
 def test_the_dual_encoder_in_pytorch_answers_as_its_processor_and_model_do(

@@ -113,6 +113,12 @@ class Peaks(torch.nn.Module):
         return (((x.to(self.gain.dtype) * self.gain) * self.gain) / self.gain / self.gain).float()
 
 
+def test_the_original_stays_where_it_is_when_its_copy_moves():
+    pixels = Pixels(ImageRecipe((8, 8)))
+    in_half(torch.nn.Sequential(pixels)).to("meta")
+    assert {b.device.type for b in pixels.buffers()} == {"cpu"}
+
+
 def test_an_overflow_that_only_a_gpu_would_have_is_found(tmp_path):
     graph, feed = tmp_path / "peaks.onnx", {"x": np.ones((2, 3), np.float32)}
     narrow = in_half(Peaks())
