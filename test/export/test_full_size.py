@@ -59,7 +59,7 @@ def small(tmp_path_factory):
 @pytest.fixture
 def uncompiled(monkeypatch):
     """Compiling takes longer than all else here; what it gives is torch's own."""
-    monkeypatch.setattr(torch, "compile", lambda module: module)
+    monkeypatch.setattr(torch, "compile", lambda module, **_: module)
 
 
 @pytest.mark.parametrize(
