@@ -14,8 +14,8 @@ demo: setup ## the main job on the sample bag, live and offline; leaves out/demo
 	$(BIN)/semalign demo --out out/demo --overwrite
 
 test: $(VENV)/.test ## set up everything and run all tests
-	@# One process more than cores: those of the nodes wait more than they compute.
-	$(BIN)/python -m pytest -n $$(($$(nproc) + 1)) --dist loadgroup --no-loadscope-reorder
+	@# By file: what a module's fixture trains or exports is made once. One thread a process and core.
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 lint: $(VENV)/.test ## ruff and strict mypy
 	$(BIN)/ruff check .

@@ -13,20 +13,14 @@ settings.register_profile("semalign", deadline=None)
 settings.load_profile("semalign")
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-NODES = REPOSITORY / "test/nodes"
-LONG = {REPOSITORY / "test" / name for name in ("train/test_pipeline.py", "export/test_generative.py")}
+LONG = [
+    REPOSITORY / "test" / name for name in ("train/test_pipeline.py", "export/test_generative.py")
+]
 
 
-@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in this hook too
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Spread the tests over processes by file; those of the nodes, which keep times, go to one.
-
-    What takes long comes first, so that the processes end together.
-    """
-    for item in items:
-        group = NODES if NODES in item.path.parents else item.path
-        item.add_marker(pytest.mark.xdist_group(str(group)))
-    items.sort(key=lambda item: (NODES not in item.path.parents, item.path not in LONG))
+    """Begin with the files that take minutes, so that all processes end together."""
+    items.sort(key=lambda item: item.path not in LONG)
 
 
 def _shared(name: str) -> Path:

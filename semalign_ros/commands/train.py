@@ -111,7 +111,7 @@ def run(args: argparse.Namespace) -> None:
     from semalign_ros.errors import ConfigError, OutputError
     from semalign_ros.resources import find_resource
     from semalign_ros.train.datasets import find_samples
-    from semalign_ros.train.device import choose_device
+    from semalign_ros.train.device import choose_device, flushed_denormals
     from semalign_ros.train.loop import Progress as Step
     from semalign_ros.train.pipeline import (
         DataSource,
@@ -175,7 +175,7 @@ def run(args: argparse.Namespace) -> None:
     )
     console = Console(stderr=True)
     console.print(f"training on {device}", highlight=False)
-    with Progress(*columns, console=console) as progress:
+    with flushed_denormals(), Progress(*columns, console=console) as progress:
         tasks: dict[str, object] = {}
 
         def show(what: str, done: int, of: int, figures: str = "") -> None:

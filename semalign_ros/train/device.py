@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+from collections.abc import Iterator
 from typing import Any, TypeVar
 
 import torch
@@ -27,6 +29,19 @@ def choose_device(name: str) -> torch.device:
             "for CUDA and the driver, or give --device cpu"
         )
     return torch.device("cuda" if usable and name != "cpu" else "cpu")
+
+
+@contextlib.contextmanager
+def flushed_denormals() -> Iterator[None]:
+    """Take numbers below float's normal range as 0: with them a CPU is many times as slow.
+
+    It is a state of the whole process, which other code need not expect.
+    """
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)
 
 
 def device_of(module: nn.Module) -> torch.device:

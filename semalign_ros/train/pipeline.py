@@ -122,7 +122,6 @@ def run_plan(plan: Plan, report: Report, count: Count) -> dict[str, Bundle]:
     start = None if plan.start is None else open_start(plan.start, family)
     origin = RANDOM if start is None else start.bundle_id
     torch.set_num_threads(settings.threads)
-    torch.set_flush_denormal(True)
     torch.set_float32_matmul_precision("high")  # TF32 on a GPU; nothing changes on a CPU
     data = _load(plan, count)
     bundles: dict[str, Bundle] = {}

@@ -6,7 +6,7 @@ pytestmark = pytest.mark.torch
 torch = pytest.importorskip("torch")
 
 from semalign_ros.errors import DeviceError  # noqa: E402
-from semalign_ros.train.device import choose_device, moved  # noqa: E402
+from semalign_ros.train.device import choose_device, flushed_denormals, moved  # noqa: E402
 from semalign_ros.train.packing import Exchange, pack  # noqa: E402
 
 
@@ -27,3 +27,10 @@ def test_asking_for_a_gpu_that_torch_cannot_find(monkeypatch):
     assert choose_device("auto").type == choose_device("cpu").type == "cpu"
     with pytest.raises(DeviceError, match="finds no CUDA GPU"):
         choose_device("cuda")
+
+
+def test_small_numbers_vanish_only_within():
+    tiny = torch.tensor([1e-40])
+    with flushed_denormals():
+        assert tiny * 1 == 0
+    assert tiny * 1 != 0

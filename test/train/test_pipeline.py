@@ -145,10 +145,11 @@ def test_generative_scores_equal_packed_torch(plan, bundles, image):
 
 def test_a_second_run_resumes_and_makes_the_same_bundles(plan, bundles, tmp_path):
     steps = []
-    again = run_plan(replace(plan, out=tmp_path), steps.append, lambda *_: None)
+    stages = ("segmenter", "contrastive")
+    again = run_plan(replace(plan, out=tmp_path, stages=stages), steps.append, lambda *_: None)
     assert not steps
-    for stage, bundle in bundles.items():
-        assert again[stage].manifest.files == bundle.manifest.files
+    for stage in stages:
+        assert again[stage].manifest.files == bundles[stage].manifest.files
 
 
 @pytest.mark.parametrize("family", ["segformer", "deeplab"])
