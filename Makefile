@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check install --quiet --progress-bar off --no-compile
+# Takes a fifth of pip's time; pip stands in where only pip knows the way to the packages.
+install = $(BIN)/uv pip install --quiet --python $(BIN)/python $(1) || $(PIP) $(1)
 
 .PHONY: help setup demo test lint colcon sample-bag bench-models study lock clean
 help: ## list the targets
@@ -60,7 +62,8 @@ $(BIN)/python:
 
 $(VENV)/.run: requirements/run.txt setup.py | $(BIN)/python
 	@echo "setting up $(VENV) (about a minute)"
-	$(PIP) -r requirements/run.txt
+	@$(PIP) uv || true
+	@$(call install,-r requirements/run.txt)
 	$(PIP) --no-deps --no-build-isolation -e .
 	@touch $@
 
@@ -68,5 +71,5 @@ $(VENV)/.run: requirements/run.txt setup.py | $(BIN)/python
 $(VENV)/.test: requirements/test.txt $(VENV)/.run
 	@echo "adding torch, transformers and the test tools (a few minutes)"
 	$(PIP) 'torch==2.13.0; python_version >= "3.11"'
-	$(PIP) -r requirements/test.txt
+	@$(call install,-r requirements/test.txt)
 	@touch $@
