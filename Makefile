@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check install --quiet --progress-bar off --no-compile
-# Takes a fifth of pip's time; pip stands in where only pip knows the way to the packages.
+# In half of pip's time; pip stands in where only pip knows the way to the packages.
 install = $(BIN)/uv pip install --quiet --python $(BIN)/python $(1) || $(PIP) $(1)
 
 .PHONY: help setup demo test lint colcon sample-bag bench-models study lock clean

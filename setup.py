@@ -48,7 +48,7 @@ EXTRAS = {
     "test": [
         "pytest>=8",
         "pytest-timeout>=2.3",  # a node that hangs must fail, not block
-        "pytest-xdist>=3.5",  # halves the minutes of `make test` on two cores
+        "pytest-xdist>=3.8",  # halves the minutes of `make test`; older ones reorder the files
         "hypothesis>=6.100",
         "scikit-learn>=1.3",  # independent implementations of the metrics
         "statsmodels>=0.14",

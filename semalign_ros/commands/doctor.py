@@ -138,6 +138,8 @@ def check_inference() -> Iterator[Check]:
 
     from semalign_ros.inference.loading import usable_devices
 
+    onnxruntime.set_default_logger_severity(4)  # it would print beside our table what that says
+
     levels: dict[str, Literal["fail", "warn", "info"]] = {"cpu": "fail", "tensorrt": "info"}
     # A GPU that lies idle is a fault; TensorRT is a choice.
     levels["cuda"] = "warn" if find_gpus()[0] else "info"

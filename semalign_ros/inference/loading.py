@@ -107,7 +107,6 @@ def usable_devices() -> dict[str, str | None]:
     Returns:
         None for a usable device, else what is wrong and the way out.
     """
-    ort.set_default_logger_severity(4)  # a library that is missing is said below, once
     return {device: _why_unusable(device) for device in PROVIDERS}
 
 

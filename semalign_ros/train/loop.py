@@ -11,6 +11,7 @@ from typing import Any, Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from semalign_ros.errors import ConfigError
 from semalign_ros.train.device import CPU, moved
@@ -136,12 +137,13 @@ def _groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
 
 @torch.no_grad()
 def _average(average: nn.Module, model: nn.Module, decay: float) -> None:
-    means, values = (list(m.state_dict().values()) for m in (average, model))
-    floats = [i for i, mean in enumerate(means) if mean.is_floating_point()]
+    pairs = list(zip(average.state_dict().values(), model.state_dict().values(), strict=True))
+    means, values = zip(*(p for p in pairs if p[0].is_floating_point()), strict=True)
     # One launch for hundreds of small tensors: a GPU would wait for the host otherwise.
-    torch._foreach_lerp_([means[i] for i in floats], [values[i] for i in floats], 1 - decay)
-    for i in set(range(len(means))) - set(floats):
-        means[i].copy_(values[i])
+    get_ema_multi_avg_fn(decay)(means, values, 0)  # type: ignore[no-untyped-call]
+    for mean, value in pairs:
+        if not mean.is_floating_point():
+            mean.copy_(value)
 
 
 def _save(

@@ -32,8 +32,8 @@ def test_rectangle_stays_inside_with_the_right_area(
     found = (rows.stop - rows.start) * (columns.stop - columns.start)
     target = area / 100 * height * width
     if min(height, width) >= 128 and area >= 1:
-        # Some rectangle of whole pixels comes that near, but for the smallest.
-        assert found == pytest.approx(target, rel=0.005 if target > 800 else 0.01)
+        # A small area has few rectangles of whole pixels: up to 6 were off in 250,000 draws.
+        assert found == pytest.approx(target, rel=0.005, abs=8)
     else:  # too few pixels for any rectangle of exactly that area
         assert abs(found - target) <= max(0.005 * height * width, max(height, width) / 2)
 
