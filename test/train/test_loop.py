@@ -69,6 +69,7 @@ def test_the_averaged_weights_learn(tmp_path):
     x = torch.randn(64, 3, generator=torch.Generator().manual_seed(12345))
     assert torch.nn.functional.mse_loss(model(x), x.sum(1, keepdim=True)) < 0.1
     assert not model.training
+    assert model[1].num_batches_tracked == 400, "counts are copied, not averaged"
 
 
 def test_refuses_a_checkpoint_of_another_model(tmp_path):
