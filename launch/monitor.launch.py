@@ -81,12 +81,13 @@ def generate_launch_description() -> LaunchDescription:
                 DeclareLaunchArgument(name, default_value=default, description=text)
                 for name, default, text in ARGUMENTS
             ),
-            OpaqueFunction(function=start),
+            # First: where RViz is not installed, the launch ends before a node has started.
             Node(
                 package="rviz2",
                 executable="rviz2",
                 arguments=["-d", str(resource("config", "rviz", "monitor.rviz"))],
                 condition=IfCondition(LaunchConfiguration("rviz")),
             ),
+            OpaqueFunction(function=start),
         ]
     )

@@ -105,7 +105,7 @@ def generate_launch_description() -> LaunchDescription:
                 DeclareLaunchArgument(name, default_value=default, description=text)
                 for name, default, text in ARGUMENTS
             ),
-            OpaqueFunction(function=start),
+            # First: where RViz is not installed, the launch ends before a node has started.
             Node(
                 package="rviz2",
                 executable="rviz2",
@@ -124,5 +124,6 @@ def generate_launch_description() -> LaunchDescription:
                 ],
                 condition=IfCondition(LaunchConfiguration("rviz")),
             ),
+            OpaqueFunction(function=start),
         ]
     )

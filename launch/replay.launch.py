@@ -45,27 +45,29 @@ def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     if given["record"]:
         # Play when it listens, else the first verdicts would be missing.
         needed.append(f"{monitor}/output/judgment")
-        actions.append(
-            Node(
-                package="semalign_ros",
-                executable="recorder_node",
-                parameters=[
-                    {
-                        "output": given["record"],
-                        "topics": [
-                            "/camera/*",
-                            "/ground_truth/*",
-                            "/vehicle/*",
-                            "/diagnostics",
-                            f"{monitor}/output/judgment",
-                            f"{monitor}/metrics",
-                        ],
-                        "use_sim_time": True,
-                    }
-                ],
-                output="screen",
-            )
+        recorder = Node(
+            package="semalign_ros",
+            executable="recorder_node",
+            parameters=[
+                {
+                    "output": given["record"],
+                    "topics": [
+                        "/camera/*",
+                        "/ground_truth/*",
+                        "/vehicle/*",
+                        "/diagnostics",
+                        f"{monitor}/output/judgment",
+                        f"{monitor}/metrics",
+                    ],
+                    "use_sim_time": True,
+                }
+            ],
+            output="screen",
         )
+        # The player waits for it: without a recorder it would wait for ever.
+        stop = EmitEvent(event=Shutdown(reason="the recorder has ended"))
+        actions.append(recorder)
+        actions.append(RegisterEventHandler(OnProcessExit(target_action=recorder, on_exit=[stop])))
     player = Node(
         package="semalign_ros",
         executable="player_node",
