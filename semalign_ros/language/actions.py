@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 
 from semalign_ros.language import motion as m
@@ -11,6 +12,9 @@ from semalign_ros.language.clauses import Clause, is_imperative
 from semalign_ros.language.mentions import Mention
 from semalign_ros.language.motion import SAFE, UNSAFE, going_vote
 from semalign_ros.types import Judgment
+
+# "Our lane has to stop."
+_OURS = frozenset((own, way) for own in ("our", "my") for way in ("lane", "side", "direction"))
 
 
 def action_vote(analysis: Analysis, i: int, clause: Clause) -> Judgment | None:
@@ -106,6 +110,8 @@ def _own_subject(
         )
     if any(mention.own for mention in inside):
         return True
+    if _OURS & set(itertools.pairwise(subject)):
+        return True
     if any(token in m.PLAN_NOUNS for token in subject):
         return True
     earlier = [mention for mention in mentions if mention.start < i]
@@ -134,6 +140,8 @@ def order_vote(analysis: Analysis, clause: Clause) -> Judgment | None:
     if first == clause.end:
         return None
     i, opener = first, tokens[first]
+    if opener in m.STANDING and "action" in heading and i == clause.start:
+        return UNSAFE
     gerund = opener.endswith("ing") and "action" in heading and i == clause.start
     if not gerund and not is_imperative(tokens, i, clause.end):
         return None
@@ -162,8 +170,7 @@ def _state(
     ):
         return None
     before = tokens[max(clause.start, i - 4) : i]
-    if not any(token in w.BE for token in before) or any(
-        token in m.NEGATIONS | {"or"} for token in before
-    ):
+    if not {"is", "are", "am", "be", "being"} & set(before) or (m.NEGATIONS | {"or"}) & set(before):
+        # "I was waiting" tells of an earlier time.
         return None
     return UNSAFE if _own_subject(tokens, i, clause, mentions) else None

@@ -59,7 +59,8 @@ def _opens(tokens: Sequence[str], i: int, start: int) -> bool:
     if before in _BREAKS:
         return True
     if token == "that":
-        return before not in w.PREPOSITIONS and not before.startswith(",")
+        # "ruled out that"
+        return before not in w.PREPOSITIONS - {"out"} and not before.startswith(",")
     if token == "as":
         return _as_opens(tokens, i)
     if token == "in" and tokens[i + 1 : i + 2] == ("case",):

@@ -22,21 +22,27 @@ _TERMS: dict[tuple[str, ...], str] = {
         ramp, exit ramp, driveway, thoroughfare, rd, blvd, ave, bike lane, bicycle lane, cycle
         lane, bus lane, turn lane, lane divider, lane arrow, street scene, traffic lane, road
         lane, t junction, side street, bicycle crossing, railway crossing, level crossing,
-        school crossing, asphalt surface""",
+        school crossing, asphalt surface, dashed line, solid line, dotted line, center line,
+        centre line, centerline, yellow line, white line, lane marker, cobblestone, cobble, dual
+        carriageway""",
     ("sidewalk",): """
         sidewalk, pavement, footpath, footway, pedestrian path, pedestrian pathway, pedestrian
         walkway, pedestrian area, pedestrian zone, walkway""",
     ("building",): """
-        building, house, skyscraper, high rise, highrise, high rise building, apartment block,
-        apartment building, office block, office building, storefront, shop, house front, store,
-        apartment, townhouse, warehouse, residential building, facade, shopfront, tower block""",
+        building, house, farmhouse, skyscraper, high rise, highrise, high rise building,
+        apartment block, apartment building, office block, office building, storefront, shop,
+        house front, store, apartment, townhouse, warehouse, residential building, facade,
+        shopfront, tower block, office tower, residential tower, glass tower, cafe, restaurant,
+        supermarket, pharmacy, bakery, hotel, church, shopping mall, shopping center, shopping
+        centre""",
     ("wall",): "wall, retaining wall, stone wall, brick wall, concrete wall",
     ("fence",): "fence, fencing, picket fence, metal fence",
     ("pole",): "pole, utility pole, telephone pole, power pole, light pole, electric pole",
     ("traffic light",): """
         traffic light, traffic signal, traffic light signal, traffic signal light, stoplight,
         stop light, signal light, traffic lamp, pedestrian light, pedestrian signal, pedestrian
-        traffic light, traffic control signal, overhead signal, semaphore""",
+        traffic light, traffic control signal, overhead signal, semaphore, signal head, vehicle
+        signal, lane signal""",
     ("traffic sign",): """
         traffic sign, road sign, street sign, stop sign, yield sign, speed limit sign, speed
         sign, warning sign, direction sign, directional sign, signage, road signage, traffic
@@ -48,16 +54,23 @@ _TERMS: dict[tuple[str, ...], str] = {
         sign, pedestrian sign, bicycle sign""",
     ("vegetation",): """
         tree, vegetation, shrub, bush, hedge, greenery, foliage, shrubbery, forest, palm tree,
-        tree canopy, tree lined, plant, woodland, street tree, leafy tree""",
-    ("terrain",): "terrain, grass, lawn, grassland, meadow, field, grassy area, soil, grass verge",
+        tree canopy, tree lined, plant, woodland, street tree, leafy tree, palm lined, ivy,
+        flower bed, flowerbed, undergrowth""",
+    ("terrain",): """
+        terrain, grass, lawn, grassland, meadow, field, grassy area, soil, grass verge, grassy,
+        grass strip""",
     ("sky",): "sky",
     ("person",): """
         person, pedestrian, man, woman, child, kid, boy, girl, worker, construction worker, road
         worker, guard, security guard, police officer, policeman, policewoman, officer, traffic
         officer, traffic police, passerby, individual, human, people on foot, pedestrian figure,
         crossing guard, jogger, walker, bystander, crowd, flagger, adult, human figure, figure
-        of a person, group of people, human being, personnel, first responder, firefighter, cop,
-        pedestrian group""",
+        of a person, group of people, human being, personnel, first responder, firefighter,
+        fireman, cop, pedestrian group, teenager, teen, toddler, baby, student, pupil,
+        schoolchild, lady, gentleman, guy, shopper, tourist, commuter, onlooker, spectator,
+        vendor, courier, delivery person, delivery man, postman, mail carrier, paramedic,
+        workman, construction crew, road crew, skateboarder, runner, hiker, marshal, dog walker,
+        parent, family, shepherd, anyone, anybody, someone, somebody, nobody, no one, couple""",
     ("rider",): "rider",
     ("rider", "bicycle"): "cyclist, bicyclist, bicycle rider, bike rider, pedal cyclist",
     ("rider", "motorcycle"): """
@@ -66,20 +79,23 @@ _TERMS: dict[tuple[str, ...], str] = {
     ("car",): """
         car, sedan, suv, taxi, taxicab, cab, van, minivan, pickup, pickup truck, pick up truck,
         hatchback, coupe, automobile, police car, patrol car, jeep, station wagon, limousine,
-        passenger car, sports car, private car, convertible, crossover, delivery van, mini van,
-        ambulance, mercedes, bmw, audi, volkswagen, toyota, tesla, honda, ford, nissan, hyundai""",
+        passenger car, family car, sports car, private car, convertible, crossover, delivery
+        van, mini van, ambulance, mercedes, bmw, audi, volkswagen, toyota, tesla, honda, ford,
+        nissan, hyundai""",
     ("truck",): """
         truck, lorry, trailer, semi trailer, semi truck, cement mixer, cement mixer truck,
         concrete mixer, mixer truck, fire truck, fire engine, dump truck, garbage truck, tanker,
         tanker truck, box truck, delivery truck, tow truck, crane truck, construction truck,
-        cargo truck, tractor trailer, flatbed, semi, eighteen wheeler, truck trailer""",
+        cargo truck, tractor trailer, flatbed, semi, eighteen wheeler, truck trailer, heavy
+        goods vehicle, goods vehicle, hgv, big rig, street sweeper, snowplow, snow plow""",
     ("bus",): "bus, coach, minibus, school bus, city bus, double decker, trolleybus, shuttle bus",
-    ("train",): "train, tram, streetcar, tramcar, trolley, locomotive, light rail vehicle",
+    ("train",): """
+        train, commuter train, tram, streetcar, tramcar, trolley, locomotive, light rail vehicle""",
     ("motorcycle",): """
         motorcycle, motorbike, motor bike, moped, scooter, motor scooter, electric scooter, e
         scooter, dirt bike, two wheeler""",
     ("bicycle",): "bicycle, bike, pedal bike, e bike, electric bicycle, electric bike, pushbike",
-    ("vehicle",): "vehicle, motor vehicle, emergency vehicle, construction vehicle",
+    ("vehicle",): "vehicle, motor vehicle, emergency vehicle, construction vehicle, quad bike, atv",
     # Words that hide a class: parts, other lights and signs, idioms, places named after a class.
     (): """
         brake light, tail light, taillight, headlight, head light, headlamp, fog light, street
@@ -98,9 +114,10 @@ _TERMS: dict[tuple[str, ...], str] = {
         parking garage, bicycle rack, bike rack, bicycle symbol, bike symbol, pedestrian symbol,
         bike path, bicycle path, cycle path, cyclist pathway, cyclist path, cycling path, car
         wash, field of view, field of vision, visual field, power plant, overhead walkway,
-        elevated walkway, plant equipment, road barrier, road divider, driver, passenger, lane
-        change, lane discipline, lane keeping, lane departure, lane changing, human error, train
-        of thought, man made, in person, street view, speed limit""",
+        elevated walkway, plant equipment, road barrier, road divider, railway crossing barrier,
+        level crossing barrier, driver, passenger, lane change, lane discipline, lane keeping,
+        lane departure, lane changing, human error, train of thought, man made, in person,
+        street view, speed limit, shopping trolley, shopping cart, tram rail, tram wire""",
 }
 
 _IRREGULAR = {
@@ -109,6 +126,11 @@ _IRREGULAR = {
     "woman": ("women",),
     "child": ("children",),
     "policeman": ("policemen",),
+    "fireman": ("firemen",),
+    "workman": ("workmen",),
+    "postman": ("postmen",),
+    "gentleman": ("gentlemen",),
+    "schoolchild": ("schoolchildren",),
     "policewoman": ("policewomen",),
     "passerby": ("passersby",),
     "people": ("people",),

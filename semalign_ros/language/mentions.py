@@ -22,6 +22,23 @@ _COUPLED = frozenset((a, b) for a in ("signs", "lights", "signage") for b in ("a
 _AFTER_CROSSING = (
     w.DEFINITE | w.INDEFINITE | w.EGO | word_set("from against right left slowly while")
 )
+_VEHICLES = frozenset({"car", "truck", "bus", "train", "vehicle"})
+_SHOPS = word_set(
+    "shop shops store stores storefront storefronts restaurant restaurants business businesses"
+)
+_BELONGING = word_set("with whose have has having display displaying featuring 's their")
+_PRONOUNS = {
+    "anyone": "any",
+    "anybody": "any",
+    "someone": "a",
+    "somebody": "a",
+    "nobody": "no",
+    "one": "no",
+}
+_OUTSIDE = word_set(
+    "waiting wait cross boarding board alighting alight disembarking disembark stepping step "
+    "getting standing walking crossing queuing queueing loading exiting leaving gathered"
+)
 _RIDDEN = frozenset({"motorcycle", "bicycle"})
 _EGO_NAMES = frozenset({"car", "vehicle", "cars", "vehicles"})
 _OBSERVERS = word_set("driving self driver camera recording observer photographer viewer")
@@ -62,6 +79,8 @@ def find_mentions(tokens: Sequence[str]) -> tuple[list[Mention], frozenset[int]]
     i = 0
     while i < len(tokens):
         match = longest_match(tokens, i) or _light(tokens, i)
+        if match is not None and tokens[i] in {"passenger", "passengers"}:
+            match = _passenger(tokens, i, *match)
         if match is None:
             i += 1
             continue
@@ -84,6 +103,14 @@ def _person_who_crosses(tokens: Sequence[str], i: int, term: Term, end: int) -> 
     return term, end
 
 
+def _passenger(tokens: Sequence[str], i: int, term: Term, end: int) -> tuple[Term, int]:
+    """Tell "passengers are boarding the tram" from those who sit inside."""
+    outside = _OUTSIDE & set(tokens[end : end + 4])
+    if end - i == 1 and outside:
+        return Term(("person",), tokens[i] == "passengers"), end
+    return term, end
+
+
 def _light(tokens: Sequence[str], i: int) -> tuple[Term, int] | None:
     """Read bare "light", "signal" or "arrow" as a traffic light where colour or verb says so."""
     token = tokens[i]
@@ -94,12 +121,14 @@ def _light(tokens: Sequence[str], i: int) -> tuple[Term, int] | None:
     after = tokens[i + 1 : i + 4]
     colour = next((k for k, word in enumerate(before) if word in _COLOURS), None)
     if colour is not None and not any(word in w.PREPOSITIONS for word in before[colour:]):
-        return None if _of_a_vehicle(tokens, i) else (term, i + 1)
+        # "the bus with its red lights flashing"
+        owned = {"its", "their", "his", "her"} & set(before)
+        return None if owned or _of_a_vehicle(tokens, i) else (term, i + 1)
     if token in {"arrow", "arrows"}:
         return None
     definite = any(word in w.DEFINITE | w.EGO for word in before)
     own = any(word in _OWN_LIGHT_VERBS for word in tokens[max(0, i - 4) : i])
-    coloured = any(word in _COLOURS for word in tokens[i + 1 : i + 6])
+    coloured = any(word in _COLOURS for word in tokens[i + 1 : i + 9])
     if (
         definite
         and not own
@@ -142,12 +171,17 @@ def _is_no_noun(tokens: Sequence[str], start: int, end: int) -> bool:
     """Whether the words are a verb or an idiom here: "signs of", "shops online"."""
     after = tokens[end] if end < len(tokens) else ""
     word = tokens[end - 1]
+    if word in {"cab", "couple"} and after == "of":
+        # "The cab of the truck", "a couple of cars"
+        return True
     before = tokens[start - 1] if start else ""
     if word == "building" and (before in w.BE or after == "up"):
         return True
     if word in {"sign", "signs"} and end - start == 1:
         # "signs of pedestrians", "a sign that it works": symptoms, no traffic signs.
-        return after == "of" or (after == "that" and before == "a")
+        says = tokens[end + 1 : end + 2] and tokens[end + 1] in w.FINITE_VERBS | w.SIGN_VERBS
+        symptom = after == "that" and before == "a" and not says
+        return after == "of" or symptom or _of_a_shop(tokens, start, end)
     return word in {
         "store",
         "shop",
@@ -161,8 +195,20 @@ def _is_no_noun(tokens: Sequence[str], start: int, end: int) -> bool:
     } and (before in {"to", "will", "can", "should"})
 
 
+def _of_a_shop(tokens: Sequence[str], start: int, end: int) -> bool:
+    """Whether signs are those of shops: "shops whose colourful signs", "signs of the stores"."""
+    before = tokens[max(0, start - 6) : start]
+    shop = next((k for k, token in enumerate(before) if token in _SHOPS), None)
+    if shop is not None and _BELONGING & set(before[shop:]):
+        return True
+    after = tokens[end : end + 4]
+    return bool(after) and after[0] in {"of", "for", "on"} and bool(_SHOPS & set(after))
+
+
 def _mention(tokens: Sequence[str], start: int, end: int, term: Term, nouns: Set[int]) -> Mention:
     phrase = phrase_at(tokens, start, end, term.plural, nouns)
+    if tokens[end - 1] in _PRONOUNS:
+        phrase = replace(phrase, determiners=frozenset({_PRONOUNS[tokens[end - 1]]}))
     return Mention(
         **{name: getattr(phrase, name) for name in Phrase.__slots__},
         classes=term.classes,
@@ -179,6 +225,10 @@ def _is_compound(tokens: Sequence[str], start: int, end: int, term: Term) -> boo
         term.classes
     ):
         return False
+    following = longest_match(tokens, end) if end < len(tokens) else None
+    if "person" in term.classes and not term.plural and following is not None:
+        # "a tourist bus"
+        return bool(_VEHICLES & set(following[0].classes))
     if after == "'s":
         return not any(token in w.DEFINITE for token in tokens[max(0, start - 4) : start])
     if after in w.COMPOUND_OR_VERB and start and tokens[start - 1] in w.DEFINITE | w.INDEFINITE:

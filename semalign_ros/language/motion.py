@@ -87,6 +87,9 @@ PREPARING = word_set(
 )
 STANDING = word_set("stopped stationary waiting halted yielding standstill holding rest")
 
+ROAD_USERS = frozenset(
+    {"person", "rider", "car", "truck", "bus", "train", "motorcycle", "bicycle", "vehicle"}
+)
 WAYS = word_set("road path lane way route street highway roadway")
 OTHER_SIDES = word_set("left right adjacent other opposite next oncoming side no")
 COPULAS = word_set("is are appears appear seems seem looks look remains remain")
@@ -124,12 +127,14 @@ def _gerunds(verbs: str) -> frozenset[str]:
 
 
 GOING_GERUNDS = _gerunds(
-    "proceed continue go move enter cross drive advance accelerate execute make attempt try pass"
+    "proceed continue go move enter cross drive advance accelerate execute make attempt try pass "
+    "cruise"
 )
 _VERBS = word_set(
     "proceed continue go move drive follow turn cross accelerate stop halt wait yield pause remain "
     "stay hold maintain keep give come make advance resume bring enter start begin complete "
-    "initiate execute perform take navigate brake pass overtake attempt try"
+    "initiate execute perform take navigate brake pass overtake attempt try "
+    "cruise"
 )
 _BASE = {inflect(verb)[2]: verb for verb in _VERBS} | {"brought": "bring"}
 
@@ -151,8 +156,11 @@ def action_at(tokens: Sequence[str], i: int, end: int) -> Action | None:
         return Action.STOP
     if not _goes(verb, rest) or rest[:3] == ["in", "that", "direction"]:
         return None
-    aside = verb in {"turn", "pass", "overtake"} or {"turn", "turnaround"} & set(rest[:5])
-    return Action.TURN if aside else Action.GO
+    first = rest[0] if rest else "."
+    aside = verb in {"turn", "overtake", "accelerate"} or {"turn", "turnaround"} & set(rest[:5])
+    # "Do not pass" stops; "do not pass the truck" lets one follow it.
+    passing = verb == "pass" and first[0].isalnum() and first not in {"until", "before", "while"}
+    return Action.TURN if aside or passing else Action.GO
 
 
 def _stops(verb: str, rest: list[str]) -> bool:
@@ -191,6 +199,7 @@ def _goes(verb: str, rest: list[str]) -> bool:
         "proceed",
         "advance",
         "accelerate",
+        "cruise",
         "cross",
         "enter",
         "navigate",
@@ -227,8 +236,8 @@ def _goes(verb: str, rest: list[str]) -> bool:
     if verb == "keep" and first in GOING_GERUNDS | {"following", "going"}:
         return True
     if verb in {"maintain", "keep"}:
-        steady = first in {"speed", "pace"} or bool(_SAME_SPEED & set(rest[:4]))
-        return steady and bool({"speed", "pace"} & set(rest[:4]))
+        steady = first in {"speed", "pace"} or bool(_SAME_SPEED & set(rest[:5]))
+        return steady and bool({"speed", "pace"} & set(rest[:6]))
     if verb in {"resume", "start", "begin"}:
         return bool({"driving", "moving", "speed", "proceeding"} & set(rest[:3]))
     return False

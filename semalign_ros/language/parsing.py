@@ -13,7 +13,7 @@ from semalign_ros.language.words import word_set
 from semalign_ros.language.yes_no import parse_yes_no
 from semalign_ros.types import Judgment, SceneClaims
 
-PARSER_VERSION = "1.0"
+PARSER_VERSION = "1.1"
 """Version of the rules; raise it with every change that can change a result."""
 
 _NONE = word_set("none no absent nil n not")

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from semalign_ros.language import motion as m
+from semalign_ros.language import words as w
 from semalign_ros.language.actions import action_vote, order_vote
 from semalign_ros.language.analysis import Analysis
 from semalign_ros.language.clauses import Clause, Mood
@@ -75,11 +76,30 @@ def _cancelled(tokens: Sequence[str], vote: Judgment, trailing: Clause | None) -
     if vote is UNSAFE:
         return opener in {"if", "when", "whenever", "in"} and "already" not in body
     if opener in {"before", "till", "as"}:
-        return False
+        # "Enter as soon as there is a gap": not yet.
+        return body[1:2] == ("soon",)
     if set(body) & {"necessary", "needed", "required"}:
         return False
     return not (
         opener in {"if", "provided"} and set(body) & {"safe", "clear", "legal", "permitted"}
+    )
+
+
+def _allowed_to_others(analysis: Analysis, i: int, clause: Clause) -> bool:
+    """Match "pedestrians are allowed to cross", "only straight traffic is permitted to go"."""
+    tokens = analysis.tokens
+    if tokens[i] not in {"allowed", "permitted"}:
+        return False
+    subject = tokens[clause.start : i]
+    if "traffic" in subject:
+        return subject[0] != "traffic"
+    return any(
+        clause.start <= mention.start < i
+        and not mention.own
+        and m.ROAD_USERS & set(mention.classes)
+        and not (mention.governor >= clause.start and tokens[mention.governor] in w.PREPOSITIONS)
+        and not m.light_agrees(tokens, m.SAFE)
+        for mention in analysis.mentions
     )
 
 
@@ -88,7 +108,9 @@ def _clause_votes(analysis: Analysis, clause: Clause) -> Iterator[tuple[Judgment
     if order is not None:
         yield order, True
     for i in range(clause.start, clause.end):
-        vote = verdict(analysis.tokens, i, clause) or action_vote(analysis, i, clause)
+        vote = action_vote(analysis, i, clause)
+        if vote is None and not _allowed_to_others(analysis, i, clause):
+            vote = verdict(analysis.tokens, i, clause)
         if vote is not None:
             yield vote, True
         weak = way_ahead(analysis.tokens, i, clause)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import itertools
 from collections.abc import Sequence
+from dataclasses import replace
 
 from semalign_ros.language import words as w
 from semalign_ros.language.analysis import Analysis
@@ -16,6 +17,7 @@ from semalign_ros.language.phrases import Phrase, phrase_at
 _REACH = 14
 _SUBJECT_REACH = 8
 _FAR = 25
+_LISTING = w.word_set("include includes are")
 
 
 class Status(enum.Enum):
@@ -80,6 +82,9 @@ def _denial(tokens: Sequence[str], mention: Phrase, clause: Clause) -> Status | 
         others = (
             mention.modifiers & {"other", "further", "additional"} or "more" in mention.determiners
         )
+        if others and clause.mood is Mood.CONDITION:
+            # "provided that no further vehicles are approaching"
+            return Status.HYPOTHETICAL
         return Status.INCIDENTAL if others else Status.DENIED
     before = _word(tokens, mention.governor)
     before2 = _word(tokens, mention.governor - 1)
@@ -104,9 +109,14 @@ def _denial(tokens: Sequence[str], mention: Phrase, clause: Clause) -> Status | 
         k = mention.governor if before == "not" else mention.governor - 1
         denies = _word(tokens, k - 2) == "there" or k <= 0
         return Status.DENIED if denies else Status.INCIDENTAL
+    if mention.determiners & w.ANY and {"neither", "none", "nobody", "nowhere"} & set(
+        tokens[clause.start : mention.governor]
+    ):
+        # "None of the lanes has any cars"
+        return Status.DENIED
     if (before, before2) in {("than", "rather"), ("of", "instead")}:
         return Status.INCIDENTAL
-    if _negated_perception(tokens, mention, clause):
+    if _negated_perception(tokens, mention, clause) or _negated_appearance(tokens, mention):
         return Status.DENIED
     return _denied_by_predicate(tokens, mention)
 
@@ -136,10 +146,25 @@ def _negated_perception(tokens: Sequence[str], mention: Phrase, clause: Clause) 
     return all(token in helpers for token in (*rest[:verb], *rest[verb + 1 :]))
 
 
+def _negated_appearance(tokens: Sequence[str], mention: Phrase) -> bool:
+    """Match "there does not appear to be any bus"."""
+    return (
+        tokens[max(0, mention.governor - 2) : mention.governor + 1]
+        in {(verb, "to", "be") for verb in ("appear", "seem")}
+        and "not" in tokens[max(0, mention.governor - 5) : mention.governor - 2]
+        and "there" in tokens[max(0, mention.governor - 6) : mention.governor - 2]
+    )
+
+
 def _denied_by_predicate(tokens: Sequence[str], mention: Phrase) -> Status | None:
     """Match "The traffic light is not visible": the mention is the subject, or its part."""
     end = min(mention.end + _REACH, len(tokens))
-    verb = next((k for k in range(mention.end, end) if tokens[k] in w.AUXILIARIES), None)
+    verbs = [k for k in range(mention.end, end) if tokens[k] in w.AUXILIARIES]
+    if _word(tokens, mention.end) in {"who", "that", "which"}:
+        # "The cyclist who was on the right is no longer visible."
+        verbs = [k for k in verbs if tokens[k + 1 : k + 3] == ("no", "longer")]
+        mention = replace(mention, end=verbs[0]) if verbs else mention
+    verb = verbs[0] if verbs else None
     if (
         verb is None
         or tokens[verb] in w.MODALS - {"can"}
@@ -208,6 +233,8 @@ def _supposed(
         return False
     if _possibly(tokens, mention, clause) or _possible_subject(tokens, mention):
         return True
+    if _listed_as_possible(tokens, mention, clause):
+        return True
     if _compared(tokens, mention):
         return True
     if sign_end is not None and _content_of_sign(tokens, mention, sign_end):
@@ -217,7 +244,11 @@ def _supposed(
     if _ruled(tokens, mention):
         return True
     if clause.mood is Mood.CONDITION:
-        return not mention.counted
+        # "once two cars have passed" counts cars that are there, "if two cars meet" does not.
+        certain = mention.determiners & w.QUANTIFIERS - {"another", "more"}
+        return not certain or tokens[clause.start] in {"if", "unless", "whether", "in"}
+    if _habitual(tokens, mention, clause):
+        return True
     if (_word(tokens, mention.governor), _word(tokens, mention.governor - 1)) in w.CRASHING:
         return True
     if _reason(tokens, mention, clause):
@@ -243,10 +274,15 @@ def _followed_by_if_present(tokens: Sequence[str], mention: Mention) -> bool:
 def _possibly(tokens: Sequence[str], mention: Mention, clause: Clause) -> bool:
     """Match "possibly a bus", "there may be a signal", "could be fields"."""
     start = max(clause.start, mention.left - _SUBJECT_REACH)
-    if tokens[clause.start] == "that" and w.POSSIBILITY & set(
-        tokens[max(0, clause.start - 3) : clause.start]
+    before = tokens[max(0, clause.start - 6) : clause.start]
+    if tokens[clause.start] == "that" and (
+        w.POSSIBILITY & set(before[-3:])
+        or ({"ruled", "excluded"} & set(before) and {"not", "cannot"} & set(before))
     ):
-        # "It is possible that a cyclist is hidden there."
+        # "It is possible that a cyclist is hidden there.", "It cannot be ruled out that ..."
+        return True
+    if tokens[clause.start] == "because" and w.POSSIBILITY & set(before[-1:]):
+        # "perhaps because of a stopped bus"
         return True
     span = tokens[start : mention.left]
     for k in range(len(span) - 1, -1, -1):
@@ -270,11 +306,25 @@ def _possibly(tokens: Sequence[str], mention: Mention, clause: Clause) -> bool:
     return False
 
 
+def _listed_as_possible(tokens: Sequence[str], mention: Mention, clause: Clause) -> bool:
+    """Match "Potential hazards include a child running out or a car door opening"."""
+    span = tokens[clause.start : mention.left]
+    verb = next((k for k, token in enumerate(span) if token in _LISTING), None)
+    located = w.LOCATED & set(tokens[mention.end : mention.end + 4])
+    return verb is not None and bool(w.POSSIBLE & set(span[:verb])) and not located
+
+
 def _possible_subject(tokens: Sequence[str], mention: Mention) -> bool:
     """Match "pedestrians may cross", "vehicles that might turn", "cars can stop": general."""
-    if mention.counted:
+    existential = (
+        _word(tokens, mention.governor) in w.BE
+        and "there" in tokens[max(0, mention.governor - 2) : mention.governor]
+    )
+    if mention.counted or existential:
         return False
-    end = min(mention.end + _SUBJECT_REACH, len(tokens))
+    # "Pedestrians who have just got off may cross": over the verb of the relative clause.
+    relative = mention.bare and _word(tokens, mention.end) in {"who", "that", "which"}
+    end = min(mention.end + _SUBJECT_REACH * (1 + relative), len(tokens))
     for k in range(mention.end, end):
         token = tokens[k]
         if token in {"may", "might", "could"}:
@@ -287,6 +337,10 @@ def _possible_subject(tokens: Sequence[str], mention: Mention) -> bool:
             return not mention.determiners
         if token in w.GENERIC_VERBS or (token in w.BE and w.ALLOWING & set(tokens[k + 1 : k + 4])):
             return not mention.determiners
+        if token == "have" and _word(tokens, k + 1) == "to":
+            return not mention.determiners
+        if relative and (token in w.AUXILIARIES or token in w.FINITE_VERBS):
+            continue
         if (
             token in w.AUXILIARIES
             or token in w.FINITE_VERBS
@@ -296,6 +350,16 @@ def _possible_subject(tokens: Sequence[str], mention: Mention) -> bool:
         if token == "," and not longest_match(tokens, min(k + 1, len(tokens) - 1)):
             return False
     return False
+
+
+def _habitual(tokens: Sequence[str], mention: Mention, clause: Clause) -> bool:
+    """Match "there are often pedestrians here", "work zones usually involve trucks"."""
+    span = tokens[clause.start : mention.start]
+    usual = next((k for k, token in enumerate(span) if token in w.FREQUENCY), None)
+    if usual is None or not mention.bare:
+        return False
+    existential = "there" in span[:usual] and span[usual - 1] in w.BE
+    return existential or bool(w.VERBS & set(span[usual + 1 : usual + 2]))
 
 
 def _compared(tokens: Sequence[str], mention: Mention) -> bool:
@@ -353,6 +417,9 @@ def _cautioned(tokens: Sequence[str], mention: Mention, clause: Clause) -> bool:
     heads = w.CAUTION_HEADS
     if {"traffic light", "traffic sign"} & set(mention.classes):
         heads = heads | w.OBEYING
+    if clause.mood is Mood.ASSERTED:
+        # "A gap between parked cars", "a two-way street with cars": nobody is warned.
+        heads = heads - w.SPACE
     if any(token in heads for token in tokens[start : mention.governor + 1]):
         return True
     # "Be prepared for cars turning and for children": the preposition goes back to its head.

@@ -11,6 +11,7 @@ from semalign_ros.language.motion import SAFE, UNSAFE, Action, action_at, going_
 from semalign_ros.types import Judgment
 
 _REACH = 6
+_CHOICES = frozenset(("no", noun) for noun in ("choice", "option", "alternative"))
 _MAYBE = frozenset({"may", "might", "could"})
 
 
@@ -22,6 +23,7 @@ def verdict(tokens: Sequence[str], i: int, clause: Clause) -> Judgment | None:
         or _stop_required(tokens, i, clause)
         or _caused(tokens, i, clause)
         or _room(tokens, i, clause)
+        or _no_choice(tokens, i, clause)
         or _advised_against(tokens, i, clause)
     )
 
@@ -48,7 +50,9 @@ def _evaluation(tokens: Sequence[str], i: int, clause: Clause) -> Judgment | Non
     favourable = (token in m.FAVOURABLE) != denied
     verb = infinitive(tokens, i + 1, clause.end)
     if verb is None:
-        predicate = token in m.VERDICTS | m.WAY_VERDICTS and _is_predicate(tokens, i, clause)
+        predicate = token in m.VERDICTS | m.WAY_VERDICTS and _is_predicate(
+            tokens, i, clause, favourable
+        )
         return (SAFE if favourable else UNSAFE) if predicate else None
     if tokens[verb] == "not":
         # "It is best not to move."
@@ -63,7 +67,7 @@ def _evaluation(tokens: Sequence[str], i: int, clause: Clause) -> Judgment | Non
     return UNSAFE if stopping or done else None
 
 
-def _is_predicate(tokens: Sequence[str], i: int, clause: Clause) -> bool:
+def _is_predicate(tokens: Sequence[str], i: int, clause: Clause, favourable: bool) -> bool:
     """Whether "it", the way or going on is called safe: "it is not safe", "the path is safe"."""
     if i + 1 < clause.end and tokens[i + 1] not in m.AFTER_VERDICT:
         return False
@@ -74,7 +78,8 @@ def _is_predicate(tokens: Sequence[str], i: int, clause: Clause) -> bool:
         # The bare verdict of a short answer: "Unsafe.", "Not safe".
         return k < clause.start and clause.start == 0 and len(tokens) <= 4
     subject = tokens[clause.start : k + 1]
-    if m.GOING_GERUNDS & set(subject):
+    if m.GOING_GERUNDS & set(subject) or (favourable and "turning" in subject):
+        # Who may not turn may still go straight on.
         return True
     if len(subject) > 1 and subject[-2].endswith("ing"):
         # "Overtaking it would be unwise" is about overtaking.
@@ -93,6 +98,10 @@ def _permission(tokens: Sequence[str], i: int, clause: Clause) -> Judgment | Non
     action = None if verb is None else action_at(tokens, verb, clause.end)
     denied = bool(before & m.NEGATIONS)
     if token in m.NECESSITIES:
+        if denied and tokens[verb or 0] == "not":
+            # "There is no reason not to continue."
+            go = action_at(tokens, (verb or 0) + 2, clause.end) in m.GOING
+            return SAFE if go else None
         return SAFE if denied and action is Action.STOP else None
     if token == "turn" and not before & w.EGO:
         return None
@@ -156,6 +165,15 @@ def _room(tokens: Sequence[str], i: int, clause: Clause) -> Judgment | None:
     return SAFE if before & m.ENOUGH else None
 
 
+def _no_choice(tokens: Sequence[str], i: int, clause: Clause) -> Judgment | None:
+    """Match "we have no choice but to wait"."""
+    if tokens[i] != "but" or tokens[max(clause.start, i - 2) : i] not in _CHOICES:
+        return None
+    verb = infinitive(tokens, i + 1, clause.end)
+    stops = verb is not None and action_at(tokens, verb, clause.end) is Action.STOP
+    return UNSAFE if stops else None
+
+
 def _advised_against(tokens: Sequence[str], i: int, clause: Clause) -> Judgment | None:
     """Match "I would not recommend proceeding", "preventing us from advancing"."""
     if i == clause.start or not tokens[i].endswith("ing"):
@@ -200,6 +218,9 @@ def way_ahead(tokens: Sequence[str], i: int, clause: Clause) -> Judgment | None:
             negated = True
         elif word in clear:
             return UNSAFE if negated else SAFE
+        elif word == "closed" and tokens[i] == "lane":
+            # One may go on in another lane.
+            return None
         elif word in m.BLOCKED:
             return None if negated else UNSAFE
         elif word not in w.BE and word != "to" and not w.is_adverb(word):

@@ -122,7 +122,7 @@ CRASHING = frozenset(
     ("with", noun) for noun in ("collision", "collisions", "accident", "crash", "conflict")
 )
 ALLOWING = word_set(
-    "allowed permitted prohibited forbidden banned required expected obliged supposed"
+    "allowed permitted prohibited forbidden banned required expected obliged supposed able unable"
 )
 RESERVED = frozenset(
     [(verb, "for") for verb in ("reserved", "intended", "meant", "designated", "dedicated")]
@@ -159,6 +159,8 @@ CAUTION_HEADS = word_set(
     "chance likelihood case increase increased higher frequent maneuver manoeuvre maneuvering "
     "react"
 )
+SPACE = word_set("distance gap space way case increase increased higher frequent")
+"""Of these, those that warn only inside advice."""
 OBEYING = word_set(
     "obey obeying follow following comply complying adhere adhering accordance respect respecting"
 )
@@ -175,12 +177,12 @@ COMPOUND_HEADS = word_set(
     "behaviour control controls operation operations dynamics bridge bridges overpass underpass "
     "tunnel plaza precinct helmet helmets shelter shelters depot route routes service services "
     "system systems interior exterior owner owners dealership manufacturer license plate plates "
-    "registration symbol symbols icon icons pictogram marking markings signal signals trail trails "
-    "rack racks infrastructure presence hazard hazards turn turns perspective viewpoint view "
-    "congestion collision collisions accident accidents height heights weight width length cab bed "
-    "line lines exhaust noise distance positioning position positions maneuver maneuvers manoeuvre "
-    "sensors sensor detection recognition classification counts count registration's insurance "
-    "rental usage use transport transportation crowd"
+    "registration symbol symbols icon icons pictogram marking markings signal signals trail "
+    "trails rack racks infrastructure presence hazard hazards turn turns perspective viewpoint "
+    "view congestion collision collisions accident accidents height heights weight width length "
+    "cab bed line lines rail rails exhaust noise distance positioning position positions maneuver "
+    "maneuvers manoeuvre sensors sensor detection recognition classification counts count "
+    "registration's insurance rental usage use transport transportation crowd"
 )
 COMPOUND_OR_VERB = word_set(
     "signals turns stops brakes parks uses controls positions counts lights views"
@@ -206,7 +208,7 @@ _VERBS = """
     endanger describe mention note confirm verify determine know think believe assume say read find
     serve act work operate play run carry transport tow pull push hold remain stay become do
     resemble lack accommodate interfere disrupt impede predict spotlight encounter navigate
-    negotiate steer brake honk exercise halt pause resume advance pass
+    negotiate steer brake honk exercise halt pause resume advance pass involve
 """
 _DOUBLING = word_set("stop get let cut put run sit hit spot plan step begin regulat tow")
 _PARTICIPLES = word_set(
@@ -269,8 +271,9 @@ NOT_IN_NOUN_PHRASE = (
     PREPOSITIONS | CONJUNCTIONS | PRONOUNS | AUXILIARIES | CONDITIONS | ASSERTING | VERBS
 ) | word_set("not never neither nor 's - ; : ( ) \" ' . ! ? [ ]")
 SIGN_VERBS = word_set(
-    "indicates indicating indicate means warns warning instructs instructing prohibits prohibiting "
-    "reminds reminding tells telling showing depicting displaying featuring shows displays depicts "
-    "symbol icon pictogram picture image silhouette figure for advises alerting alerts requiring "
-    "restricts allows directs directing informs informing"
+    "indicates indicating indicate means warns warning instructs instructing prohibits "
+    "prohibiting reminds reminding tells telling showing depicting displaying featuring shows "
+    "displays depicts symbol icon pictogram picture image silhouette figure symbols icons "
+    "pictograms silhouettes figures for advises alerting alerts requiring restricts allows "
+    "directs directing informs informing"
 )

@@ -60,5 +60,11 @@ def own_claims() -> list[dict]:
 
 
 @pytest.fixture
+def own_segments() -> list[dict]:
+    """Answers of several sentences, in two batches, labelled before the rules saw them."""
+    return read_jsonl(HERE / "own_segments.jsonl")
+
+
+@pytest.fixture
 def own_judgments() -> list[dict]:
     return read_jsonl(HERE / "own_judgments.jsonl")

@@ -39,6 +39,16 @@ def test_on_sentences_of_our_own_the_bounds_hold(own_claims, scorer):
     assert scores.safety >= 0.95
 
 
+def test_on_longer_answers_of_our_own_the_bounds_hold(own_segments, scorer):
+    scores = scorer(own_segments)
+    assert len(own_segments) == 250
+    assert scores.f1["present"] >= 0.97
+    assert scores.f1["denied"] >= 0.97
+    assert scores.f1["hypothetical"] >= 0.9
+    assert scores.leak <= 0.02
+    assert scores.safety >= 0.9
+
+
 # One rule a line: text, present, denied, hypothetical.
 RULES = [
     # negation and its scope
@@ -52,6 +62,10 @@ RULES = [
     ("It is not a car.", "", "", ""),
     ("There are no cars and trucks are waiting.", "truck", "car", ""),
     ("The car in front is not moving.", "car", "", ""),
+    ("The bus that was ahead is no longer in view.", "", "bus", ""),
+    ("None of the lanes has any cars.", "road", "car", ""),
+    ("There does not appear to be a tram.", "", "train", ""),
+    ("Nobody is on the sidewalk.", "sidewalk", "person", ""),
     ("There is a person rather than a pole.", "person", "", ""),
     # suppositions
     ("If a pedestrian appears, brake.", "", "", "person"),
@@ -66,6 +80,18 @@ RULES = [
     ("We are alert to cyclists.", "", "", "bicycle, rider"),
     ("It is possible that a tram is coming.", "", "", "train"),
     ("Slow down due to pedestrians ahead.", "person", "", ""),
+    ("Go once no further trucks are near.", "", "", "truck"),
+    ("If two cars meet, one waits.", "", "", "car"),
+    ("Go on once two cars have passed.", "car", "", ""),
+    ("Brake in case another bus comes.", "", "", "bus"),
+    ("Possible hazards include a child running out.", "", "", "person"),
+    ("There are often cyclists here.", "", "", "bicycle, rider"),
+    ("Pedestrians who have got off may cross.", "", "", "person"),
+    ("There are pedestrians who may cross.", "person", "", ""),
+    ("It cannot be ruled out that a bus comes.", "", "", "bus"),
+    ("Anyone on foot would be seen.", "", "", "person"),
+    ("A gap between parked cars is seen.", "car", "", ""),
+    ("Keep a gap to trucks.", "", "", "truck"),
     # hedges assert
     ("There appears to be a bus.", "bus", "", ""),
     ("What seems to be a truck is turning.", "truck", "", ""),
@@ -77,6 +103,13 @@ RULES = [
     ("The text reads \"BUS\".", "", "", ""),
     ("A building is there, and traffic is building up.", "building", "", ""),
     ("A pedestrian crossing the street", "person, road", "", ""),
+    ("The cab of a truck and a couple of cars", "car, truck", "", ""),
+    ("A tourist bus is here, and a couple waits.", "bus, person", "", ""),
+    ("Passengers are boarding the tram.", "person, train", "", ""),
+    ("The passengers of the bus are asleep.", "bus", "", ""),
+    ("The bus has its red lights on.", "bus", "", ""),
+    ("Shops with signs in Chinese", "building", "", ""),
+    ("A sign that says Exit, and a sign that it works", "traffic sign", "", ""),
     ("A pedestrian crossing is ahead.", "road", "", ""),
     # synonyms
     ("A cyclist and a motorcyclist", "bicycle, motorcycle, rider", "", ""),
@@ -195,6 +228,21 @@ SAFETY = [
     ("There is no hazard that requires us to stop.", None),
     ("Should the vehicle stop?", None), ("Safe driving!", None),
     ("In 80 meters, turn left.", None),
+    ("Pedestrians are allowed to cross.", None),
+    ("We are allowed to cross.", SAFE),
+    ("Only traffic to the left is allowed to go.", None),
+    ("Enter as soon as there is a gap.", None),
+    ("The driver would not accelerate here.", None),
+    ("We must not pass.", UNSAFE), ("We must not pass the truck.", None),
+    ("We have no choice but to wait.", UNSAFE),
+    ("There is no reason not to continue.", SAFE),
+    ("Our lane has to stop.", UNSAFE),
+    ("Turning left is permitted.", SAFE), ("Turning left is not permitted.", None),
+    ("Current Action: Stopped at the red light.", UNSAFE),
+    ("The light was red and I was waiting.", None),
+    ("The road ahead is closed.", UNSAFE), ("This lane is closed.", None),
+    ("Maintain the lane and the current speed.", SAFE),
+    ("The ego vehicle can keep cruising.", SAFE),
     ("The driver should stop. It is safe to proceed.", None),
     ("Yes, the vehicle should stop.", None), ("Yes and no.", None), ("", None),
     ("I cannot determine whether it is safe to proceed.", None),
