@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import onnxruntime as ort
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
@@ -33,14 +35,24 @@ _OUT_OF_MEMORY = (
 )
 
 
-def session_options(threads: int | None = None) -> ort.SessionOptions:
-    """Options of every session; `threads` of one run on the CPU, None for one a core."""
+def session_options(
+    threads: int | None = None, sizes: Mapping[str, int] | None = None
+) -> ort.SessionOptions:
+    """Options of every session.
+
+    Args:
+        threads: Of one run on the CPU; None for one a core.
+        sizes: By the name of a dimension that the graph leaves open, the one size that it
+            will have.
+    """
     options = ort.SessionOptions()
     options.log_severity_level = 4  # every failure reaches the caller as an exception
     # A thread that spins between frames takes a core from the other models of the vehicle.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     if threads is not None:
         options.intra_op_num_threads = threads
+    for name, size in (sizes or {}).items():
+        options.add_free_dimension_override_by_name(name, size)
     return options
 
 

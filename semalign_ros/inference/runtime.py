@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
@@ -30,6 +31,7 @@ Array: TypeAlias = NDArray[Any]
 ResultT = TypeVar("ResultT")
 
 _DEFAULTS = GpuOptions()
+_UNNAMED = "?"
 _NUMPY: dict[str, Any] = {
     "float": np.float32,
     "float16": np.float16,
@@ -88,19 +90,21 @@ class OnnxSession:
         self._fixed: FixedRun | None = None
         self._lock = threading.Lock()
         graph = model if isinstance(model, bytes) else self.path
-        load = partial(_create, graph, threads=threads, gpu=gpu, content=content)
+        load = partial(_create, graph, threads=threads, content=content)
+        plain = replace(gpu, cuda_graph=False)
         try:
             self.device = "cuda" if device == "auto" else device
-            session, first_run = load(self.device)
+            session, first_run = load(self.device, gpu=plain)
         except DeviceError as error:
             if device != "auto":
                 raise
             self.device, self.fallback = "cpu", str(error)
-            session, first_run = load(self.device)
+            session, first_run = load(self.device, gpu=plain)
         self._session: ort.InferenceSession | None = session
         self._first_run: FirstRun | None = first_run
-        self._load = partial(load, self.device)
         self._captures = gpu.cuda_graph and self.device != "cpu"
+        self._sizes: dict[str, int] | None = None
+        self._load = partial(load, self.device, gpu=gpu if self._captures else plain)
         self.inputs = {i.name: _spec(i) for i in session.get_inputs()}
         self.outputs = {o.name: _spec(o) for o in session.get_outputs()}
 
@@ -142,6 +146,8 @@ class OnnxSession:
             found: list[Array] = session.run(list(outputs), dict(feeds))
             return found
 
+        if self._captures and self._sizes is None:
+            self._fix_sizes(feeds)
         return self._run(run)
 
     def run_resident(
@@ -209,7 +215,7 @@ class OnnxSession:
         with self._lock:
             if self._session is None:
                 try:
-                    self._session, self._first_run = self._load()
+                    self._session, self._first_run = self._load(sizes=self._sizes)
                 except (BundleError, DeviceError) as error:
                     raise InferenceError(f"{self.path.name}: not loaded anew: {error}") from error
             return self._session
@@ -220,11 +226,27 @@ class OnnxSession:
             if self._session is session:
                 self._session = self._fixed = self._first_run = None
 
+    def _fix_sizes(self, feeds: Mapping[str, Array]) -> None:
+        """Have the graph loaded anew for the shapes of its first run.
+
+        ONNX Runtime captures no graph that computes shapes on the CPU; once the sizes of the
+        inputs are constants, so are all that follow from them.
+        """
+        with self._lock:
+            self._session = self._first_run = None
+            self._sizes = {
+                size: found
+                for name, array in feeds.items()
+                for size, found in zip(self.inputs[name].shape, array.shape, strict=True)
+                if isinstance(size, str) and size != _UNNAMED
+            }
+
     def _captured(
         self, session: ort.InferenceSession, feeds: Mapping[str, Array], outputs: Sequence[str]
     ) -> FixedRun:
         with self._lock:
-            fixed = self._fixed or FixedRun(session, "cuda", feeds, outputs)
+            place = "cpu" if self.device == "cpu" else "cuda"
+            fixed = self._fixed or FixedRun(session, place, feeds, outputs)
             if self._session is session:
                 self._fixed = fixed
             return fixed
@@ -253,11 +275,17 @@ def check_image(image: Image) -> None:
 
 
 def _create(
-    model: Path | bytes, device: str, *, threads: int | None, gpu: GpuOptions, content: str | None
+    model: Path | bytes,
+    device: str,
+    *,
+    threads: int | None,
+    gpu: GpuOptions,
+    content: str | None,
+    sizes: Mapping[str, int] | None = None,
 ) -> tuple[ort.InferenceSession, FirstRun]:
     if isinstance(model, Path) and not model.is_file():
         raise BundleError(f"{model}: no such file")
-    options = session_options(threads)
+    options = session_options(threads, sizes)
     first_run = FirstRun(options)
     graph, name = (model, "graph") if isinstance(model, bytes) else (str(model), str(model))
     return open_session(graph, device, options, gpu, name, content), first_run
@@ -265,7 +293,7 @@ def _create(
 
 def _spec(value: ort.NodeArg) -> TensorSpec:
     dtype = str(value.type).removeprefix("tensor(").removesuffix(")")
-    shape = tuple(d if isinstance(d, int) else str(d or "?") for d in value.shape)
+    shape = tuple(d if isinstance(d, int) else str(d or _UNNAMED) for d in value.shape)
     return TensorSpec(name=value.name, dtype=dtype, shape=shape)
 
 

@@ -190,6 +190,37 @@ def test_fixed_buffers_give_what_a_plain_run_gives(adder: Path) -> None:
         fixed({"x": np.zeros((2, 2), np.float32)}, ["z", "y"])
 
 
+def test_a_graph_to_be_captured_knows_all_its_shapes(
+    tmp_path: Path, graph_writer: Callable[..., Path]
+) -> None:
+    """What a CUDA graph needs, without the capture: no node is left that computes a shape."""
+    n = helper.make_node
+    path = graph_writer(
+        tmp_path / "shapes.onnx",
+        [
+            n("Shape", ["x"], ["shape"]),
+            n("Cast", ["shape"], ["sizes"], to=TensorProto.FLOAT),
+            n("ReduceSum", ["sizes"], ["sum"], keepdims=0),
+            n("Add", ["x", "sum"], ["y"]),
+        ],
+        {"x": (TensorProto.FLOAT, ["rows", "columns"])},
+        {"y": (TensorProto.FLOAT, ["rows", "columns"])},
+        {},
+    )
+    session = OnnxSession(path, "cpu")
+    x = np.ones((2, 3), np.float32)
+    np.testing.assert_array_equal(session.run({"x": x}, ["y"])[0], x + 5)
+    assert session.placement is not None
+    assert session.placement.nodes == {"CPU": {"Shape": 1, "Cast": 1, "ReduceSum": 1, "Add": 1}}
+    session._captures = True
+    for value in (1, 2):
+        y = session.run({"x": value * x}, ["y"])[0]
+        np.testing.assert_array_equal(y, value * x + 5)
+    assert session.placement.nodes == {"CPU": {"Add": 1}}
+    with pytest.raises(InferenceError, match=r"captured for x \[2, 3\], found x \[3, 3\]"):
+        session.run({"x": np.ones((3, 3), np.float32)}, ["y"])
+
+
 def test_one_fixed_run_serves_many_threads(adder: Path) -> None:
     session = ort.InferenceSession(str(adder), providers=["CPUExecutionProvider"])
     fixed = FixedRun(session, "cpu", {"x": np.zeros((1, 2), np.float32)}, ["y"])
