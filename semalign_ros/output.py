@@ -21,6 +21,21 @@ def check_free(path: Path, *, overwrite: bool) -> None:
         raise OutputError(f"{path}: exists already; choose another name or give --overwrite")
 
 
+def make_folder(path: Path) -> None:
+    """Create a folder for what is going to be written, unless it is there.
+
+    Raises:
+        OutputError: It cannot be, or something else stands in its place.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        file = next(p for p in (path, *path.parents) if p.exists() and not p.is_dir())
+        raise OutputError(f"{path}: cannot be written ({file} is no folder)") from error
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written ({error.strerror})") from error
+
+
 @contextlib.contextmanager
 def atomic_path(path: Path | str, *, overwrite: bool = False) -> Iterator[Path]:
     """Yield a temporary sibling of `path` that gets the final name on success.
@@ -35,10 +50,7 @@ def atomic_path(path: Path | str, *, overwrite: bool = False) -> Iterator[Path]:
     check_free(path, overwrite=overwrite)
     # The suffix stays last: writers choose the format by it.
     partial = path.with_name(f".{path.stem}.{uuid.uuid4().hex[:8]}.partial{path.suffix}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written ({error.strerror})") from error
+    make_folder(path.parent)
     try:
         yield partial
         _replace(partial, path)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from semalign_ros.errors import OutputError
-from semalign_ros.output import atomic_path
+from semalign_ros.output import atomic_path, make_folder
 
 
 def test_a_file_gets_its_name_when_it_is_complete(tmp_path):
@@ -78,3 +78,14 @@ def _lose_the_parent(target):
     with atomic_path(target) as partial:
         partial.parent.rmdir()
         partial.write_text("x")
+
+
+def test_a_file_in_the_place_of_a_folder_is_named(tmp_path):
+    (tmp_path / "file").write_text("kept")
+    for folder in (tmp_path / "file", tmp_path / "file" / "below" / "it"):
+        with pytest.raises(OutputError, match=r"cannot be written \(.*/file is no folder\)"):
+            make_folder(folder)
+    assert (tmp_path / "file").read_text() == "kept"
+    make_folder(tmp_path / "new" / "folder")
+    make_folder(tmp_path / "new" / "folder")
+    assert (tmp_path / "new" / "folder").is_dir()

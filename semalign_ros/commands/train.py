@@ -109,6 +109,7 @@ def run(args: argparse.Namespace) -> None:
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     from semalign_ros.errors import ConfigError, OutputError
+    from semalign_ros.output import make_folder
     from semalign_ros.resources import find_resource
     from semalign_ros.train.datasets import find_samples
     from semalign_ros.train.device import choose_device, flushed_denormals
@@ -153,9 +154,12 @@ def run(args: argparse.Namespace) -> None:
         target = args.out / bundle_name(settings, name)
         if target.exists() and not args.overwrite:
             raise OutputError(f"{target}: exists already; choose another --out or --overwrite")
+    work = args.work or args.out / ".train"
+    for folder in (args.out, work):  # now, and not after hours of training
+        make_folder(folder)
     plan = Plan(
         sources=sources,
-        work=args.work or args.out / ".train",
+        work=work,
         out=args.out,
         settings=settings,
         licence=args.licence,

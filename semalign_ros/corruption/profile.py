@@ -21,8 +21,9 @@ from pydantic import (
 from semalign_ros.corruption.condition import CLEAN_NAME, Condition, Step, check_window
 from semalign_ros.corruption.parameters import MAX_SEVERITY
 from semalign_ros.corruption.registry import get_corruption
-from semalign_ros.errors import ConfigError, unknown_name
+from semalign_ros.errors import ConfigError
 from semalign_ros.resources import find_resource, read_yaml
+from semalign_ros.validation import problems
 
 SCHEMA_VERSION = 1
 """Version of the file format."""
@@ -84,8 +85,8 @@ def parse_profile(data: object, source: str = "profile") -> Profile:
     try:
         entry = _ProfileEntry.model_validate(data)
     except ValidationError as error:
-        problems = "\n".join(f"  {_problem(detail)}" for detail in error.errors())
-        raise ConfigError(f"{source}: not a valid corruption profile:\n{problems}") from None
+        listed = "\n".join(f"  {problem}" for problem in problems(error, _ProfileEntry))
+        raise ConfigError(f"{source}: not a valid corruption profile:\n{listed}") from None
     conditions = [condition for item in entry.conditions for condition in item.expand()]
     twice = [
         f"{name} at severity {severity:g}"
@@ -191,23 +192,3 @@ class _ProfileEntry(_Entry):
     description: str = ""
     conditions: list[_ConditionEntry]
     calibration: dict[str, Any] = Field(default_factory=dict)
-
-
-# Depth of a field's place in the file -> the fields that are valid there.
-_FIELDS: Mapping[int, type[_Entry]] = {1: _ProfileEntry, 3: _ConditionEntry, 5: _StepEntry}
-
-
-def _problem(detail: Any) -> str:
-    """One line: place, what is wrong, what was found."""
-    place = ""
-    for part in detail["loc"]:
-        place += f"[{part}]" if isinstance(part, int) else f".{part}" if place else str(part)
-    if detail["type"] == "extra_forbidden":
-        valid = _FIELDS[len(detail["loc"])].model_fields
-        return f"{place}: {unknown_name('field', str(detail['loc'][-1]), valid)}"
-    if detail["type"] == "value_error":
-        return f"{place}: {detail['ctx']['error']}"
-    found = "" if detail["type"] == "missing" else f", found {detail['input']!r:.60}"
-    # Pydantic names the class that it wanted to make of the mapping, which no user knows.
-    message = "Expected a mapping of fields" if detail["type"] == "model_type" else detail["msg"]
-    return f"{place or 'the file'}: {message}{found}"

@@ -27,6 +27,7 @@ from semalign_ros.inference.manifest import (
     SegmenterManifest,
 )
 from semalign_ros.output import atomic_path
+from semalign_ros.validation import problems
 
 MANIFEST_NAME = "bundle.yaml"
 _MAX_MANIFEST_BYTES = 4 << 20
@@ -111,12 +112,7 @@ def parse_manifest(fields: object, what: str = MANIFEST_NAME) -> Manifest:
     try:
         return MANIFEST.validate_python(fields)
     except ValidationError as error:
-        problems = [
-            f"{'.'.join(str(p) for p in e['loc'][1:]) or 'bundle'}: "
-            f"{e['msg'].removeprefix('Value error, ')}"
-            for e in error.errors()
-        ]
-        raise BundleError(_listing(what, problems)) from error
+        raise BundleError(_listing(what, problems(error, MANIFEST))) from error
 
 
 def read_fields(path: Path) -> dict[str, object]:

@@ -21,6 +21,7 @@ from semalign_ros.language import Answer, PromptSet, Question, parse_answer, par
 from semalign_ros.output import atomic_path
 from semalign_ros.scene.taxonomy import CLASSES
 from semalign_ros.types import Judgment, VlmAnswer
+from semalign_ros.validation import problems
 
 _Key: TypeAlias = tuple[str, int, str, float]
 _JUDGMENTS = {judgment.value: judgment for judgment in Judgment}
@@ -224,8 +225,4 @@ def _parse_line(line: str, where: str) -> Record:
     try:
         return Record.model_validate_json(line)
     except ValidationError as error:
-        problems = [
-            f"{'.'.join(map(str, e['loc']))}: {e['msg']}".removeprefix(": ")
-            for e in error.errors(include_url=False)
-        ]
-        raise BundleError(f"{where}: {'; '.join(problems)}") from error
+        raise BundleError(f"{where}: {'; '.join(problems(error, Record))}") from error

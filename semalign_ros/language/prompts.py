@@ -15,12 +15,12 @@ from typing import Annotated, Any, Literal, TypeVar
 
 import pydantic
 from pydantic.dataclasses import dataclass
-from pydantic_core import ErrorDetails
 
 from semalign_ros.errors import ConfigError, unknown_name
 from semalign_ros.language import grammar
 from semalign_ros.resources import find_resource, read_yaml
 from semalign_ros.scene.taxonomy import CLASSES, check_classes
+from semalign_ros.validation import problems
 
 SCHEMA_VERSION = 1
 
@@ -243,24 +243,15 @@ def parse_prompt_set(content: dict[str, Any], source: str) -> PromptSet:
     Raises:
         ConfigError: Lists every problem.
     """
+    adapter = pydantic.TypeAdapter(PromptSet)
     try:
-        return pydantic.TypeAdapter(PromptSet).validate_python(content)
+        return adapter.validate_python(content)
     except pydantic.ValidationError as error:
-        problems = "".join(
-            f"\n  {'.'.join(map(str, e['loc'])) or 'file'}: {e['msg']}{_found(e)}"
-            for e in error.errors(include_url=False)
-        )
+        listed = "".join(f"\n  {problem}" for problem in problems(error, adapter))
         raise ConfigError(
-            f"prompt set {source}: {error.error_count()} problem(s):{problems}\n"
+            f"prompt set {source}: {error.error_count()} problem(s):{listed}\n"
             "config/prompts/default.yaml shows the format"
         ) from error
-
-
-def _found(error: ErrorDetails) -> str:
-    if error["type"] == "missing":
-        return ""
-    text = repr(error["input"])
-    return f", found {text if len(text) <= 80 else text[:77] + '...'}"
 
 
 def _in_order(classes: Iterable[str]) -> list[str]:

@@ -17,6 +17,7 @@ from pydantic import (
 
 from semalign_ros.errors import ConfigError
 from semalign_ros.resources import read_yaml
+from semalign_ros.validation import problems
 
 Family: TypeAlias = Literal["upernet", "segformer", "deeplab"]
 
@@ -331,7 +332,5 @@ def check_settings(fields: object, what: str) -> TrainSettings:
     try:
         return TrainSettings.model_validate(fields)
     except ValidationError as error:
-        problems = "; ".join(
-            f"{'.'.join(map(str, e['loc'])) or 'file'}: {e['msg']}" for e in error.errors()
-        )
-        raise ConfigError(f"training settings: {what}: {problems}") from error
+        listed = "; ".join(problems(error, TrainSettings))
+        raise ConfigError(f"training settings: {what}: {listed}") from error

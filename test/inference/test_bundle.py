@@ -276,13 +276,15 @@ def test_no_bundle_at_all(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"typo": 1}, "typo: Extra inputs"),
+        ({"typo": 1}, "typo: unknown field 'typo'"),
+        ({"opsett": 17}, "did you mean 'opset'"),
+        ({"normalisation": {"men": [0, 0, 0]}}, "did you mean 'mean'"),
         ({"class_map": ["raod"]}, "did you mean 'road'"),
         ({"class_map": {}}, "expected channel numbers"),
         ({"class_map": {0: "ignore"}}, "no channel has a class"),
         ({"class_map": {-1: "road"}}, "expected channel numbers"),
-        ({"net_size": [0, 8]}, "net_size.0"),
-        ({"normalisation": {"std": [1, 1, 0]}}, "normalisation.std.2"),
+        ({"net_size": [0, 8]}, "net_size[0]"),
+        ({"normalisation": {"std": [1, 1, 0]}}, "normalisation.std[2]"),
         ({"normalisation": {"scale": float("nan")}}, "normalisation.scale"),
         ({"output": {"content": "logits"}}, "logits need the layout"),
         ({"output": {"confidence": "softmax"}}, "need content: logits"),

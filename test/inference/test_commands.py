@@ -148,7 +148,7 @@ def test_add_makes_a_bundle_that_runs(
         ({"input": {"name": "picture"}}, "no input 'picture'"),
         ({"input": {"layout": "NCHW"}}, "expected uint8[N, H, W, 3]"),
         ({"output": {"content": "logits", "layout": "NHWC"}}, "expected [1, H, W, C]"),
-        ({"kind": "contrastive", "output": None}, "output: Extra inputs"),
+        ({"kind": "contrastive", "output": None}, "output: unknown field 'output'"),
         ({"net_size": "big"}, "net_size"),
     ],
 )

@@ -94,8 +94,8 @@ def test_every_problem_is_listed_at_once(content):
     for part in (
         "presence: ",
         "{class} or {classes}",
-        "safety.0.safe_when_yes",
-        "safety.1.contrast: ",
+        "safety[0].safe_when_yes",
+        "safety[1].contrast: ",
         "extra: ",
         "description: Field required",
         "default.yaml shows the format",

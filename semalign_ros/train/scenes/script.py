@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -13,6 +13,7 @@ from semalign_ros.errors import ConfigError
 from semalign_ros.resources import find_resource, read_yaml
 from semalign_ros.train.scenes.events import EVENTS, Event
 from semalign_ros.train.scenes.world import Script
+from semalign_ros.validation import problems
 
 SCHEMA_VERSION = 1
 """Version of the file format."""
@@ -106,16 +107,10 @@ def parse_drive(data: object, source: Path | str = "drive") -> tuple[Take, ...]:
     try:
         drive = _Drive.model_validate(dict(data))
     except ValidationError as error:
-        problems = "; ".join(_problem(item) for item in error.errors())
-        raise ConfigError(f"{source}: {problems}") from error
+        raise ConfigError(f"{source}: {'; '.join(problems(error, _Drive))}") from error
     unknown = sorted({e.event for scene in drive.scenes for e in scene.events or ()} - set(EVENTS))
     if unknown:
         raise ConfigError(
             f"{source}: unknown event {', '.join(unknown)}; valid: {', '.join(EVENTS)}"
         )
     return tuple(scene.take() for scene in drive.scenes)
-
-
-def _problem(item: Any) -> str:
-    place = ".".join(str(part) for part in item["loc"])
-    return f"{place}: {item['msg']} (found {item['input']!r})"

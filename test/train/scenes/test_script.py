@@ -49,7 +49,7 @@ def test_values_reach_the_script():
         ([], "expected a mapping"),
         ({"schema_version": 2, "scenes": [{"frames": 1}]}, "schema_version"),
         ({"schema_version": 1, "scenes": []}, "scenes"),
-        ({"schema_version": 1, "scenes": [{"frames": "3"}]}, "scenes.0.frames"),
+        ({"schema_version": 1, "scenes": [{"frames": "3"}]}, r"scenes\[0\]\.frames"),
         ({"schema_version": 1, "scenes": [{"frames": 1, "speed": -1.0}]}, "speed"),
         ({"schema_version": 1, "scenes": [{"frames": 1, "weather": "snow"}]}, "weather"),
         (
