@@ -170,7 +170,10 @@ def _state(
     ):
         return None
     before = tokens[max(clause.start, i - 4) : i]
-    if not {"is", "are", "am", "be", "being"} & set(before) or (m.NEGATIONS | {"or"}) & set(before):
+    present = {"is", "are", "am", "be", "being"} | (
+        {"has", "have"} if "action" in heading else set()
+    )
+    if not present & set(before) or (m.NEGATIONS | {"or"}) & set(before):
         # "I was waiting" tells of an earlier time.
         return None
     return UNSAFE if _own_subject(tokens, i, clause, mentions) else None

@@ -159,7 +159,11 @@ def _mood(
             return Mood.CONDITION, start
         if opener.endswith("ing") and parent.cue <= parent.end:
             return parent.mood, start
-    if opener == "that" and _governed_by_advice(tokens, start):
+    conditional = parent is not None and parent.mood is Mood.CONDITION
+    if opener == "that" and conditional and tokens[start - 1] != ",":
+        # "once it is certain that no cyclists are near"
+        return Mood.CONDITION, start
+    if opener == "that" and (_governed_by_advice(tokens, start) or tokens[start - 1] == "so"):
         return Mood.ADVICE, start
     cue = advice_cue(tokens, first, end, heading)
     return (Mood.ADVICE, cue) if cue is not None else (Mood.ASSERTED, end)

@@ -23,18 +23,18 @@ _TERMS: dict[tuple[str, ...], str] = {
         lane, bus lane, turn lane, lane divider, lane arrow, street scene, traffic lane, road
         lane, t junction, side street, bicycle crossing, railway crossing, level crossing,
         school crossing, asphalt surface, dashed line, solid line, dotted line, center line,
-        centre line, centerline, yellow line, white line, lane marker, cobblestone, cobble, dual
-        carriageway""",
+        centre line, centerline, yellow line, white line, lane marker, cobblestone, broken line,
+        continuous line, yield line, cobble, dual carriageway""",
     ("sidewalk",): """
         sidewalk, pavement, footpath, footway, pedestrian path, pedestrian pathway, pedestrian
         walkway, pedestrian area, pedestrian zone, walkway""",
     ("building",): """
         building, house, farmhouse, skyscraper, high rise, highrise, high rise building,
-        apartment block, apartment building, office block, office building, storefront, shop,
-        house front, store, apartment, townhouse, warehouse, residential building, facade,
-        shopfront, tower block, office tower, residential tower, glass tower, cafe, restaurant,
-        supermarket, pharmacy, bakery, hotel, church, shopping mall, shopping center, shopping
-        centre""",
+        apartment block, tower, apartment building, office block, office building, storefront,
+        shop, house front, store, apartment, townhouse, warehouse, residential building, facade,
+        shopfront, tower block, office tower, unfinished tower, residential tower, glass tower,
+        cafe, restaurant, supermarket, pharmacy, bakery, hotel, church, shopping mall, shopping
+        center, shopping centre""",
     ("wall",): "wall, retaining wall, stone wall, brick wall, concrete wall",
     ("fence",): "fence, fencing, picket fence, metal fence",
     ("pole",): "pole, utility pole, telephone pole, power pole, light pole, electric pole",
@@ -54,8 +54,9 @@ _TERMS: dict[tuple[str, ...], str] = {
         sign, pedestrian sign, bicycle sign""",
     ("vegetation",): """
         tree, vegetation, shrub, bush, hedge, greenery, foliage, shrubbery, forest, palm tree,
-        tree canopy, tree lined, plant, woodland, street tree, leafy tree, palm lined, ivy,
-        flower bed, flowerbed, undergrowth""",
+        tree canopy, tree lined, plant, woodland, street tree, leafy tree, palm lined, palms,
+        treetop, poplar, oak, pine tree, pine, maple, willow, birch, cypress, ivy, flower bed,
+        flowerbed, undergrowth""",
     ("terrain",): """
         terrain, grass, lawn, grassland, meadow, field, grassy area, soil, grass verge, grassy,
         grass strip""",
@@ -64,13 +65,14 @@ _TERMS: dict[tuple[str, ...], str] = {
         person, pedestrian, man, woman, child, kid, boy, girl, worker, construction worker, road
         worker, guard, security guard, police officer, policeman, policewoman, officer, traffic
         officer, traffic police, passerby, individual, human, people on foot, pedestrian figure,
-        crossing guard, jogger, walker, bystander, crowd, flagger, adult, human figure, figure
-        of a person, group of people, human being, personnel, first responder, firefighter,
-        fireman, cop, pedestrian group, teenager, teen, toddler, baby, student, pupil,
-        schoolchild, lady, gentleman, guy, shopper, tourist, commuter, onlooker, spectator,
-        vendor, courier, delivery person, delivery man, postman, mail carrier, paramedic,
-        workman, construction crew, road crew, skateboarder, runner, hiker, marshal, dog walker,
-        parent, family, shepherd, anyone, anybody, someone, somebody, nobody, no one, couple""",
+        crossing guard, jogger, walker, bystander, crowd, flagger, flagman, adult, human figure,
+        figure of a person, group of people, human being, personnel, first responder,
+        firefighter, fireman, cop, pedestrian group, teenager, teen, toddler, baby, student,
+        pupil, schoolchild, lady, gentleman, guy, shopper, tourist, commuter, onlooker,
+        spectator, vendor, courier, delivery person, delivery man, postman, mail carrier,
+        paramedic, workman, construction crew, road crew, skateboarder, runner, hiker, marshal,
+        dog walker, parent, family, shepherd, anyone, anybody, someone, somebody, nobody, no
+        one, couple""",
     ("rider",): "rider",
     ("rider", "bicycle"): "cyclist, bicyclist, bicycle rider, bike rider, pedal cyclist",
     ("rider", "motorcycle"): """
@@ -87,7 +89,8 @@ _TERMS: dict[tuple[str, ...], str] = {
         concrete mixer, mixer truck, fire truck, fire engine, dump truck, garbage truck, tanker,
         tanker truck, box truck, delivery truck, tow truck, crane truck, construction truck,
         cargo truck, tractor trailer, flatbed, semi, eighteen wheeler, truck trailer, heavy
-        goods vehicle, goods vehicle, hgv, big rig, street sweeper, snowplow, snow plow""",
+        goods vehicle, goods vehicle, hgv, car transporter, car carrier, transporter, big rig,
+        street sweeper, snowplow, snow plow""",
     ("bus",): "bus, coach, minibus, school bus, city bus, double decker, trolleybus, shuttle bus",
     ("train",): """
         train, commuter train, tram, streetcar, tramcar, trolley, locomotive, light rail vehicle""",
@@ -117,7 +120,8 @@ _TERMS: dict[tuple[str, ...], str] = {
         elevated walkway, plant equipment, road barrier, road divider, railway crossing barrier,
         level crossing barrier, driver, passenger, lane change, lane discipline, lane keeping,
         lane departure, lane changing, human error, train of thought, man made, in person,
-        street view, speed limit, shopping trolley, shopping cart, tram rail, tram wire""",
+        street view, speed limit, shopping trolley, tower crane, water tower, cell tower, radio
+        tower, control tower, shopping cart, tram rail, tram wire""",
 }
 
 _IRREGULAR = {
@@ -127,6 +131,7 @@ _IRREGULAR = {
     "child": ("children",),
     "policeman": ("policemen",),
     "fireman": ("firemen",),
+    "flagman": ("flagmen",),
     "workman": ("workmen",),
     "postman": ("postmen",),
     "gentleman": ("gentlemen",),

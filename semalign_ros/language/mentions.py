@@ -30,11 +30,10 @@ _BELONGING = word_set("with whose have has having display displaying featuring '
 _PRONOUNS = {
     "anyone": "any",
     "anybody": "any",
-    "someone": "a",
-    "somebody": "a",
     "nobody": "no",
     "one": "no",
 }
+_DAYLIGHT = word_set("dim bright low poor fading soft good natural diffuse sunny warm weak")
 _OUTSIDE = word_set(
     "waiting wait cross boarding board alighting alight disembarking disembark stepping step "
     "getting standing walking crossing queuing queueing loading exiting leaving gathered"
@@ -78,7 +77,7 @@ def find_mentions(tokens: Sequence[str]) -> tuple[list[Mention], frozenset[int]]
     matches: list[tuple[int, int, Term]] = []
     i = 0
     while i < len(tokens):
-        match = longest_match(tokens, i) or _light(tokens, i)
+        match = longest_match(tokens, i) or _light(tokens, i) or _crossing(tokens, i)
         if match is not None and tokens[i] in {"passenger", "passengers"}:
             match = _passenger(tokens, i, *match)
         if match is None:
@@ -105,7 +104,7 @@ def _person_who_crosses(tokens: Sequence[str], i: int, term: Term, end: int) -> 
 
 def _passenger(tokens: Sequence[str], i: int, term: Term, end: int) -> tuple[Term, int]:
     """Tell "passengers are boarding the tram" from those who sit inside."""
-    outside = _OUTSIDE & set(tokens[end : end + 4])
+    outside = _OUTSIDE & set(tokens[end : end + 7])
     if end - i == 1 and outside:
         return Term(("person",), tokens[i] == "passengers"), end
     return term, end
@@ -125,6 +124,9 @@ def _light(tokens: Sequence[str], i: int) -> tuple[Term, int] | None:
         owned = {"its", "their", "his", "her"} & set(before)
         return None if owned or _of_a_vehicle(tokens, i) else (term, i + 1)
     if token in {"arrow", "arrows"}:
+        return None
+    if _DAYLIGHT & set(tokens[i + 1 : i + 6]):
+        # "The light is as dim as in the evening."
         return None
     definite = any(word in w.DEFINITE | w.EGO for word in before)
     own = any(word in _OWN_LIGHT_VERBS for word in tokens[max(0, i - 4) : i])
@@ -151,6 +153,16 @@ def _light(tokens: Sequence[str], i: int) -> tuple[Term, int] | None:
     ):
         return term, i + 1
     return None
+
+
+def _crossing(tokens: Sequence[str], i: int) -> tuple[Term, int] | None:
+    """Read "a crossing" as a place in the road; cyclists and trains that cross are none."""
+    if tokens[i] not in {"crossing", "crossings"} or not i:
+        return None
+    follows = longest_match(tokens, i + 1) if i + 1 < len(tokens) else None
+    if tokens[i - 1] not in {"a", "the", "this", "next", "each"} or follows is not None:
+        return None
+    return Term(("road",), tokens[i] == "crossings"), i + 1
 
 
 def _of_a_vehicle(tokens: Sequence[str], i: int) -> bool:

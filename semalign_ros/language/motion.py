@@ -40,8 +40,8 @@ UNFAVOURABLE = word_set(
     "impossible unlawful reckless"
 )
 VERDICTS = word_set(
-    "illegal safe unsafe dangerous hazardous risky advisable inadvisable recommended permitted "
-    "unwise"
+    "prohibited forbidden illegal safe unsafe dangerous hazardous risky advisable inadvisable "
+    "recommended permitted unwise"
 )
 LINKING = word_set("is be are was appears seems looks")
 BEFORE_VERDICT = LINKING | word_set(
@@ -54,7 +54,7 @@ ENOUGH = word_set("enough sufficient ample adequate")
 RECOMMENDING = word_set("recommend advise suggest recommended advised")
 CAUSING = word_set(
     "requires require requiring allows allow allowing permits permit permitting enables obliges "
-    "means"
+    "means lets let letting"
 )
 """Verbs of what a light or sign makes one do."""
 ADVISING = word_set(
@@ -74,7 +74,7 @@ MODALS = word_set(
 MODALS_WITH_TO = word_set(
     "going plan choose decide decided need needs have has required ought advised is"
 )
-OWN_SUBJECTS = word_set("i we you driver ego myself")
+OWN_SUBJECTS = word_set("i we you driver ego myself system")
 PLAN_NOUNS = word_set(
     "move choice plan action decision maneuver manoeuvre step option response course"
 )
@@ -101,13 +101,13 @@ _STILL = word_set("stopped stationary still halted waiting put")
 _ONWARD = word_set(
     "straight forward forwards ahead on onward onwards through along around by between driving "
     "moving following traveling travelling going safely cautiously slowly carefully past towards "
-    "toward"
+    "toward behind off away"
 )
 DISTANCES = word_set(
     "m km meter meters metre metres kilometers kilometres kilometer feet yards miles mile"
 )
 _MANNERS = word_set("safely cautiously slowly carefully")
-_KEPT = _ONWARD | {"immediately"}
+_KEPT = _ONWARD | {"immediately", "even", "still"}
 _GOING_ON = word_set("follow drive move proceed travel head go navigate cross advance turn")
 _FOLLOWED = word_set(
     "vehicle vehicles car cars truck bus motorcycle van taxi sedan suv cyclist traffic road lane "
@@ -116,7 +116,9 @@ _FOLLOWED = word_set(
 _NOT_ROADS = word_set(
     "rules rule laws law signs sign signals signal instructions regulations protocol directions"
 )
-_SAME_SPEED = word_set("current consistent steady constant same present your our this")
+_SAME_SPEED = word_set("current consistent steady constant same present your our this even")
+_SLOWING = word_set("reducing slowing braking decelerating")
+_TAKEN = word_set("exit ramp turn route road")
 _TURN_MAKING = word_set("make complete initiate execute perform begin start take")
 _PASSING = word_set("pass go cross through proceed by clear first")
 _STANDSTILLS = word_set("stop halt standstill")
@@ -134,7 +136,7 @@ _VERBS = word_set(
     "proceed continue go move drive follow turn cross accelerate stop halt wait yield pause remain "
     "stay hold maintain keep give come make advance resume bring enter start begin complete "
     "initiate execute perform take navigate brake pass overtake attempt try "
-    "cruise"
+    "cruise steer pull set stand"
 )
 _BASE = {inflect(verb)[2]: verb for verb in _VERBS} | {"brought": "bring"}
 
@@ -176,6 +178,8 @@ def _stops(verb: str, rest: list[str]) -> bool:
     if verb in {"remain", "stay", "keep", "continue"}:
         if first in {"at", "here", "where"} and verb in {"remain", "stay"}:
             return True
+        if first == "in" and rest[1:2] == ["place"]:
+            return True
         return bool(_STILL & set(rest[: 4 if verb == "keep" else 2])) or (
             verb == "continue" and rest[1:2] != [] and rest[1] in _STOPPING
         )
@@ -183,6 +187,8 @@ def _stops(verb: str, rest: list[str]) -> bool:
         return first == "at" and bool(_STANDSTILLS & set(rest[:4]))
     if verb == "give":
         return first == "way"
+    if verb in {"stand", "standing"}:
+        return first == "still"
     if verb == "let":
         # "must let them pass first"
         return bool(_PASSING & set(rest[:6]))
@@ -225,17 +231,27 @@ def _goes(verb: str, rest: list[str]) -> bool:
             "turning",
         }
     if verb in {"go", "move", "drive"}:
+        if rest[1:2] and rest[1] in _SLOWING:
+            # "Go on reducing speed."
+            return False
         # "Drive slowly" is caution, "drive slowly past the truck" a way to go.
         return bool((_ONWARD - _MANNERS) & set(rest[:2])) or not first.isalnum()
     if verb == "follow":
         return bool(_FOLLOWED & set(rest[:6])) and not _NOT_ROADS & set(rest[:5])
     if verb == "turn":
-        return first in {"left", "right"}
+        return first in {"left", "right"} or not first.isalnum()
+    if verb == "take":
+        return bool(_TAKEN & set(rest[:4]))
+    if verb == "steer":
+        return first in {"around", "past"}
+    if verb in {"pull", "set"}:
+        # "pull over" and "pull up" stop.
+        return first in {"away", "off", "out"}
     if verb in _TURN_MAKING and {"turn", "turnaround"} & set(rest[:5]):
         return True
     if verb == "keep" and first in GOING_GERUNDS | {"following", "going"}:
         return True
-    if verb in {"maintain", "keep"}:
+    if verb in {"maintain", "keep", "hold"}:
         steady = first in {"speed", "pace"} or bool(_SAME_SPEED & set(rest[:5]))
         return steady and bool({"speed", "pace"} & set(rest[:6]))
     if verb in {"resume", "start", "begin"}:

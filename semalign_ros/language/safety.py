@@ -19,6 +19,8 @@ from semalign_ros.language.motion import SAFE, UNSAFE
 from semalign_ros.language.verdicts import of_nothing, verdict, way_ahead
 from semalign_ros.types import Judgment
 
+_STARTING = w.word_set("moves move starts start moving")
+
 
 def judgment_of_sentences(found: Sequence[Analysis]) -> Judgment | None:
     """Join the votes of all sentences; None where there is none, or where they differ."""
@@ -75,9 +77,14 @@ def _cancelled(tokens: Sequence[str], vote: Judgment, trailing: Clause | None) -
     opener, body = tokens[trailing.start], tokens[trailing.start : trailing.end]
     if vote is UNSAFE:
         return opener in {"if", "when", "whenever", "in"} and "already" not in body
-    if opener in {"before", "till", "as"}:
+    if opener in {"before", "till", "until"}:
+        return False
+    if opener == "as":
         # "Enter as soon as there is a gap": not yet.
-        return body[1:2] == ("soon",)
+        return body[1:2] == ("soon",) and not _STARTING & set(body)
+    if opener == "once" and _STARTING & set(body):
+        # "I'll accelerate once the truck ahead moves."
+        return False
     if set(body) & {"necessary", "needed", "required"}:
         return False
     return not (

@@ -89,7 +89,9 @@ def _denial(tokens: Sequence[str], mention: Phrase, clause: Clause) -> Status | 
     before = _word(tokens, mention.governor)
     before2 = _word(tokens, mention.governor - 1)
     if before in {"without", "nor", "neither", "lacks", "lack", "lacking"} and not mention.definite:
-        return Status.DENIED
+        # "It neither disturbs cyclists nor ..." negates the verb.
+        verb = mention.left < mention.start and tokens[mention.left].endswith("s")
+        return None if verb and before in {"nor", "neither"} else Status.DENIED
     if before2 in {"nor", "neither"} and before in w.AUXILIARIES:
         return Status.DENIED
     if (
@@ -219,15 +221,15 @@ def _supposed(
         return True
     if _followed_by_if_present(tokens, mention):
         return True
-    if clause.mood is Mood.CONDITION and _word(tokens, mention.end) in {
-        "permit",
-        "permits",
-        "allow",
-        "allows",
-    }:
+    if (
+        clause.mood is Mood.CONDITION
+        and "road" not in mention.classes
+        and _word(tokens, mention.end) in {"permit", "permits", "allow", "allows"}
+    ):
         # "until the signals permit" is a rule, whichever signals there are.
         return True
-    if _is_attribute(tokens, mention) and _unknown(tokens, mention, clause):
+    shown = _word(tokens, mention.governor) == "what"  # "what the lights show is not visible"
+    if (shown or _is_attribute(tokens, mention)) and _unknown(tokens, mention, clause):
         return True
     if mention.definite:
         return False
@@ -325,10 +327,16 @@ def _possible_subject(tokens: Sequence[str], mention: Mention) -> bool:
     # "Pedestrians who have just got off may cross": over the verb of the relative clause.
     relative = mention.bare and _word(tokens, mention.end) in {"who", "that", "which"}
     end = min(mention.end + _SUBJECT_REACH * (1 + relative), len(tokens))
+    if _word(tokens, mention.end) in {"possibly", "potentially"}:
+        # "children possibly crossing"
+        return True
     for k in range(mention.end, end):
         token = tokens[k]
         if token in {"may", "might", "could"}:
             return True
+        if token in w.BE and _word(tokens, k + 1) == "easily":
+            # "Cyclists are easily overlooked."
+            return not mention.determiners
         if token == "would":
             return not mention.determiners
         if token == "can":

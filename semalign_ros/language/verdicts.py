@@ -12,6 +12,8 @@ from semalign_ros.types import Judgment
 
 _REACH = 6
 _CHOICES = frozenset(("no", noun) for noun in ("choice", "option", "alternative"))
+_LETTING = frozenset({"let", "lets", "letting"})
+_LET = frozenset({"us", "me"}) | m.GENERIC_SUBJECTS
 _MAYBE = frozenset({"may", "might", "could"})
 
 
@@ -78,7 +80,7 @@ def _is_predicate(tokens: Sequence[str], i: int, clause: Clause, favourable: boo
         # The bare verdict of a short answer: "Unsafe.", "Not safe".
         return k < clause.start and clause.start == 0 and len(tokens) <= 4
     subject = tokens[clause.start : k + 1]
-    if m.GOING_GERUNDS & set(subject) or (favourable and "turning" in subject):
+    if (m.GOING_GERUNDS - {"passing"}) & set(subject) or (favourable and "turning" in subject):
         # Who may not turn may still go straight on.
         return True
     if len(subject) > 1 and subject[-2].endswith("ing"):
@@ -110,11 +112,20 @@ def _permission(tokens: Sequence[str], i: int, clause: Clause) -> Judgment | Non
 
 def _stop_required(tokens: Sequence[str], i: int, clause: Clause) -> Judgment | None:
     """Match "stopping is necessary", "a full stop is required", "no stop is required"."""
-    if tokens[i] not in m.REQUIRED or i - clause.start > _REACH:
+    if tokens[i] not in m.REQUIRED | m.ADVISING or i - clause.start > _REACH:
         return None
-    before = tokens[clause.start : i]
-    verb = next((k for k, word in enumerate(before) if word in w.BE), None)
-    if not verb or before[verb - 1] not in m.STOP_NOUNS:
+    # "staying where we are is right": the relative clause is part of the subject.
+    start = 0 if tokens[clause.start] == "where" else clause.start
+    before = tokens[start:i]
+    verb = next((k for k in range(len(before) - 1, 0, -1) if before[k] in w.BE), None)
+    if verb is None:
+        return None
+    if before[verb - 1] not in m.STOP_NOUNS and not (
+        tokens[i] in m.ADVISING
+        and before[0].endswith("ing")
+        and action_at(tokens, start, clause.end) is Action.STOP
+    ):
+        # "A stop is required", "staying where we are is the right choice"
         return None
     if before[0] in {"and", "or"} or m.PREPARING & set(before):
         # "Preparing to slow down or stop is essential."
@@ -129,8 +140,10 @@ def _caused(tokens: Sequence[str], i: int, clause: Clause) -> Judgment | None:
     if m.NEGATIONS & set(tokens[max(clause.start, i - 3) : i]):
         return None
     verb = infinitive(tokens, i + 1, clause.end)
+    if tokens[i] in _LETTING and tokens[i + 1 : i + 2] and tokens[i + 1] in _LET:
+        verb = i + 2 if i + 2 < clause.end else None  # "lets us go"
     action = None if verb is None else action_at(tokens, verb, clause.end)
-    if action is None:
+    if action is None or verb is None:
         return None
     vote = SAFE if action in m.GOING else UNSAFE
     generic = bool(m.GENERIC_SUBJECTS & set(tokens[i + 1 : verb]))

@@ -10,7 +10,7 @@ def word_set(words: str) -> frozenset[str]:
 
 # --- noun phrases -------------------------------------------------------------------------------
 DEFINITE = word_set("the this that these those its their his her both")
-EGO = word_set("my our your ego autonomous self")
+EGO = word_set("my our your ego autonomous automated self")
 INDEFINITE = word_set("a an")
 GENERAL = word_set("all each every")
 QUANTIFIERS = word_set(
@@ -130,8 +130,8 @@ RESERVED = frozenset(
 )
 """Words before a noun that tell what a place is for, not who is there."""
 RULING = word_set(
-    "allow allows allowing permit permits permitting require requires requiring prohibits prohibit "
-    "prohibiting enables enable enabling obliges forbids"
+    "let lets letting allow allows allowing permit permits permitting require requires requiring "
+    "prohibits prohibit prohibiting enables enable enabling obliges forbids"
 )
 UNKNOWN = word_set(
     "not cannot inability unable unclear uncertain unknown difficult hard impossible unverified"
@@ -180,9 +180,9 @@ COMPOUND_HEADS = word_set(
     "registration symbol symbols icon icons pictogram marking markings signal signals trail "
     "trails rack racks infrastructure presence hazard hazards turn turns perspective viewpoint "
     "view congestion collision collisions accident accidents height heights weight width length "
-    "cab bed line lines rail rails exhaust noise distance positioning position positions maneuver "
-    "maneuvers manoeuvre sensors sensor detection recognition classification counts count "
-    "registration's insurance rental usage use transport transportation crowd"
+    "lengths cab bed line lines rail rails exhaust noise distance positioning position positions "
+    "maneuver maneuvers manoeuvre sensors sensor detection recognition classification counts "
+    "count registration's insurance rental usage use transport transportation crowd"
 )
 COMPOUND_OR_VERB = word_set(
     "signals turns stops brakes parks uses controls positions counts lights views"
@@ -208,7 +208,7 @@ _VERBS = """
     endanger describe mention note confirm verify determine know think believe assume say read find
     serve act work operate play run carry transport tow pull push hold remain stay become do
     resemble lack accommodate interfere disrupt impede predict spotlight encounter navigate
-    negotiate steer brake honk exercise halt pause resume advance pass involve
+    negotiate steer brake honk exercise halt pause resume advance pass involve lift
 """
 _DOUBLING = word_set("stop get let cut put run sit hit spot plan step begin regulat tow")
 _PARTICIPLES = word_set(
@@ -274,6 +274,6 @@ SIGN_VERBS = word_set(
     "indicates indicating indicate means warns warning instructs instructing prohibits "
     "prohibiting reminds reminding tells telling showing depicting displaying featuring shows "
     "displays depicts symbol icon pictogram picture image silhouette figure symbols icons "
-    "pictograms silhouettes figures for advises alerting alerts requiring restricts allows "
+    "pictograms silhouettes figures for about advises alerting alerts requiring restricts allows "
     "directs directing informs informing"
 )

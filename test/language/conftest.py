@@ -61,7 +61,7 @@ def own_claims() -> list[dict]:
 
 @pytest.fixture
 def own_segments() -> list[dict]:
-    """Answers of several sentences, in two batches, labelled before the rules saw them."""
+    """Answers of several sentences, in batches, labelled before the rules saw them."""
     return read_jsonl(HERE / "own_segments.jsonl")
 
 
