@@ -92,6 +92,9 @@ def _own_subject(
     tokens: Sequence[str], i: int, clause: Clause, mentions: Sequence[Mention]
 ) -> bool:
     subject = tokens[clause.start : i]
+    if subject[:1] == ("who",) and clause.start and tokens[clause.start - 1] in m.OWN_SUBJECTS:
+        # "the driver who wants to turn left must wait"
+        return True
     inside = [mention for mention in mentions if clause.start <= mention.start < i]
     nearest = next(
         (k for k in range(i - 1, clause.start - 1, -1) if tokens[k] in m.OWN_SUBJECTS), None
@@ -123,6 +126,9 @@ def _generic_subject(tokens: Sequence[str], i: int, clause: Clause) -> bool:
     before = [
         token for token in tokens[clause.start : i] if not w.is_adverb(token) and token != "that"
     ]
+    if before[:1] and before[0] in m.GENERIC_SUBJECTS and {"this", "our"} & set(before):
+        # "vehicles on this side have to wait"
+        return True
     return before[-1:] != [] and before[-1] in m.GENERIC_SUBJECTS and set(before[:-1]) <= m.MEANING
 
 
@@ -165,7 +171,8 @@ def order_vote(analysis: Analysis, clause: Clause) -> Judgment | None:
 def _state(
     tokens: Sequence[str], i: int, clause: Clause, mentions: Sequence[Mention], heading: str
 ) -> Judgment | None:
-    if tokens[i] not in m.STANDING or not (
+    halted = tokens[i] == "come" and m.action_at(tokens, i, clause.end) is m.Action.STOP
+    if not (halted or tokens[i] in m.STANDING) or not (
         "action" in heading or {"red", "light", "signal", "line"} & set(tokens)
     ):
         return None

@@ -24,7 +24,8 @@ _TERMS: dict[tuple[str, ...], str] = {
         lane, t junction, side street, bicycle crossing, railway crossing, level crossing,
         school crossing, asphalt surface, dashed line, solid line, dotted line, center line,
         centre line, centerline, yellow line, white line, lane marker, cobblestone, broken line,
-        continuous line, yield line, cobble, dual carriageway""",
+        continuous line, yield line, guide line, guideline, wet surface, cobble, dual
+        carriageway""",
     ("sidewalk",): """
         sidewalk, pavement, footpath, footway, pedestrian path, pedestrian pathway, pedestrian
         walkway, pedestrian area, pedestrian zone, walkway""",

@@ -14,13 +14,18 @@ _COLOURS = word_set("green red yellow amber orange")
 _LIGHT_WORDS = word_set("light lights signal signals arrow arrows")
 _LIGHT_PREDICATES = word_set(
     "turn turns turned turning change changes changed changing is are show shows showing permit "
-    "permits allow allows at ahead facing remains remain stays controlling regulating has"
+    "permits allow allows favors favours at ahead facing remains remain stays controlling "
+    "regulating has"
 )
 _OWN_LIGHT_VERBS = word_set("turn use using activate activating activated switch with")
 # "signs or signals": coupled with signs, signals are those of the traffic.
 _COUPLED = frozenset((a, b) for a in ("signs", "lights", "signage") for b in ("and", "or"))
 _AFTER_CROSSING = (
     w.DEFINITE | w.INDEFINITE | w.EGO | word_set("from against right left slowly while")
+)
+_TREES = word_set("oak pine maple willow birch poplar cypress")
+_STEERED = word_set(
+    "keep keeps keeping guide guides guiding hold holds holding align position steer steers"
 )
 _VEHICLES = frozenset({"car", "truck", "bus", "train", "vehicle"})
 _SHOPS = word_set(
@@ -113,7 +118,7 @@ def _passenger(tokens: Sequence[str], i: int, term: Term, end: int) -> tuple[Ter
 def _light(tokens: Sequence[str], i: int) -> tuple[Term, int] | None:
     """Read bare "light", "signal" or "arrow" as a traffic light where colour or verb says so."""
     token = tokens[i]
-    if token not in _LIGHT_WORDS:
+    if token not in _LIGHT_WORDS or tokens[i + 1 : i + 2] in (("bar",), ("bars",), ("strip",)):
         return None
     term = Term(("traffic light",), token.endswith("s"))
     before = tokens[max(0, i - 3) : i]
@@ -183,6 +188,9 @@ def _is_no_noun(tokens: Sequence[str], start: int, end: int) -> bool:
     """Whether the words are a verb or an idiom here: "signs of", "shops online"."""
     after = tokens[end] if end < len(tokens) else ""
     word = tokens[end - 1]
+    if after in {"street", "avenue", "road", "lane", "drive"} and word in _TREES:
+        # "Maple Street"
+        return True
     if word in {"cab", "couple"} and after == "of":
         # "The cab of the truck", "a couple of cars"
         return True
@@ -209,6 +217,10 @@ def _is_no_noun(tokens: Sequence[str], start: int, end: int) -> bool:
 
 def _of_a_shop(tokens: Sequence[str], start: int, end: int) -> bool:
     """Whether signs are those of shops: "shops whose colourful signs", "signs of the stores"."""
+    named = longest_match(tokens, start - 1) if start else None
+    if named is not None and "building" in named[0].classes:
+        # "a bakery sign"
+        return True
     before = tokens[max(0, start - 6) : start]
     shop = next((k for k, token in enumerate(before) if token in _SHOPS), None)
     if shop is not None and _BELONGING & set(before[shop:]):
@@ -231,6 +243,8 @@ def _mention(tokens: Sequence[str], start: int, end: int, term: Term, nouns: Set
 
 def _is_compound(tokens: Sequence[str], start: int, end: int, term: Term) -> bool:
     after = tokens[end] if end < len(tokens) else ""
+    if "building" in term.classes and after in {"sign", "signs", "signage"}:
+        return True
     if "road" in term.classes:
         return after in w.ROAD_COMPOUND_HEADS and not term.plural
     if {"traffic light", "traffic sign", "sky", "vegetation", "terrain", "building"} & set(
@@ -270,9 +284,18 @@ def _is_own(tokens: Sequence[str], phrase: Phrase, term: Term) -> bool:
         return after != "ahead" and tokens[end : end + 2] != ("in", "front")
     if tokens[max(0, phrase.left - 2) : phrase.left] in _BESIDE_OWN:
         return True
+    if phrase.left and tokens[phrase.left - 1] in _STEERED:
+        # "keeps the car in its lane"
+        return True
     if after == "in":
         return tokens[end + 1 : end + 2] not in (("front",), ("the",), ("our",), ("my",), ("its",))
     return after not in _OTHERS_PLACE
+
+
+def _ridden_by(tokens: Sequence[str], mention: Mention, before: Sequence[Mention]) -> bool:
+    """Match "a motorcycle, ridden by a man"."""
+    by = tokens[max(0, mention.left - 2) : mention.left] == ("ridden", "by")
+    return by and any(_RIDDEN & set(earlier.classes) for earlier in before)
 
 
 def _join_riders(tokens: Sequence[str], mentions: list[Mention]) -> list[Mention]:
@@ -287,7 +310,7 @@ def _join_riders(tokens: Sequence[str], mentions: list[Mention]) -> list[Mention
             and following.start - mention.end <= 8
             and "," not in tokens[mention.end : following.start]
             and any(token in _RIDING for token in tokens[following.left - 2 : following.left])
-        ):
+        ) or (mention.classes == ("person",) and _ridden_by(tokens, mention, mentions[:i])):
             joined.append(replace(mention, classes=("rider",)))
         else:
             joined.append(mention)

@@ -61,18 +61,18 @@ ADVISING = word_set(
     "right correct advisable recommended best safest better wise prudent necessary appropriate"
 )
 BENEFICIARY = word_set(
-    "for us me you the driver vehicle car ego autonomous our my and legal safe it vehicles"
+    "for all us me you the driver vehicle car ego autonomous our my and legal safe it vehicles"
 )
 PREVENTING = word_set(
     "prevent prevents preventing refrain stop stops prohibit prohibits avoid keeps"
 )
 
 MODALS = word_set(
-    "going plan choose decide decided should must shall can may will would need needs have has "
-    "required ought advised is"
+    "expected going plan choose decide decided should must shall can may will would need needs "
+    "have has required ought advised is"
 )
 MODALS_WITH_TO = word_set(
-    "going plan choose decide decided need needs have has required ought advised is"
+    "expected going plan choose decide decided need needs have has required ought advised is"
 )
 OWN_SUBJECTS = word_set("i we you driver ego myself system")
 PLAN_NOUNS = word_set(
@@ -85,23 +85,23 @@ PREPARING = word_set(
     "anticipate anticipating expect expecting decide possibly potentially likely want check "
     "checking"
 )
-STANDING = word_set("stopped stationary waiting halted yielding standstill holding rest")
+STANDING = word_set("stopped stationary waiting halted yielding standstill holding rest standing")
 
 ROAD_USERS = frozenset(
     {"person", "rider", "car", "truck", "bus", "train", "motorcycle", "bicycle", "vehicle"}
 )
 WAYS = word_set("road path lane way route street highway roadway")
-OTHER_SIDES = word_set("left right adjacent other opposite next oncoming side no")
+OTHER_SIDES = word_set("left right adjacent other opposite next oncoming side no part")
 COPULAS = word_set("is are appears appear seems seem looks look remains remain")
 CLEAR = word_set("clear open free unobstructed empty unblocked")
 BLOCKED = word_set("blocked obstructed occupied impassable closed")
 
 _STOPPING = word_set("stop halt wait yield pause")
-_STILL = word_set("stopped stationary still halted waiting put")
+_STILL = word_set("stopped stationary still halted waiting put standing")
 _ONWARD = word_set(
     "straight forward forwards ahead on onward onwards through along around by between driving "
     "moving following traveling travelling going safely cautiously slowly carefully past towards "
-    "toward behind off away"
+    "toward behind off away across"
 )
 DISTANCES = word_set(
     "m km meter meters metre metres kilometers kilometres kilometer feet yards miles mile"
@@ -136,7 +136,7 @@ _VERBS = word_set(
     "proceed continue go move drive follow turn cross accelerate stop halt wait yield pause remain "
     "stay hold maintain keep give come make advance resume bring enter start begin complete "
     "initiate execute perform take navigate brake pass overtake attempt try "
-    "cruise steer pull set stand"
+    "cruise steer pull set stand guide trail"
 )
 _BASE = {inflect(verb)[2]: verb for verb in _VERBS} | {"brought": "bring"}
 
@@ -151,6 +151,8 @@ def action_at(tokens: Sequence[str], i: int, end: int) -> Action | None:
     verb = _BASE.get(tokens[i], tokens[i])
     if verb in {"begin", "start"} and tokens[i + 1 : i + 2] == ("to",) and i + 2 < end:
         return action_at(tokens, i + 2, end)
+    if verb in {"stay", "remain"} and tokens[i + 1 : i + 2] == ("where",):
+        return Action.STOP
     rest = [
         token for token in tokens[i + 1 : min(i + 8, end)] if not is_adverb(token) or token in _KEPT
     ]
@@ -176,6 +178,10 @@ def _stops(verb: str, rest: list[str]) -> bool:
             token in {"any", "potential", "or"} for token in rest[:3]
         )
     if verb in {"remain", "stay", "keep", "continue"}:
+        if {"speed", "pace"} & set(rest[:6]):
+            return False
+        if first == "behind" and "line" in rest[:5]:
+            return True
         if first in {"at", "here", "where"} and verb in {"remain", "stay"}:
             return True
         if first == "in" and rest[1:2] == ["place"]:
@@ -236,14 +242,16 @@ def _goes(verb: str, rest: list[str]) -> bool:
             return False
         # "Drive slowly" is caution, "drive slowly past the truck" a way to go.
         return bool((_ONWARD - _MANNERS) & set(rest[:2])) or not first.isalnum()
-    if verb == "follow":
+    if verb == "guide":
+        return "turn" in rest[:6]
+    if verb in {"follow", "trail"}:
         return bool(_FOLLOWED & set(rest[:6])) and not _NOT_ROADS & set(rest[:5])
     if verb == "turn":
         return first in {"left", "right"} or not first.isalnum()
     if verb == "take":
         return bool(_TAKEN & set(rest[:4]))
     if verb == "steer":
-        return first in {"around", "past"}
+        return bool({"around", "past"} & set(rest[:3]))
     if verb in {"pull", "set"}:
         # "pull over" and "pull up" stop.
         return first in {"away", "off", "out"}
@@ -251,8 +259,12 @@ def _goes(verb: str, rest: list[str]) -> bool:
         return True
     if verb == "keep" and first in GOING_GERUNDS | {"following", "going"}:
         return True
-    if verb in {"maintain", "keep", "hold"}:
-        steady = first in {"speed", "pace"} or bool(_SAME_SPEED & set(rest[:5]))
+    if verb in {"maintain", "keep", "hold", "stay"}:
+        steady = (
+            first in {"speed", "pace"}
+            or rest[:2] == ["the", "speed"]
+            or bool(_SAME_SPEED & set(rest[:5]))
+        )
         return steady and bool({"speed", "pace"} & set(rest[:6]))
     if verb in {"resume", "start", "begin"}:
         return bool({"driving", "moving", "speed", "proceeding"} & set(rest[:3]))

@@ -99,7 +99,9 @@ def _walk_left(
             determiners.add("its")
             k -= 1
             modifiers.add(tokens[k])
-        elif token == "," and modifiers and before in w.ADJECTIVES:
+        elif (token == "down" and before == "broken") or (
+            token == "," and modifiers and before in w.ADJECTIVES
+        ):
             pass
         elif before in _BEFORE_NOUN and token in w.VERBS:
             # No verb follows an article: "any stop sign", "the following car".

@@ -53,11 +53,12 @@ def _votes(analysis: Analysis) -> Iterator[tuple[Judgment, bool]]:
         if tokens[clause.start - 1] == ";" and clause.start:
             suspended = False
         if clause.mood is Mood.CONDITION:
-            suspended = True
+            # "If the car is still moving, it must stop."
+            suspended = not {"still", "already"} & set(tokens[clause.start : clause.end])
             continue
         if suspended or _checked_only(tokens, clause) or of_nothing(tokens, clause):
             continue
-        if set(tokens[: clause.end]) & m.DISTANCES and "in" in tokens[: clause.end]:
+        if set(tokens[: clause.end]) & m.DISTANCES and {"in", "after"} & set(tokens[: clause.end]):
             # "In 80 metres, turn left" is not now.
             continue
         trailing = clauses[i + 1] if i + 1 < len(clauses) else None
@@ -75,15 +76,16 @@ def _cancelled(tokens: Sequence[str], vote: Judgment, trailing: Clause | None) -
     if trailing is None or trailing.mood is not Mood.CONDITION:
         return False
     opener, body = tokens[trailing.start], tokens[trailing.start : trailing.end]
+    planned = bool(_STARTING & set(body)) or "green" in tokens[: trailing.start]
     if vote is UNSAFE:
         return opener in {"if", "when", "whenever", "in"} and "already" not in body
     if opener in {"before", "till", "until"}:
         return False
     if opener == "as":
         # "Enter as soon as there is a gap": not yet.
-        return body[1:2] == ("soon",) and not _STARTING & set(body)
-    if opener == "once" and _STARTING & set(body):
-        # "I'll accelerate once the truck ahead moves."
+        return body[1:2] == ("soon",) and not planned
+    if opener == "once" and planned:
+        # "I'll accelerate once the truck ahead moves.", "The light is green: go once it is clear."
         return False
     if set(body) & {"necessary", "needed", "required"}:
         return False

@@ -17,6 +17,7 @@ from semalign_ros.language.phrases import Phrase, phrase_at
 _REACH = 14
 _SUBJECT_REACH = 8
 _FAR = 25
+_GENERALLY = w.word_set("easily harder hard difficult less")
 _LISTING = w.word_set("include includes are")
 
 
@@ -49,15 +50,20 @@ def status_of(analysis: Analysis, mention: Mention, sign_end: int | None) -> Sta
     if denial is Status.DENIED:
         if clause.mood is not Mood.ASSERTED and mention.start >= clause.cue:
             # "after making sure that there are no pedestrians"
-            return Status.HYPOTHETICAL
+            return Status.INCIDENTAL if _pronoun(tokens, mention) else Status.HYPOTHETICAL
         return Status.INCIDENTAL if mention.compound else denial
     if denial is not None:
         return denial
     if _supposed(tokens, mention, clause, sign_end) or (
         general is not None and (general.determiners & w.ANY or general.modifiers & w.POSSIBLE)
     ):
-        return Status.HYPOTHETICAL
+        # "without endangering anyone" supposes nobody in particular.
+        return Status.INCIDENTAL if _pronoun(tokens, mention) else Status.HYPOTHETICAL
     return Status.INCIDENTAL if mention.compound else Status.PRESENT
+
+
+def _pronoun(tokens: Sequence[str], mention: Mention) -> bool:
+    return tokens[mention.end - 1] in w.PEOPLE_PRONOUNS and mention.classes == ("person",)
 
 
 def _general_term(analysis: Analysis, mention: Mention) -> Phrase | None:
@@ -190,7 +196,7 @@ def _denied_by_predicate(tokens: Sequence[str], mention: Phrase) -> Status | Non
             break
     if not (absent and not negated) and not (percept and negated):
         return None
-    if _is_attribute(tokens, mention):
+    if _is_attribute(tokens, mention) or _word(tokens, mention.governor) == "what":
         return Status.HYPOTHETICAL
     if _word(tokens, mention.governor) in w.PREPOSITIONS:
         # "The colour of the car is not visible" is about something else.
@@ -334,9 +340,11 @@ def _possible_subject(tokens: Sequence[str], mention: Mention) -> bool:
         token = tokens[k]
         if token in {"may", "might", "could"}:
             return True
-        if token in w.BE and _word(tokens, k + 1) == "easily":
+        if token in w.BE and _word(tokens, k + 1) in _GENERALLY:
             # "Cyclists are easily overlooked."
             return not mention.determiners
+        if token in {"left", "right"}:
+            continue
         if token == "would":
             return not mention.determiners
         if token == "can":
@@ -391,12 +399,14 @@ def _rule_about_light(
 def _sought(tokens: Sequence[str], mention: Mention, clause: Clause) -> bool:
     """Match "Find a parking lot next to a building": what is looked for is not seen yet."""
     start = max(clause.start, mention.governor - 6)
-    return any(token in w.SEEKING for token in tokens[start : mention.governor + 1])
+    span = tokens[start : mention.governor + 1]
+    looking = {("look", "for"), ("looking", "for")} & set(itertools.pairwise(span))
+    return bool(looking) or any(token in w.SEEKING for token in span)
 
 
 def _ruled(tokens: Sequence[str], mention: Mention) -> bool:
     """Match "The light is green for vehicles going straight", "allowing pedestrians to cross"."""
-    if mention.determiners or not mention.plural:
+    if mention.determiners - {"all"} or not mention.plural:
         return False
     before = tokens[max(0, mention.governor - 6) : mention.governor]
     lights = {"light", "lights", "signal", "signals", "green", "red", "arrow"}
@@ -408,6 +418,9 @@ def _ruled(tokens: Sequence[str], mention: Mention) -> bool:
 
 def _content_of_sign(tokens: Sequence[str], mention: Mention, sign_end: int) -> bool:
     """What a sign shows or rules is not in the street."""
+    if tokens[mention.end : mention.end + 2] in (("on", "it"), ("on", "them")):
+        # "a sign with two children on it"
+        return True
     if _word(tokens, mention.governor) in w.LOCATIVE:
         return False
     span = tokens[max(sign_end, mention.left - 12) : mention.left]

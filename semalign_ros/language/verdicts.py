@@ -26,6 +26,7 @@ def verdict(tokens: Sequence[str], i: int, clause: Clause) -> Judgment | None:
         or _caused(tokens, i, clause)
         or _room(tokens, i, clause)
         or _no_choice(tokens, i, clause)
+        or _made(tokens, i, clause)
         or _advised_against(tokens, i, clause)
     )
 
@@ -185,6 +186,17 @@ def _no_choice(tokens: Sequence[str], i: int, clause: Clause) -> Judgment | None
     verb = infinitive(tokens, i + 1, clause.end)
     stops = verb is not None and action_at(tokens, verb, clause.end) is Action.STOP
     return UNSAFE if stops else None
+
+
+def _made(tokens: Sequence[str], i: int, clause: Clause) -> Judgment | None:
+    """Match "the turn can be made now"; and "against the law" of going on."""
+    before = tokens[clause.start : i]
+    if tokens[i] in {"made", "completed", "executed", "started", "performed"}:
+        allowed = before[-2:] in {("can", "be"), ("may", "be")}
+        return SAFE if allowed and {"turn", "maneuver", "manoeuvre"} & set(before) else None
+    if tokens[i] == "law" and before[-2:] == ("against", "the"):
+        return UNSAFE if m.GOING_GERUNDS & set(before) else None
+    return None
 
 
 def _advised_against(tokens: Sequence[str], i: int, clause: Clause) -> Judgment | None:

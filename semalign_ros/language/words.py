@@ -43,6 +43,7 @@ PRONOUNS = word_set(
     "i we you he she it they us me them him there here who whom which what someone something "
     "nothing everything anyone everyone"
 )
+PEOPLE_PRONOUNS = word_set("anyone anybody someone somebody nobody one")
 SUBJECT_PRONOUNS = word_set("i we you he she it they there")
 BE = word_set("is are was were be been being am")
 HAVE = word_set("has have had having")
@@ -208,7 +209,8 @@ _VERBS = """
     endanger describe mention note confirm verify determine know think believe assume say read find
     serve act work operate play run carry transport tow pull push hold remain stay become do
     resemble lack accommodate interfere disrupt impede predict spotlight encounter navigate
-    negotiate steer brake honk exercise halt pause resume advance pass involve lift
+    negotiate steer brake honk exercise halt pause resume advance pass involve lift drop guide
+    trail press release ease shift align switch aim
 """
 _DOUBLING = word_set("stop get let cut put run sit hit spot plan step begin regulat tow")
 _PARTICIPLES = word_set(
@@ -254,7 +256,7 @@ AFTER_IMPERATIVE = (
     | QUANTIFIERS
     | word_set(
         "and or speed caution attention sure certain safe straight forward ahead left right "
-        "stopped stationary current clear it them"
+        "stopped stationary current clear it them away"
     )
 )
 BASE_VERBS = frozenset(_VERBS.split())

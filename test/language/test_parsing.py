@@ -41,7 +41,7 @@ def test_on_sentences_of_our_own_the_bounds_hold(own_claims, scorer):
 
 def test_on_longer_answers_of_our_own_the_bounds_hold(own_segments, scorer):
     scores = scorer(own_segments)
-    assert len(own_segments) > 300
+    assert len(own_segments) > 500
     assert scores.f1["present"] >= 0.97
     assert scores.f1["denied"] >= 0.97
     assert scores.f1["hypothetical"] >= 0.9
@@ -89,9 +89,17 @@ RULES = [
     ("Pedestrians who have got off may cross.", "", "", "person"),
     ("There are pedestrians who may cross.", "person", "", ""),
     ("It cannot be ruled out that a bus comes.", "", "", "bus"),
-    ("Anyone on foot would be seen.", "", "", "person"),
+    ("Anyone on foot would be seen.", "", "", ""),
     ("A gap between parked cars is seen.", "car", "", ""),
     ("Keep a gap to trucks.", "", "", "truck"),
+    ("Go once it is certain that no cyclists are near.", "", "", "bicycle, rider"),
+    ("It neither disturbs cyclists nor anything.", "bicycle, rider", "", ""),
+    ("There are children possibly crossing.", "person", "", ""),
+    ("It hints at children possibly crossing.", "", "", "person"),
+    ("Cyclists are easily overlooked.", "", "", "bicycle, rider"),
+    ("What the traffic lights show cannot be seen.", "", "", "traffic light"),
+    ("A sign with two children on it is ahead.", "traffic sign", "", "person"),
+    ("I have to look for a sign.", "", "", "traffic sign"),
     # hedges assert
     ("There appears to be a bus.", "bus", "", ""),
     ("What seems to be a truck is turning.", "truck", "", ""),
@@ -108,6 +116,11 @@ RULES = [
     ("Passengers are boarding the tram.", "person, train", "", ""),
     ("The passengers of the bus are asleep.", "bus", "", ""),
     ("The bus has its red lights on.", "bus", "", ""),
+    ("The light is as dim as in the evening.", "", "", ""),
+    ("This is a crossing, and a bakery sign is lit.", "road", "", ""),
+    ("Turn into Maple Street, and keep the car in its lane.", "road", "", ""),
+    ("A motorcycle, ridden by a man", "motorcycle, rider", "", ""),
+    ("A broken-down van is there. Do not endanger anyone.", "car", "", ""),
     ("Shops with signs in Chinese", "building", "", ""),
     ("A sign that says Exit, and a sign that it works", "traffic sign", "", ""),
     ("A pedestrian crossing is ahead.", "road", "", ""),
@@ -243,6 +256,21 @@ SAFETY = [
     ("The road ahead is closed.", UNSAFE), ("This lane is closed.", None),
     ("Maintain the lane and the current speed.", SAFE),
     ("The ego vehicle can keep cruising.", SAFE),
+    ("Keep following the truck until the road widens.", SAFE),
+    ("Stay at the current speed.", SAFE), ("Stay behind the stop line.", UNSAFE),
+    ("The ego car should stay where it is.", UNSAFE),
+    ("The ego car cannot see. It should hold its position.", UNSAFE),
+    ("The truck cannot see. It should hold its position.", None),
+    ("The driver who wants to turn must wait.", UNSAFE),
+    ("If the car is still moving, it must stop.", UNSAFE),
+    ("I will accelerate once the truck ahead moves.", SAFE),
+    ("A car has stopped to let them go.", None), ("The green light lets us go.", SAFE),
+    ("The turn can be made now.", SAFE), ("The turn was made.", None),
+    ("Driving on now would be against the law.", UNSAFE),
+    ("Go on reducing speed.", None), ("Take the ramp.", SAFE), ("Take care.", None),
+    ("Pull away gently.", SAFE), ("Pull over.", None),
+    ("Part of the street is closed.", None),
+    ("After 120 meters, turn right.", None),
     ("The driver should stop. It is safe to proceed.", None),
     ("Yes, the vehicle should stop.", None), ("Yes and no.", None), ("", None),
     ("I cannot determine whether it is safe to proceed.", None),
