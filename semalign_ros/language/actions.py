@@ -92,9 +92,11 @@ def _own_subject(
     tokens: Sequence[str], i: int, clause: Clause, mentions: Sequence[Mention]
 ) -> bool:
     subject = tokens[clause.start : i]
-    if subject[:1] == ("who",) and clause.start and tokens[clause.start - 1] in m.OWN_SUBJECTS:
-        # "the driver who wants to turn left must wait"
-        return True
+    if subject[:1] in {("who",), ("which",), ("that",)}:
+        # "the driver who wants to turn left must wait", "the ego car, which is about to turn, ..."
+        end = clause.start - (tokens[clause.start - 1] == ",")
+        if tokens[end - 1] in m.OWN_SUBJECTS or any(x.own and x.end == end for x in mentions):
+            return True
     inside = [mention for mention in mentions if clause.start <= mention.start < i]
     nearest = next(
         (k for k in range(i - 1, clause.start - 1, -1) if tokens[k] in m.OWN_SUBJECTS), None
@@ -113,8 +115,11 @@ def _own_subject(
         )
     if any(mention.own for mention in inside):
         return True
-    if _OURS & set(itertools.pairwise(subject)):
+    if _OURS & set(itertools.pairwise(subject)) and m.STOP_VERBS & set(tokens[i : i + 4]):
         return True
+    if not [token for token in subject if token != ","]:
+        # "The ego car, which is about to turn, should wait."
+        return bool(mentions) and mentions[0].own
     if any(token in m.PLAN_NOUNS for token in subject):
         return True
     earlier = [mention for mention in mentions if mention.start < i]

@@ -40,12 +40,12 @@ UNFAVOURABLE = word_set(
     "impossible unlawful reckless"
 )
 VERDICTS = word_set(
-    "prohibited forbidden illegal safe unsafe dangerous hazardous risky advisable inadvisable "
-    "recommended permitted unwise"
+    "prohibited forbidden legal illegal safe unsafe dangerous hazardous risky advisable "
+    "inadvisable recommended permitted unwise"
 )
 LINKING = word_set("is be are was appears seems looks")
 BEFORE_VERDICT = LINKING | word_set(
-    "not to would considered very too quite no longer judgment safety and illegal legal"
+    "both not to would considered very too quite no longer judgment safety and illegal legal"
 )
 WAY_VERDICTS = word_set("appropriate acceptable fine ok okay permissible allowed possible")
 """Verdicts on a way of going only: "continuing is fine", but "it is fine" may mean the weather."""
@@ -61,7 +61,8 @@ ADVISING = word_set(
     "right correct advisable recommended best safest better wise prudent necessary appropriate"
 )
 BENEFICIARY = word_set(
-    "for all us me you the driver vehicle car ego autonomous our my and legal safe it vehicles"
+    "for all us me you in this lane side direction drivers traffic the driver vehicle car ego "
+    "autonomous our my and legal safe it vehicles"
 )
 PREVENTING = word_set(
     "prevent prevents preventing refrain stop stops prohibit prohibits avoid keeps"
@@ -74,10 +75,8 @@ MODALS = word_set(
 MODALS_WITH_TO = word_set(
     "expected going plan choose decide decided need needs have has required ought advised is"
 )
-OWN_SUBJECTS = word_set("i we you driver ego myself system")
-PLAN_NOUNS = word_set(
-    "move choice plan action decision maneuver manoeuvre step option response course"
-)
+OWN_SUBJECTS = word_set("i we you driver ego myself system function")
+PLAN_NOUNS = word_set("move choice action decision maneuver manoeuvre step option response course")
 MEANING = word_set("the which this means indicates indicating meaning implies signals so")
 GENERIC_SUBJECTS = word_set("vehicles traffic drivers cars they")
 PREPARING = word_set(
@@ -96,7 +95,7 @@ COPULAS = word_set("is are appears appear seems seem looks look remains remain")
 CLEAR = word_set("clear open free unobstructed empty unblocked")
 BLOCKED = word_set("blocked obstructed occupied impassable closed")
 
-_STOPPING = word_set("stop halt wait yield pause")
+STOP_VERBS = word_set("stop halt wait yield pause")
 _STILL = word_set("stopped stationary still halted waiting put standing")
 _ONWARD = word_set(
     "straight forward forwards ahead on onward onwards through along around by between driving "
@@ -119,7 +118,7 @@ _NOT_ROADS = word_set(
 _SAME_SPEED = word_set("current consistent steady constant same present your our this even")
 _SLOWING = word_set("reducing slowing braking decelerating")
 _TAKEN = word_set("exit ramp turn route road")
-_TURN_MAKING = word_set("make complete initiate execute perform begin start take")
+_TURN_MAKING = word_set("carry make complete initiate execute perform begin start take")
 _PASSING = word_set("pass go cross through proceed by clear first")
 _STANDSTILLS = word_set("stop halt standstill")
 
@@ -136,7 +135,7 @@ _VERBS = word_set(
     "proceed continue go move drive follow turn cross accelerate stop halt wait yield pause remain "
     "stay hold maintain keep give come make advance resume bring enter start begin complete "
     "initiate execute perform take navigate brake pass overtake attempt try "
-    "cruise steer pull set stand guide trail"
+    "cruise steer pull set stand guide trail carry"
 )
 _BASE = {inflect(verb)[2]: verb for verb in _VERBS} | {"brought": "bring"}
 
@@ -173,7 +172,7 @@ def _stops(verb: str, rest: list[str]) -> bool:
         return True
     if verb == "brake":
         return "immediately" in rest or "hard" in rest or bool(_STANDSTILLS & set(rest[:4]))
-    if verb in _STOPPING:
+    if verb in STOP_VERBS:
         return first not in {"sign", "signs", "or"} and not any(
             token in {"any", "potential", "or"} for token in rest[:3]
         )
@@ -187,7 +186,7 @@ def _stops(verb: str, rest: list[str]) -> bool:
         if first == "in" and rest[1:2] == ["place"]:
             return True
         return bool(_STILL & set(rest[: 4 if verb == "keep" else 2])) or (
-            verb == "continue" and rest[1:2] != [] and rest[1] in _STOPPING
+            verb == "continue" and rest[1:2] != [] and rest[1] in STOP_VERBS
         )
     if verb == "be":
         return first == "at" and bool(_STANDSTILLS & set(rest[:4]))
@@ -201,7 +200,9 @@ def _stops(verb: str, rest: list[str]) -> bool:
     if verb in {"come", "bring", "make"}:
         return bool(_STANDSTILLS & set(rest[:6])) and "to" in rest[:4]
     if verb in {"hold", "maintain", "keep"}:
-        return first == "back" or ("position" in rest[:4] and "lane" not in rest[:4])
+        return first == "back" or (
+            "position" in rest[:4] and not {"lane", "right", "left", "in", "within"} & set(rest[:5])
+        )
     return False
 
 

@@ -19,7 +19,7 @@ from semalign_ros.language.motion import SAFE, UNSAFE
 from semalign_ros.language.verdicts import of_nothing, verdict, way_ahead
 from semalign_ros.types import Judgment
 
-_STARTING = w.word_set("moves move starts start moving")
+_STARTING = w.word_set("moves move starts start moving pulls")
 
 
 def judgment_of_sentences(found: Sequence[Analysis]) -> Judgment | None:
@@ -84,7 +84,7 @@ def _cancelled(tokens: Sequence[str], vote: Judgment, trailing: Clause | None) -
     if opener == "as":
         # "Enter as soon as there is a gap": not yet.
         return body[1:2] == ("soon",) and not planned
-    if opener == "once" and planned:
+    if opener in {"once", "when"} and planned:
         # "I'll accelerate once the truck ahead moves.", "The light is green: go once it is clear."
         return False
     if set(body) & {"necessary", "needed", "required"}:

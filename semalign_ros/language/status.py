@@ -117,6 +117,8 @@ def _denial(tokens: Sequence[str], mention: Phrase, clause: Clause) -> Status | 
         k = mention.governor if before == "not" else mention.governor - 1
         denies = _word(tokens, k - 2) == "there" or k <= 0
         return Status.DENIED if denies else Status.INCIDENTAL
+    if mention.determiners & w.ANY and _word(tokens, mention.left - 1) == "nor":
+        return Status.DENIED
     if mention.determiners & w.ANY and {"neither", "none", "nobody", "nowhere"} & set(
         tokens[clause.start : mention.governor]
     ):
@@ -379,7 +381,11 @@ def _habitual(tokens: Sequence[str], mention: Mention, clause: Clause) -> bool:
 
 
 def _compared(tokens: Sequence[str], mention: Mention) -> bool:
-    return _word(tokens, mention.governor) == "than" and not mention.counted
+    governor = mention.governor
+    of_another = (
+        _word(tokens, governor) == "of" and "than" in tokens[max(0, governor - 4) : governor]
+    )
+    return (of_another or _word(tokens, governor) == "than") and not mention.counted
 
 
 def _rule_about_light(
@@ -441,7 +447,8 @@ def _cautioned(tokens: Sequence[str], mention: Mention, clause: Clause) -> bool:
     if clause.mood is Mood.ASSERTED:
         # "A gap between parked cars", "a two-way street with cars": nobody is warned.
         heads = heads - w.SPACE
-    if any(token in heads for token in tokens[start : mention.governor + 1]):
+    span = tokens[start : mention.governor + 1]
+    if span[-2:] != ("look", "like") and any(token in heads for token in span):
         return True
     # "Be prepared for cars turning and for children": the preposition goes back to its head.
     preposition = _word(tokens, mention.governor)

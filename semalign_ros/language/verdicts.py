@@ -81,7 +81,12 @@ def _is_predicate(tokens: Sequence[str], i: int, clause: Clause, favourable: boo
         # The bare verdict of a short answer: "Unsafe.", "Not safe".
         return k < clause.start and clause.start == 0 and len(tokens) <= 4
     subject = tokens[clause.start : k + 1]
-    if (m.GOING_GERUNDS - {"passing"}) & set(subject) or (favourable and "turning" in subject):
+    if {"opposite", "line"} & set(subject):
+        # "Crossing to the opposite side is prohibited."
+        return False
+    if (m.GOING_GERUNDS - {"passing"}) & set(subject) or (
+        favourable and "turning" in subject and not {"red", "straight"} <= set(tokens)
+    ):
         # Who may not turn may still go straight on.
         return True
     if len(subject) > 1 and subject[-2].endswith("ing"):
@@ -189,11 +194,15 @@ def _no_choice(tokens: Sequence[str], i: int, clause: Clause) -> Judgment | None
 
 
 def _made(tokens: Sequence[str], i: int, clause: Clause) -> Judgment | None:
-    """Match "the turn can be made now"; and "against the law" of going on."""
+    """Match "the turn can be made now", "gives us the right of way", "against the law"."""
     before = tokens[clause.start : i]
     if tokens[i] in {"made", "completed", "executed", "started", "performed"}:
         allowed = before[-2:] in {("can", "be"), ("may", "be")}
         return SAFE if allowed and {"turn", "maneuver", "manoeuvre"} & set(before) else None
+    if tokens[i : i + 3] == ("right", "of", "way"):
+        # "The arrow gives us the right of way."
+        given = {"gives", "give", "giving"} & set(before) and {"us", "our"} & set(before)
+        return SAFE if given and not m.NEGATIONS & set(before) else None
     if tokens[i] == "law" and before[-2:] == ("against", "the"):
         return UNSAFE if m.GOING_GERUNDS & set(before) else None
     return None
@@ -245,6 +254,8 @@ def way_ahead(tokens: Sequence[str], i: int, clause: Clause) -> Judgment | None:
             return UNSAFE if negated else SAFE
         elif word == "closed" and tokens[i] == "lane":
             # One may go on in another lane.
+            return None
+        elif word in {"partly", "partially"}:
             return None
         elif word in m.BLOCKED:
             return None if negated else UNSAFE

@@ -78,9 +78,10 @@ ENSURING = word_set(
     "require requires required possibility chance unlikely case need allow allows"
 )
 EVALUATING = word_set(
-    "important crucial essential necessary vital critical imperative advisable recommended "
-    "required requires require prudent wise necessitates necessitate needed caution careful harder "
-    "difficult easier challenging cautious importance necessity need needs responsibility"
+    "helpful useful sensible preferable important crucial essential necessary vital critical "
+    "imperative advisable recommended required requires require prudent wise necessitates "
+    "necessitate needed caution careful harder difficult easier challenging cautious importance "
+    "necessity need needs responsibility"
 )
 PURPOSES = word_set(
     "avoid ensure prevent accommodate allow anticipate prepare protect comply yield respond react "
@@ -210,7 +211,7 @@ _VERBS = """
     serve act work operate play run carry transport tow pull push hold remain stay become do
     resemble lack accommodate interfere disrupt impede predict spotlight encounter navigate
     negotiate steer brake honk exercise halt pause resume advance pass involve lift drop guide
-    trail press release ease shift align switch aim
+    trail oblige press release ease shift align switch aim
 """
 _DOUBLING = word_set("stop get let cut put run sit hit spot plan step begin regulat tow")
 _PARTICIPLES = word_set(

@@ -41,7 +41,7 @@ def test_on_sentences_of_our_own_the_bounds_hold(own_claims, scorer):
 
 def test_on_longer_answers_of_our_own_the_bounds_hold(own_segments, scorer):
     scores = scorer(own_segments)
-    assert len(own_segments) > 500
+    assert len(own_segments) > 600
     assert scores.f1["present"] >= 0.97
     assert scores.f1["denied"] >= 0.97
     assert scores.f1["hypothetical"] >= 0.9
@@ -66,6 +66,7 @@ RULES = [
     ("None of the lanes has any cars.", "road", "car", ""),
     ("There does not appear to be a tram.", "", "train", ""),
     ("Nobody is on the sidewalk.", "sidewalk", "person", ""),
+    ("No cars are visible, nor any signs.", "", "car, traffic sign", ""),
     ("There is a person rather than a pole.", "person", "", ""),
     # suppositions
     ("If a pedestrian appears, brake.", "", "", "person"),
@@ -91,6 +92,9 @@ RULES = [
     ("It cannot be ruled out that a bus comes.", "", "", "bus"),
     ("Anyone on foot would be seen.", "", "", ""),
     ("A gap between parked cars is seen.", "car", "", ""),
+    ("The dots look like trees.", "vegetation", "", ""),
+    ("It is less stable than the wheels of a car.", "", "", "car"),
+    ("The red light obliges all vehicles to wait.", "traffic light", "", "vehicle"),
     ("Keep a gap to trucks.", "", "", "truck"),
     ("Go once it is certain that no cyclists are near.", "", "", "bicycle, rider"),
     ("It neither disturbs cyclists nor anything.", "bicycle, rider", "", ""),
@@ -249,7 +253,15 @@ SAFETY = [
     ("We must not pass.", UNSAFE), ("We must not pass the truck.", None),
     ("We have no choice but to wait.", UNSAFE),
     ("There is no reason not to continue.", SAFE),
-    ("Our lane has to stop.", UNSAFE),
+    ("Our lane has to stop.", UNSAFE), ("Our lane must turn right soon.", None),
+    ("The red light obliges all vehicles in this lane to wait.", UNSAFE),
+    ("The green arrow gives us the right of way.", SAFE),
+    ("We do not have the right of way.", None),
+    ("The ego car, which is about to turn, should wait.", UNSAFE),
+    ("Crossing to the opposite side is prohibited.", None),
+    ("Our plan is to go straight on.", None),
+    ("The way is partly closed.", None), ("The way is closed.", UNSAFE),
+    ("Hold the position to the right of the line.", None), ("Hold the position.", UNSAFE),
     ("Turning left is permitted.", SAFE), ("Turning left is not permitted.", None),
     ("Current Action: Stopped at the red light.", UNSAFE),
     ("The light was red and I was waiting.", None),
