@@ -18,6 +18,7 @@ _REACH = 14
 _SUBJECT_REACH = 8
 _FAR = 25
 _GENERALLY = w.word_set("easily harder hard difficult less")
+_GENERAL_VERBS = w.word_set("need take require make brake swerve behave deserve")
 _LISTING = w.word_set("include includes are")
 
 
@@ -257,7 +258,7 @@ def _supposed(
         # "once two cars have passed" counts cars that are there, "if two cars meet" does not.
         certain = mention.determiners & w.QUANTIFIERS - {"another", "more"}
         return not certain or tokens[clause.start] in {"if", "unless", "whether", "in"}
-    if _habitual(tokens, mention, clause):
+    if _habitual(tokens, mention, clause) or _in_general(tokens, mention):
         return True
     if (_word(tokens, mention.governor), _word(tokens, mention.governor - 1)) in w.CRASHING:
         return True
@@ -378,6 +379,21 @@ def _habitual(tokens: Sequence[str], mention: Mention, clause: Clause) -> bool:
         return False
     existential = "there" in span[:usual] and span[usual - 1] in w.BE
     return existential or bool(w.VERBS & set(span[usual + 1 : usual + 2]))
+
+
+def _in_general(tokens: Sequence[str], mention: Mention) -> bool:
+    """Match "trucks have blind spots", "riders need room": what is true of all of them."""
+    if mention.determiners or not mention.plural:
+        return False
+    k = mention.end
+    while w.is_adverb(_word(tokens, k)):
+        k += 1
+    verb, after = _word(tokens, k), _word(tokens, k + 1)
+    if verb == "have":
+        # "Trucks have stopped" tells of these trucks.
+        done = after.endswith("ed") or after in w.IRREGULAR_FORMS or after in {"been", "just"}
+        return not done and not w.is_adverb(after)
+    return verb in _GENERAL_VERBS
 
 
 def _compared(tokens: Sequence[str], mention: Mention) -> bool:
