@@ -146,7 +146,7 @@ class OnnxSession:
             found: list[Array] = session.run(list(outputs), dict(feeds))
             return found
 
-        if self._captures and self._sizes is None:
+        if self._captures:
             self._fix_sizes(feeds)
         return self._run(run)
 
@@ -180,7 +180,7 @@ class OnnxSession:
             for name in fetch:
                 binding.bind_output(name, "cpu")
             for name in keep:
-                binding.bind_output(name, "cpu" if self.device == "cpu" else "cuda")
+                binding.bind_output(name, self._location)
             session.run_with_iobinding(binding)
             found: list[ort.OrtValue] = binding.get_outputs()
             return found
@@ -188,6 +188,11 @@ class OnnxSession:
         values = self._run(run)
         arrays = [value.numpy() for value in values[: len(fetch)]]
         return arrays, dict(zip(keep, values[len(fetch) :], strict=True))
+
+    @property
+    def _location(self) -> str:
+        """Where buffers lie, in ONNX Runtime's words; TensorRT's are CUDA's."""
+        return "cpu" if self.device == "cpu" else "cuda"
 
     def _run(self, run: Callable[[ort.InferenceSession], ResultT]) -> ResultT:
         """Run something on the session, and say of its errors what they are."""
@@ -233,6 +238,8 @@ class OnnxSession:
         inputs are constants, so are all that follow from them.
         """
         with self._lock:
+            if self._sizes is not None:  # another thread was first
+                return
             self._session = self._first_run = None
             self._sizes = {
                 size: found
@@ -245,8 +252,7 @@ class OnnxSession:
         self, session: ort.InferenceSession, feeds: Mapping[str, Array], outputs: Sequence[str]
     ) -> FixedRun:
         with self._lock:
-            place = "cpu" if self.device == "cpu" else "cuda"
-            fixed = self._fixed or FixedRun(session, place, feeds, outputs)
+            fixed = self._fixed or FixedRun(session, self._location, feeds, outputs)
             if self._session is session:
                 self._fixed = fixed
             return fixed

@@ -26,7 +26,7 @@ def verdict(tokens: Sequence[str], i: int, clause: Clause) -> Judgment | None:
         or _caused(tokens, i, clause)
         or _room(tokens, i, clause)
         or _no_choice(tokens, i, clause)
-        or _made(tokens, i, clause)
+        or _idiom(tokens, i, clause)
         or _advised_against(tokens, i, clause)
     )
 
@@ -106,10 +106,9 @@ def _permission(tokens: Sequence[str], i: int, clause: Clause) -> Judgment | Non
     action = None if verb is None else action_at(tokens, verb, clause.end)
     denied = bool(before & m.NEGATIONS)
     if token in m.NECESSITIES:
-        if denied and tokens[verb or 0] == "not":
+        if denied and verb is not None and tokens[verb] == "not":
             # "There is no reason not to continue."
-            go = action_at(tokens, (verb or 0) + 2, clause.end) in m.GOING
-            return SAFE if go else None
+            return SAFE if action_at(tokens, verb + 2, clause.end) in m.GOING else None
         return SAFE if denied and action is Action.STOP else None
     if token == "turn" and not before & w.EGO:
         return None
@@ -193,7 +192,7 @@ def _no_choice(tokens: Sequence[str], i: int, clause: Clause) -> Judgment | None
     return UNSAFE if stops else None
 
 
-def _made(tokens: Sequence[str], i: int, clause: Clause) -> Judgment | None:
+def _idiom(tokens: Sequence[str], i: int, clause: Clause) -> Judgment | None:
     """Match "the turn can be made now", "gives us the right of way", "against the law"."""
     before = tokens[clause.start : i]
     if tokens[i] in {"made", "completed", "executed", "started", "performed"}:
