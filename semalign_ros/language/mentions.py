@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Sequence, Set
 from dataclasses import dataclass, replace
 
@@ -55,6 +56,15 @@ _OTHERS_PLACE = word_set(
     "traveling travelling coming turning crossing stopped waiting facing further nearby across "
     "visible"
 )
+
+
+class Status(enum.Enum):
+    """What a mention claims."""
+
+    PRESENT = "present"
+    DENIED = "denied"
+    HYPOTHETICAL = "hypothetical"
+    INCIDENTAL = "incidental"
 
 
 @dataclass(frozen=True, slots=True)

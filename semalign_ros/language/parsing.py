@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from semalign_ros.language.analysis import Analysis, analyse
 from semalign_ros.language.claims import Answer, judgment_of
-from semalign_ros.language.mentions import find_mentions
+from semalign_ros.language.mentions import Status, find_mentions
 from semalign_ros.language.prompts import PromptSet, Question
 from semalign_ros.language.safety import judgment_of_sentences
-from semalign_ros.language.status import Status, status_of
+from semalign_ros.language.status import status_of
 from semalign_ros.language.text import Sentence
 from semalign_ros.language.words import word_set
 from semalign_ros.language.yes_no import parse_yes_no

@@ -55,6 +55,17 @@ class Phrase:
         return not self.determiners & _OWN_DETERMINERS
 
 
+def token_at(tokens: Sequence[str], k: int) -> str:
+    """Token at `k`, empty where the sentence has none."""
+    return tokens[k] if 0 <= k < len(tokens) else ""
+
+
+def is_attribute(tokens: Sequence[str], phrase: Phrase) -> bool:
+    """Whether the phrase only says whose "colour", "state" or "shape" is spoken of."""
+    of = token_at(tokens, phrase.governor) == "of"
+    return of and token_at(tokens, phrase.governor - 1) in w.ATTRIBUTES
+
+
 def phrase_at(tokens: Sequence[str], start: int, end: int, plural: bool, nouns: Set[int]) -> Phrase:
     """Find the phrase of the noun at ``tokens[start:end]``.
 

@@ -1,0 +1,292 @@
+"""Whether a mention only supposes: "a child may run out", "watch for cars", "on a red light"."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+from semalign_ros.language import words as w
+from semalign_ros.language.clauses import Clause, Mood
+from semalign_ros.language.lexicon import longest_match
+from semalign_ros.language.mentions import Mention
+from semalign_ros.language.phrases import is_attribute, token_at
+
+_SUBJECT_REACH = 8
+_FAR = 25
+_GENERALLY = w.word_set("easily harder hard difficult less")
+_GENERAL_VERBS = w.word_set("need take require make brake swerve behave deserve")
+_LISTING = w.word_set("include includes are")
+
+
+def supposed(tokens: Sequence[str], mention: Mention, clause: Clause, sign_end: int | None) -> bool:
+    """Decide whether a mention that nothing denies is only supposed.
+
+    Args:
+        tokens: Of the sentence.
+        mention: One of its mentions.
+        clause: The one that holds it.
+        sign_end: Index after the last traffic sign named before the mention, if any.
+    """
+    if mention.determiners & w.ANY or mention.modifiers & w.POSSIBLE:
+        return True
+    if _followed_by_if_present(tokens, mention):
+        return True
+    if (
+        clause.mood is Mood.CONDITION
+        and "road" not in mention.classes
+        and token_at(tokens, mention.end) in {"permit", "permits", "allow", "allows"}
+    ):
+        # "until the signals permit" is a rule, whichever signals there are.
+        return True
+    shown = token_at(tokens, mention.governor) == "what"  # "what the lights show is not visible"
+    if (shown or is_attribute(tokens, mention)) and _unknown(tokens, mention, clause):
+        return True
+    if mention.definite:
+        return False
+    if _possibly(tokens, mention, clause) or _possible_subject(tokens, mention):
+        return True
+    if _listed_as_possible(tokens, mention, clause):
+        return True
+    if _compared(tokens, mention):
+        return True
+    if sign_end is not None and _content_of_sign(tokens, mention, sign_end):
+        return True
+    if tokens[mention.end : mention.end + 2] == ("not", "visible"):
+        return True
+    if _ruled(tokens, mention):
+        return True
+    if clause.mood is Mood.CONDITION:
+        # "once two cars have passed" counts cars that are there, "if two cars meet" does not.
+        certain = mention.determiners & w.QUANTIFIERS - {"another", "more"}
+        return not certain or tokens[clause.start] in {"if", "unless", "whether", "in"}
+    if _habitual(tokens, mention, clause) or _in_general(tokens, mention):
+        return True
+    if (token_at(tokens, mention.governor), token_at(tokens, mention.governor - 1)) in w.CRASHING:
+        return True
+    if _reason(tokens, mention, clause):
+        return False
+    if clause.mood is Mood.ADVICE and _sought(tokens, mention, clause):
+        return True
+    if _cautioned(tokens, mention, clause):
+        return mention.bare
+    if clause.mood is Mood.ADVICE and mention.start > clause.cue:
+        return mention.bare
+    return False
+
+
+def _followed_by_if_present(tokens: Sequence[str], mention: Mention) -> bool:
+    after = [token for token in tokens[mention.end : mention.end + 5] if token != ","]
+    return after[:2] in (["if", "present"], ["if", "any"], ["if", "visible"]) or after[:3] == [
+        "if",
+        "there",
+        "are",
+    ]
+
+
+def _possibly(tokens: Sequence[str], mention: Mention, clause: Clause) -> bool:
+    """Match "possibly a bus", "there may be a signal", "could be fields"."""
+    start = max(clause.start, mention.left - _SUBJECT_REACH)
+    before = tokens[max(0, clause.start - 6) : clause.start]
+    if tokens[clause.start] == "that" and (
+        w.POSSIBILITY & set(before[-3:])
+        or ({"ruled", "excluded"} & set(before) and {"not", "cannot"} & set(before))
+    ):
+        # "It is possible that a cyclist is hidden there.", "It cannot be ruled out that ..."
+        return True
+    if tokens[clause.start] == "because" and w.POSSIBILITY & set(before[-1:]):
+        # "perhaps because of a stopped bus"
+        return True
+    span = tokens[start : mention.left]
+    for k in range(len(span) - 1, -1, -1):
+        token = span[k]
+        if token in w.POSSIBILITY:
+            return True
+        if token in {"may", "might", "could"}:
+            verbs = span[k + 1 :]
+            existing = any(word in w.EXISTING for word in verbs)
+            if any(word in w.INTERPRETING for word in verbs) or (existing and "with" in verbs):
+                # "could be read as cars", "might be a park with trees"
+                return False
+            return existing or not (
+                mention.determiners or token_at(tokens, mention.governor) in w.LOCATIVE
+            )
+        if token in {"rule", "exclude"} and "not" in span[max(0, k - 2) : k]:
+            return True
+        if token in {",", ";", ":", "but"}:
+            # "There may be pedestrians, cyclists": a list goes on over its commas.
+            return False
+    return False
+
+
+def _listed_as_possible(tokens: Sequence[str], mention: Mention, clause: Clause) -> bool:
+    """Match "Potential hazards include a child running out or a car door opening"."""
+    span = tokens[clause.start : mention.left]
+    verb = next((k for k, token in enumerate(span) if token in _LISTING), None)
+    located = w.LOCATED & set(tokens[mention.end : mention.end + 4])
+    return verb is not None and bool(w.POSSIBLE & set(span[:verb])) and not located
+
+
+def _possible_subject(tokens: Sequence[str], mention: Mention) -> bool:
+    """Match "pedestrians may cross", "vehicles that might turn", "cars can stop": general."""
+    existential = (
+        token_at(tokens, mention.governor) in w.BE
+        and "there" in tokens[max(0, mention.governor - 2) : mention.governor]
+    )
+    if mention.counted or existential:
+        return False
+    # "Pedestrians who have just got off may cross": over the verb of the relative clause.
+    relative = mention.bare and token_at(tokens, mention.end) in {"who", "that", "which"}
+    end = min(mention.end + _SUBJECT_REACH * (1 + relative), len(tokens))
+    if token_at(tokens, mention.end) in {"possibly", "potentially"}:
+        # "children possibly crossing"
+        return True
+    for k in range(mention.end, end):
+        token = tokens[k]
+        if token in {"may", "might", "could"}:
+            return True
+        if token in w.BE and token_at(tokens, k + 1) in _GENERALLY:
+            # "Cyclists are easily overlooked."
+            return not mention.determiners
+        if token in {"left", "right"}:
+            continue
+        if token == "would":
+            return not mention.determiners
+        if token == "can":
+            return not any(word in w.PERCEIVABLE for word in tokens[k + 1 : k + 5])
+        if token in w.FREQUENCY:
+            return not mention.determiners
+        if token in w.GENERIC_VERBS or (token in w.BE and w.ALLOWING & set(tokens[k + 1 : k + 4])):
+            return not mention.determiners
+        if token == "have" and token_at(tokens, k + 1) == "to":
+            return not mention.determiners
+        if relative and (token in w.AUXILIARIES or token in w.FINITE_VERBS):
+            continue
+        if (
+            token in w.AUXILIARIES
+            or token in w.FINITE_VERBS
+            or token in {";", ":", "if", "but", "as"}
+        ):
+            return False
+        if token == "," and not longest_match(tokens, min(k + 1, len(tokens) - 1)):
+            return False
+    return False
+
+
+def _habitual(tokens: Sequence[str], mention: Mention, clause: Clause) -> bool:
+    """Match "there are often pedestrians here", "work zones usually involve trucks"."""
+    span = tokens[clause.start : mention.start]
+    usual = next((k for k, token in enumerate(span) if token in w.FREQUENCY), None)
+    if usual is None or not mention.bare:
+        return False
+    existential = "there" in span[:usual] and span[usual - 1] in w.BE
+    return existential or bool(w.VERBS & set(span[usual + 1 : usual + 2]))
+
+
+def _in_general(tokens: Sequence[str], mention: Mention) -> bool:
+    """Match "trucks have blind spots", "riders need room": what is true of all of them."""
+    if mention.determiners or not mention.plural:
+        return False
+    k = mention.end
+    while w.is_adverb(token_at(tokens, k)):
+        k += 1
+    verb, after = token_at(tokens, k), token_at(tokens, k + 1)
+    if verb == "have":
+        # "Trucks have stopped" tells of these trucks.
+        done = after.endswith("ed") or after in w.IRREGULAR_FORMS or after in {"been", "just"}
+        return not done and not w.is_adverb(after)
+    return verb in _GENERAL_VERBS
+
+
+def _compared(tokens: Sequence[str], mention: Mention) -> bool:
+    governor = mention.governor
+    of_another = (
+        token_at(tokens, governor) == "of" and "than" in tokens[max(0, governor - 4) : governor]
+    )
+    return (of_another or token_at(tokens, governor) == "than") and not mention.counted
+
+
+def rule_about_light(
+    tokens: Sequence[str], mention: Mention, clauses: Sequence[Clause], position: int
+) -> bool:
+    """Match "Turning on a red light is illegal", "with a green light, drivers must still yield"."""
+    if mention.classes != ("traffic light",) or not mention.determiners & w.INDEFINITE:
+        return False
+    if token_at(tokens, mention.governor) not in {"on", "with", "at", "during", "for"}:
+        return False
+    clause = clauses[position]
+    fronted = clause.start == 0 and tokens[clause.end - 1] == ","
+    advised = any(c.mood is Mood.ADVICE for c in clauses[position : position + 1 + fronted])
+    return advised or tokens[clause.start].endswith("ing")
+
+
+def _sought(tokens: Sequence[str], mention: Mention, clause: Clause) -> bool:
+    """Match "Find a parking lot next to a building": what is looked for is not seen yet."""
+    start = max(clause.start, mention.governor - 6)
+    span = tokens[start : mention.governor + 1]
+    looking = {("look", "for"), ("looking", "for")} & set(itertools.pairwise(span))
+    return bool(looking) or any(token in w.SEEKING for token in span)
+
+
+def _ruled(tokens: Sequence[str], mention: Mention) -> bool:
+    """Match "The light is green for vehicles going straight", "allowing pedestrians to cross"."""
+    if mention.determiners - {"all"} or not mention.plural:
+        return False
+    before = tokens[max(0, mention.governor - 6) : mention.governor]
+    lights = {"light", "lights", "signal", "signals", "green", "red", "arrow"}
+    governor, before2 = token_at(tokens, mention.governor), token_at(tokens, mention.governor - 1)
+    if (before2, governor) in w.RESERVED:
+        return True
+    return governor in w.RULING or (governor == "for" and bool(lights & set(before)))
+
+
+def _content_of_sign(tokens: Sequence[str], mention: Mention, sign_end: int) -> bool:
+    """What a sign shows or rules is not in the street."""
+    if tokens[mention.end : mention.end + 2] in (("on", "it"), ("on", "them")):
+        # "a sign with two children on it"
+        return True
+    if token_at(tokens, mention.governor) in w.LOCATIVE:
+        return False
+    span = tokens[max(sign_end, mention.left - 12) : mention.left]
+    for k in range(len(span) - 1, -1, -1):
+        token = span[k]
+        if token in w.SIGN_VERBS:
+            return True
+        if token in {"and", "but", ";", "while", "there", "with"} and k < len(span) - 3:
+            return False
+    return False
+
+
+def _cautioned(tokens: Sequence[str], mention: Mention, clause: Clause) -> bool:
+    start = max(clause.start, mention.governor - 5)
+    heads = w.CAUTION_HEADS
+    if {"traffic light", "traffic sign"} & set(mention.classes):
+        heads = heads | w.OBEYING
+    if clause.mood is Mood.ASSERTED:
+        # "A gap between parked cars", "a two-way street with cars": nobody is warned.
+        heads = heads - w.SPACE
+    span = tokens[start : mention.governor + 1]
+    if span[-2:] != ("look", "like") and any(token in heads for token in span):
+        return True
+    # "Be prepared for cars turning and for children": the preposition goes back to its head.
+    preposition = token_at(tokens, mention.governor)
+    if preposition not in w.PREPOSITIONS or token_at(tokens, mention.governor - 1) not in {
+        "and",
+        "or",
+        ",",
+    }:
+        return False
+    far = range(max(0, mention.governor - _FAR), mention.governor)
+    return any(tokens[k] in w.CAUTION_HEADS and tokens[k + 1] == preposition for k in far)
+
+
+def _reason(tokens: Sequence[str], mention: Mention, clause: Clause) -> bool:
+    """Match "should be careful due to (the presence of) pedestrians" asserts them."""
+    span = tokens[max(clause.start, mention.governor - 12) : mention.governor + 1]
+    pairs = set(itertools.pairwise(span))
+    return bool(pairs & {("due", "to"), ("because", "of"), ("owing", "to")}) or "given" in span
+
+
+def _unknown(tokens: Sequence[str], mention: Mention, clause: Clause) -> bool:
+    """Match "unable to verify the status of the lights" leaves open whether there are any."""
+    before = tokens[max(clause.start, mention.governor - 8) : mention.governor]
+    return any(token in w.UNKNOWN for token in (*before, *tokens[mention.end : mention.end + 5]))
