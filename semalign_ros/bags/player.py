@@ -84,7 +84,9 @@ def schedule(path: Path | str, options: PlayOptions | None = None) -> Iterator[P
             of it is to be played.
 
     Example:
-        >>> for event in paced(schedule("rosbags/street_demo", PlayOptions(rate=2))): ...
+        >>> *_, last = schedule("rosbags/street_demo", PlayOptions(duration_s=4, rate=2))
+        >>> 1 < last.due_s <= 2
+        True
     """
     options = options or PlayOptions()
     with open_bag(path) as bag:

@@ -60,7 +60,8 @@ def read_frames(
         ConfigError: `start` or `limit` is negative.
 
     Example:
-        >>> for frame in read_frames("rosbags/street_demo", limit=2): ...
+        >>> [frame.index for frame in read_frames("rosbags/street_demo", limit=2)]
+        [0, 1]
     """
     if start < 0 or (limit is not None and limit < 0):
         raise ConfigError(f"start {start} and limit {limit}: expected numbers from 0 on")
