@@ -126,7 +126,7 @@ class Input:
             for p in self._node.get_publishers_info_by_topic(subscription.topic_name)
             if p.topic_type == type_name(subscription.msg_type)
         ]
-        self._publishers = len(publishers)
+        self._count(subscription.topic_name, publishers)
         if not publishers:
             return
         profile = matching(
@@ -141,11 +141,22 @@ class Input:
     def _subscribe(self, name: str, kind: type, publishers: Sequence[Any]) -> None:
         offered = [p.qos_profile.reliability for p in publishers]
         profile = matching(offered, self._reliability, depth=self._depth)
-        self._publishers = len(publishers)
+        self._count(name, publishers)
         self._subscription = self._node.create_subscription(kind, name, self._receive, profile)
         self._node.get_logger().info(
             f"subscribed to {name} ({type_name(kind)}, {profile.reliability.name.lower()})"
         )
+
+    def _count(self, name: str, publishers: Sequence[Any]) -> None:
+        before, self._publishers = self._publishers, len(publishers)
+        if self._publishers > max(before, 1):
+            nodes = ", ".join(
+                sorted(f"{p.node_namespace.rstrip('/')}/{p.node_name}" for p in publishers)
+            )
+            self._node.get_logger().warning(
+                f"{name} has {len(publishers)} publishers ({nodes}): their frames come mixed, and "
+                "stamps seem to jump back; is a node running twice?"
+            )
 
     def _receive(self, message: Any, info: Mapping[str, Any]) -> None:
         number = info.get("publication_sequence_number")

@@ -300,6 +300,15 @@ def test_stamps_that_jump_back_without_a_clock_empty_the_windows_too(monitor, pr
     probe.wait(lambda: camera.windowed() == 1, "a new window")
 
 
+def test_a_second_publisher_of_the_frames_is_told_by_its_name(monitor, probe):
+    node = monitor()
+    cameras = [Camera(probe)]
+    cameras[0].judge(0)
+    assert "publishers" not in node.log.read_text()
+    cameras.append(Camera(probe))
+    probe.wait(lambda: "/camera/front/image_raw has 2 publishers (/" in node.log.read_text(), "it")
+
+
 def test_an_impatient_ctrl_c_ends_it_cleanly(monitor, probe):
     # A terminal sends SIGINT to the whole group, and ros2 launch once more.
     node = monitor()
