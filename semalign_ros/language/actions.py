@@ -31,7 +31,7 @@ def _modal(
         # "I wait behind him", "we proceed": the simple present of what one does now.
         verb = next((k for k in range(i + 1, clause.end) if not w.is_adverb(tokens[k])), i)
         action = m.action_at(tokens, verb, clause.end)
-        if action is m.Action.STOP and not tokens[verb].endswith("ed"):
+        if action is m.Action.STOP and not tokens[verb].endswith(("ed", "brought")):
             return UNSAFE
         return SAFE if tokens[verb] in {"proceed", "continue"} and action is m.Action.GO else None
     if token not in m.MODALS or (i and tokens[i - 1] in {"may", "might", "could"}):
@@ -154,7 +154,10 @@ def order_vote(analysis: Analysis, clause: Clause) -> Judgment | None:
     if opener in m.STANDING and "action" in heading and i == clause.start:
         return UNSAFE
     gerund = opener.endswith("ing") and "action" in heading and i == clause.start
-    if not gerund and not is_imperative(tokens, i, clause.end):
+    ordered = is_imperative(tokens, i, clause.end) or (
+        "action" in heading and i == clause.start and _may_be_verb(tokens, i)
+    )
+    if not gerund and not ordered:
         return None
     if not gerund and clause.start and tokens[clause.start - 1] not in {";", ":", ","}:
         return None
@@ -168,6 +171,17 @@ def order_vote(analysis: Analysis, clause: Clause) -> Judgment | None:
         if action is m.Action.STOP and not negated and not inverted:
             return UNSAFE
     return None
+
+
+def _may_be_verb(tokens: Sequence[str], i: int) -> bool:
+    """Match the unknown verb of "Lower the sun visor and wait"."""
+    after = tokens[i + 1 : i + 2]
+    return (
+        bool(after)
+        and after[0] in w.DEFINITE | w.INDEFINITE | w.EGO
+        and tokens[i].isalpha()
+        and (tokens[i] not in w.NOT_IN_NOUN_PHRASE)
+    )
 
 
 # --- "we are stopped at the red light", "no space to move forward" ------------------------------

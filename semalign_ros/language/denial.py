@@ -11,6 +11,7 @@ from semalign_ros.language.mentions import Status
 from semalign_ros.language.phrases import Phrase, is_attribute, token_at
 
 _REACH = 14
+_MAYBE = frozenset({"may", "might", "could"})
 
 
 def denial_of(tokens: Sequence[str], mention: Phrase, clause: Clause) -> Status | None:
@@ -24,6 +25,9 @@ def denial_of(tokens: Sequence[str], mention: Phrase, clause: Clause) -> Status 
         others = (
             mention.modifiers & {"other", "further", "additional"} or "more" in mention.determiners
         )
+        if _MAYBE & set(tokens[max(0, mention.left - 2) : mention.left]):
+            # "there may be no lights"
+            return Status.HYPOTHETICAL
         if others and clause.mood is Mood.CONDITION:
             # "provided that no further vehicles are approaching"
             return Status.HYPOTHETICAL

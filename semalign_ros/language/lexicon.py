@@ -24,7 +24,8 @@ _TERMS: dict[tuple[str, ...], str] = {
         lane, t junction, side street, bicycle crossing, railway crossing, level crossing,
         school crossing, asphalt surface, dashed line, solid line, dotted line, center line,
         centre line, centerline, yellow line, white line, lane marker, cobblestone, broken line,
-        continuous line, yield line, guide line, guideline, wet surface, cobble, dual
+        continuous line, double line, double yellow line, double white line, painted arrow, white
+        arrow, yield line, guide line, guideline, wet surface, cobble, dual
         carriageway""",
     ("sidewalk",): """
         sidewalk, pavement, footpath, footway, pedestrian path, pedestrian pathway, pedestrian
@@ -56,8 +57,8 @@ _TERMS: dict[tuple[str, ...], str] = {
     ("vegetation",): """
         tree, vegetation, shrub, bush, hedge, greenery, foliage, shrubbery, forest, palm tree,
         tree canopy, tree lined, plant, woodland, street tree, leafy tree, palm lined, palms,
-        treetop, poplar, oak, pine tree, pine, maple, willow, birch, cypress, ivy, flower bed,
-        flowerbed, undergrowth""",
+        treetop, scrub, poplar, oak, pine tree, pine, maple, willow, birch, cypress, ivy, flower
+        bed, flowerbed, undergrowth""",
     ("terrain",): """
         terrain, grass, lawn, grassland, meadow, field, grassy area, soil, grass verge, grassy,
         grass strip""",
@@ -67,13 +68,13 @@ _TERMS: dict[tuple[str, ...], str] = {
         worker, guard, security guard, police officer, policeman, policewoman, officer, traffic
         officer, traffic police, passerby, individual, human, people on foot, pedestrian figure,
         crossing guard, jogger, walker, bystander, crowd, flagger, flagman, adult, human figure,
-        figure of a person, group of people, human being, personnel, first responder,
-        firefighter, fireman, cop, pedestrian group, teenager, teen, toddler, baby, student,
-        pupil, schoolchild, lady, gentleman, guy, shopper, tourist, commuter, onlooker,
-        spectator, vendor, courier, delivery person, delivery man, postman, mail carrier,
-        paramedic, workman, construction crew, road crew, skateboarder, runner, hiker, marshal,
-        dog walker, parent, family, shepherd, anyone, anybody, someone, somebody, nobody, no
-        one, couple""",
+        figure of a person, group of people, human being, personnel, first responder, firefighter,
+        fireman, cop, pedestrian group, teenager, teen, toddler, baby, student, pupil,
+        schoolchild, lady, gentleman, guy, shopper, tourist, commuter, onlooker, spectator,
+        vendor, courier, delivery person, delivery man, postman, mail carrier, paramedic, workman,
+        construction crew, road crew, skateboarder, runner, hiker, marshal, dog walker, herder,
+        farmer, mechanic, cleaner, sweeper, parent, family, shepherd, anyone, anybody, someone,
+        somebody, nobody, no one, couple""",
     ("rider",): "rider",
     ("rider", "bicycle"): "cyclist, bicyclist, bicycle rider, bike rider, pedal cyclist",
     ("rider", "motorcycle"): """
@@ -105,24 +106,24 @@ _TERMS: dict[tuple[str, ...], str] = {
         brake light, tail light, taillight, headlight, head light, headlamp, fog light, street
         light, streetlight, street lamp, streetlamp, lamp post, lamppost, lamp, turn signal,
         signal lamp, indicator light, hazard light, warning light, turn signal light, indicator
-        signal, light source, daylight, sunlight, city light, ambient light, natural light,
-        white light, brake signal, hand signal, turning signal, turning light, running light,
-        reversing light, left turn signal, right turn signal, blinker, interior light, neon
-        light, neon sign, shop sign, store sign, business sign, advertising sign, restaurant
-        sign, hotel sign, building sign, commercial sign, shop signage, store signage,
-        commercial signage, storefront sign, license plate, number plate, billboard sign,
-        vehicle sign, traffic cone, traffic jam, traffic flow, traffic congestion, road user,
-        roadside, roadwork, rules of the road, road rage, road trip, road safety, road
-        condition, on board, sign of life, bus stop, bus station, bus shelter, train station,
-        train track, train line, tram track, tram line, railway track, car park, parking lot,
-        parking garage, bicycle rack, bike rack, bicycle symbol, bike symbol, pedestrian symbol,
-        bike path, bicycle path, cycle path, cyclist pathway, cyclist path, cycling path, car
-        wash, field of view, field of vision, visual field, power plant, overhead walkway,
-        elevated walkway, plant equipment, road barrier, road divider, railway crossing barrier,
-        level crossing barrier, driver, passenger, lane change, lane discipline, lane keeping,
-        lane departure, lane changing, human error, train of thought, man made, in person,
-        street view, speed limit, shopping trolley, tower crane, water tower, cell tower, radio
-        tower, control tower, shopping cart, tram rail, tram wire""",
+        signal, light source, daylight, sunlight, city light, ambient light, natural light, white
+        light, brake signal, hand signal, turning signal, turning light, running light, reversing
+        light, left turn signal, right turn signal, blinker, interior light, neon light, neon
+        sign, shop sign, store sign, business sign, advertising sign, restaurant sign, hotel sign,
+        building sign, commercial sign, shop signage, store signage, commercial signage,
+        storefront sign, license plate, number plate, billboard sign, vehicle sign, traffic cone,
+        traffic jam, traffic flow, traffic congestion, road user, roadside, roadwork, rules of the
+        road, road rage, road trip, road safety, road condition, on board, sign of life, bus stop,
+        bus station, bus shelter, train station, train track, train line, tram track, tram line,
+        railway track, car park, parking lot, parking garage, bicycle rack, bike rack, bicycle
+        symbol, bike symbol, pedestrian symbol, bike path, bicycle path, cycle path, cyclist
+        pathway, cyclist path, cycling path, car wash, field of view, field of vision, visual
+        field, power plant, overhead walkway, elevated walkway, plant equipment, road barrier,
+        road divider, railway crossing barrier, level crossing barrier, driver, passenger, lane
+        change, lane discipline, lane keeping, lane departure, lane changing, human error, train
+        of thought, man made, in person, street view, speed limit, child seat, shopping trolley,
+        tower crane, water tower, cell tower, radio tower, control tower, shopping cart, tram
+        rail, tram wire""",
 }
 
 _IRREGULAR = {

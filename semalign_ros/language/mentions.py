@@ -18,6 +18,13 @@ _LIGHT_PREDICATES = word_set(
     "permits allow allows favors favours at ahead facing remains remain stays controlling "
     "regulating has"
 )
+_BEFORE_COLOUR = (
+    w.PREPOSITIONS
+    | w.ADVERBS
+    | w.VERBS
+    | w.AUXILIARIES
+    | word_set("here there that which , switches becomes")
+)
 _OWN_LIGHT_VERBS = word_set("turn use using activate activating activated switch with")
 # "signs or signals": coupled with signs, signals are those of the traffic.
 _COUPLED = frozenset((a, b) for a in ("signs", "lights", "signage") for b in ("and", "or"))
@@ -42,13 +49,15 @@ _PRONOUNS = {
 _DAYLIGHT = word_set("dim bright low poor fading soft good natural diffuse sunny warm weak")
 _OUTSIDE = word_set(
     "waiting wait cross boarding board alighting alight disembarking disembark stepping step "
-    "getting standing walking crossing queuing queueing loading exiting leaving gathered"
+    "getting got gets standing walking crossing queuing queueing loading exiting leaving gathered"
 )
+_LEAVING = word_set("getting got gets stepping stepped steps climbing climbed climbs")
 _RIDDEN = frozenset({"motorcycle", "bicycle"})
 _EGO_NAMES = frozenset({"car", "vehicle", "cars", "vehicles"})
 _OBSERVERS = word_set("driving self driver camera recording observer photographer viewer")
 _BESIDE_OWN = {(side, "of") for side in ("front", "ahead", "side", "left", "right", "rear")}
 _BEFORE_OWN = word_set("inside within driving")
+_PARKINGS = {("car", "park"), ("parking", "lot"), ("parking", "garage")}
 _RIDING = word_set("rides ride rode riding on driving straddling mounted operating")
 # Between "the car" and these stands nothing that would tell another car from one's own.
 _OTHERS_PLACE = word_set(
@@ -95,6 +104,8 @@ def find_mentions(tokens: Sequence[str]) -> tuple[list[Mention], frozenset[int]]
         match = longest_match(tokens, i) or _light(tokens, i) or _crossing(tokens, i)
         if match is not None and tokens[i] in {"passenger", "passengers"}:
             match = _passenger(tokens, i, *match)
+        if match is not None and tokens[i] in {"driver", "drivers"}:
+            match = _driver(tokens, i, *match)
         if match is None:
             i += 1
             continue
@@ -125,6 +136,13 @@ def _passenger(tokens: Sequence[str], i: int, term: Term, end: int) -> tuple[Ter
     return term, end
 
 
+def _driver(tokens: Sequence[str], i: int, term: Term, end: int) -> tuple[Term, int]:
+    """Tell "the driver is getting out" from the driver of the own vehicle."""
+    if _LEAVING & set(tokens[end : end + 4]) and "out" in tokens[end : end + 5]:
+        return Term(("person",), tokens[i] == "drivers"), end
+    return term, end
+
+
 def _light(tokens: Sequence[str], i: int) -> tuple[Term, int] | None:
     """Read bare "light", "signal" or "arrow" as a traffic light where colour or verb says so."""
     token = tokens[i]
@@ -133,6 +151,9 @@ def _light(tokens: Sequence[str], i: int) -> tuple[Term, int] | None:
     term = Term(("traffic light",), token.endswith("s"))
     before = tokens[max(0, i - 3) : i]
     after = tokens[i + 1 : i + 4]
+    if token == "lights" and before[-1:] == ("flashing",):
+        # Those of a school bus, a police car or a railway crossing.
+        return None
     colour = next((k for k, word in enumerate(before) if word in _COLOURS), None)
     if colour is not None and not any(word in w.PREPOSITIONS for word in before[colour:]):
         # "the bus with its red lights flashing"
@@ -150,7 +171,7 @@ def _light(tokens: Sequence[str], i: int) -> tuple[Term, int] | None:
         definite
         and not own
         and after
-        and (after[0] in _LIGHT_PREDICATES or coloured)
+        and (after[0] in _LIGHT_PREDICATES or (coloured and (after[0] in _BEFORE_COLOUR)))
         and not _of_a_vehicle(tokens, i)
     ):
         return term, i + 1
@@ -255,6 +276,8 @@ def _is_compound(tokens: Sequence[str], start: int, end: int, term: Term) -> boo
     after = tokens[end] if end < len(tokens) else ""
     if "building" in term.classes and after in {"sign", "signs", "signage"}:
         return True
+    if "building" in term.classes and tokens[end : end + 2] in _PARKINGS:
+        return True
     if "road" in term.classes:
         return after in w.ROAD_COMPOUND_HEADS and not term.plural
     if {"traffic light", "traffic sign", "sky", "vegetation", "terrain", "building"} & set(
@@ -263,8 +286,8 @@ def _is_compound(tokens: Sequence[str], start: int, end: int, term: Term) -> boo
         return False
     following = longest_match(tokens, end) if end < len(tokens) else None
     if "person" in term.classes and not term.plural and following is not None:
-        # "a tourist bus"
-        return bool(_VEHICLES & set(following[0].classes))
+        # "a tourist bus", "the human driver"
+        return not following[0].classes or bool(_VEHICLES & set(following[0].classes))
     if after == "'s":
         return not any(token in w.DEFINITE for token in tokens[max(0, start - 4) : start])
     if after in w.COMPOUND_OR_VERB and start and tokens[start - 1] in w.DEFINITE | w.INDEFINITE:
@@ -286,7 +309,7 @@ def _is_own(tokens: Sequence[str], phrase: Phrase, term: Term) -> bool:
     after = tokens[end] if end < len(tokens) else ""
     if determiners & w.INDEFINITE and phrase.left and tokens[phrase.left - 1] in _BEFORE_OWN:
         return True
-    if term.plural or modifiers:
+    if term.plural or modifiers - {"whole", "entire"}:
         return bool(modifiers & _OBSERVERS) and not term.plural
     if determiners not in ({"the"}, {"this"}, {"its"}):
         return False

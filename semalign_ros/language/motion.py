@@ -76,7 +76,9 @@ MODALS_WITH_TO = word_set(
     "expected going plan choose decide decided need needs have has required ought advised is"
 )
 OWN_SUBJECTS = word_set("i we you driver ego myself system function")
-PLAN_NOUNS = word_set("move choice action decision maneuver manoeuvre step option response course")
+PLAN_NOUNS = word_set(
+    "behaviour behavior move choice action decision maneuver manoeuvre step option response course"
+)
 MEANING = word_set("the which this means indicates indicating meaning implies signals so")
 GENERIC_SUBJECTS = word_set("vehicles traffic drivers cars they")
 PREPARING = word_set(
@@ -120,6 +122,7 @@ _SLOWING = word_set("reducing slowing braking decelerating")
 _TAKEN = word_set("exit ramp turn route road")
 _TURN_MAKING = word_set("carry make complete initiate execute perform begin start take")
 _PASSING = word_set("pass go cross through proceed by clear first")
+_ROLLING = word_set("roll coast slow ease glide decelerate")
 _STANDSTILLS = word_set("stop halt standstill")
 
 
@@ -135,7 +138,7 @@ _VERBS = word_set(
     "proceed continue go move drive follow turn cross accelerate stop halt wait yield pause remain "
     "stay hold maintain keep give come make advance resume bring enter start begin complete "
     "initiate execute perform take navigate brake pass overtake attempt try "
-    "cruise steer pull set stand guide trail carry"
+    "cruise steer pull set stand guide trail carry roll coast slow ease glide decelerate"
 )
 _BASE = {inflect(verb)[2]: verb for verb in _VERBS} | {"brought": "bring"}
 
@@ -179,7 +182,7 @@ def _stops(verb: str, rest: list[str]) -> bool:
     if verb in {"remain", "stay", "keep", "continue"}:
         if {"speed", "pace"} & set(rest[:6]):
             return False
-        if first == "behind" and "line" in rest[:5]:
+        if first in {"behind", "before"} and "line" in rest[:5]:
             return True
         if first in {"at", "here", "where"} and verb in {"remain", "stay"}:
             return True
@@ -197,6 +200,8 @@ def _stops(verb: str, rest: list[str]) -> bool:
     if verb == "let":
         # "must let them pass first"
         return bool(_PASSING & set(rest[:6]))
+    if verb in _ROLLING:
+        return bool(_STANDSTILLS & set(rest[:5])) and "to" in rest[:3]
     if verb in {"come", "bring", "make"}:
         return bool(_STANDSTILLS & set(rest[:6])) and "to" in rest[:4]
     if verb in {"hold", "maintain", "keep"}:
@@ -236,7 +241,7 @@ def _goes(verb: str, rest: list[str]) -> bool:
             "their",
             "the",
             "turning",
-        }
+        } | GOING_GERUNDS | {"following", "driving"}
     if verb in {"go", "move", "drive"}:
         if rest[1:2] and rest[1] in _SLOWING:
             # "Go on reducing speed."
@@ -263,6 +268,7 @@ def _goes(verb: str, rest: list[str]) -> bool:
     if verb in {"maintain", "keep", "hold", "stay"}:
         steady = (
             first in {"speed", "pace"}
+            or ("lane" in rest[:3] and not {"reduce", "lower"} & set(rest))
             or rest[:2] == ["the", "speed"]
             or bool(_SAME_SPEED & set(rest[:5]))
         )

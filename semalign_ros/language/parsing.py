@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from semalign_ros.language import words as w
 from semalign_ros.language.analysis import Analysis, analyse
 from semalign_ros.language.claims import Answer, judgment_of
 from semalign_ros.language.mentions import Status, find_mentions
@@ -9,15 +12,24 @@ from semalign_ros.language.prompts import PromptSet, Question
 from semalign_ros.language.safety import judgment_of_sentences
 from semalign_ros.language.status import status_of
 from semalign_ros.language.text import Sentence
-from semalign_ros.language.words import word_set
 from semalign_ros.language.yes_no import parse_yes_no
 from semalign_ros.types import Judgment, SceneClaims
 
 PARSER_VERSION = "1.1"
 """Version of the rules; raise it with every change that can change a result."""
 
-_NONE = word_set("none no absent nil n not")
-_SOME = word_set("yes several many multiple present one two three visible")
+_NONE = w.word_set("none no absent nil n not")
+_SOME = w.QUANTIFIERS | {"yes", "present", "visible"}
+_NO_LOOKS = (
+    w.AUXILIARIES
+    | w.NEGATIVE
+    | w.UNKNOWN
+    | w.ABSENT
+    | w.POSSIBLE
+    | w.POSSIBILITY
+    | {"none", "any", "if"}
+)
+"""Words of a text that says of a label more than how the thing looks."""
 
 
 def parse_scene_text(text: str) -> SceneClaims:
@@ -103,12 +115,23 @@ def _claims(analysis: Analysis) -> set[tuple[str, Status]]:
 
 
 def _label_claims(sentence: Sentence) -> set[tuple[str, Status]]:
-    """Read "Pedestrians: none" and "Cars: 3"; a longer text after the label speaks for itself."""
-    first = sentence.tokens[0]
-    if first in _NONE and len(sentence.tokens) <= 3:
+    """Read "Pedestrians: none", "Cars: 3" and "Lead vehicle: white, braking"."""
+    tokens, label = sentence.tokens, sentence.label
+    labelled = [m for m in find_mentions(label)[0] if not m.compound and not m.own]
+    if not labelled:
+        return set()
+    first = tokens[0]
+    if first == "0" or (first in _NONE and len(tokens) <= 3):
         status = Status.DENIED
-    elif first.isdigit() or first in _SOME:
-        status = Status.DENIED if first == "0" else Status.PRESENT
+    elif first.isdigit() or first in _SOME or _describes(tokens, label[labelled[-1].end :]):
+        status = Status.PRESENT
     else:
         return set()
-    return {(name, status) for m in find_mentions(sentence.label)[0] for name in m.classes}
+    return {(name, status) for mention in labelled for name in mention.classes}
+
+
+def _describes(tokens: Sequence[str], numbered: Sequence[str]) -> bool:
+    """Whether what follows a label tells of one thing ("Vehicle 2: ...") or how it looks."""
+    if numbered:
+        return len(numbered) == 1 and numbered[0].isdigit()
+    return not _NO_LOOKS & set(tokens) and tokens[0] not in w.BASE_VERBS

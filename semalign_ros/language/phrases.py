@@ -102,7 +102,7 @@ def _walk_left(
             # "suggests that (the) cars": a conjunction, the determiner would be "those".
             break
         if token in _DETERMINERS or token.isdigit():
-            determiners.add("two" if token.isdigit() else token)
+            determiners.add(("two" if token.strip("0") else "no") if token.isdigit() else token)
         elif token == "of" and (before in w.QUANTIFIERS or before in {"any", "none", "all"}):
             pass
         elif token == "'s" and k:

@@ -58,13 +58,26 @@ def _votes(analysis: Analysis) -> Iterator[tuple[Judgment, bool]]:
             continue
         if suspended or _checked_only(tokens, clause) or of_nothing(tokens, clause):
             continue
-        if set(tokens[: clause.end]) & m.DISTANCES and {"in", "after"} & set(tokens[: clause.end]):
-            # "In 80 metres, turn left" is not now.
+        if clause.start and tokens[clause.start] == "otherwise":
+            suspended = True
+        if suspended or _later(tokens[: clause.end]):
             continue
         trailing = clauses[i + 1] if i + 1 < len(clauses) else None
         for vote, is_strong in _clause_votes(analysis, clause):
-            if not _cancelled(tokens, vote, trailing):
+            if not _cancelled(tokens, vote, clause, trailing):
                 yield vote, is_strong
+
+
+def _later(tokens: Sequence[str]) -> bool:
+    """Match "In 80 metres, turn left", "Afterwards I would pass it"."""
+    if tokens[0] in {"afterwards", "afterward", "later", "subsequently"}:
+        return True
+    return any(
+        tokens[k] in m.DISTANCES
+        and tokens[k + 1 : k + 2] not in (("/",), ("per",))
+        and {"in", "after"} & set(tokens[max(0, k - 4) : k])
+        for k in range(1, len(tokens))
+    )
 
 
 def _checked_only(tokens: Sequence[str], clause: Clause) -> bool:
@@ -72,8 +85,14 @@ def _checked_only(tokens: Sequence[str], clause: Clause) -> bool:
     return any(token in m.CHECKING for token in tokens[max(0, clause.start - 4) : clause.start])
 
 
-def _cancelled(tokens: Sequence[str], vote: Judgment, trailing: Clause | None) -> bool:
+def _cancelled(
+    tokens: Sequence[str], vote: Judgment, clause: Clause, trailing: Clause | None
+) -> bool:
     if trailing is None or trailing.mood is not Mood.CONDITION:
+        return False
+    own = tokens[clause.start : clause.end]
+    if any(own[k] == "and" and own[k + 1] in m.PREPARING for k in range(len(own) - 1)):
+        # "Keep following and consider overtaking only when ...": a condition of the latter.
         return False
     opener, body = tokens[trailing.start], tokens[trailing.start : trailing.end]
     planned = bool(_STARTING & set(body)) or "green" in tokens[: trailing.start]

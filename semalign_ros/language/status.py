@@ -37,7 +37,7 @@ def status_of(analysis: Analysis, mention: Mention, sign_end: int | None) -> Sta
         return Status.INCIDENTAL if mention.compound else denial
     if denial is not None:
         return denial
-    if supposed(tokens, mention, clause, sign_end) or (
+    if supposed(analysis, mention, clause, sign_end) or (
         general is not None and (general.determiners & w.ANY or general.modifiers & w.POSSIBLE)
     ):
         # "without endangering anyone" supposes nobody in particular.

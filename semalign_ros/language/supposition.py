@@ -6,9 +6,12 @@ import itertools
 from collections.abc import Sequence
 
 from semalign_ros.language import words as w
+from semalign_ros.language.analysis import Analysis
 from semalign_ros.language.clauses import Clause, Mood
+from semalign_ros.language.generality import states_a_rule
 from semalign_ros.language.lexicon import longest_match
 from semalign_ros.language.mentions import Mention
+from semalign_ros.language.motion import ROAD_USERS
 from semalign_ros.language.phrases import is_attribute, token_at
 
 _SUBJECT_REACH = 8
@@ -18,15 +21,16 @@ _GENERAL_VERBS = w.word_set("need take require make brake swerve behave deserve"
 _LISTING = w.word_set("include includes are")
 
 
-def supposed(tokens: Sequence[str], mention: Mention, clause: Clause, sign_end: int | None) -> bool:
+def supposed(analysis: Analysis, mention: Mention, clause: Clause, sign_end: int | None) -> bool:
     """Decide whether a mention that nothing denies is only supposed.
 
     Args:
-        tokens: Of the sentence.
+        analysis: The sentence.
         mention: One of its mentions.
-        clause: The one that holds it.
+        clause: The clause that holds it.
         sign_end: Index after the last traffic sign named before the mention, if any.
     """
+    tokens = analysis.tokens
     if mention.determiners & w.ANY or mention.modifiers & w.POSSIBLE:
         return True
     if _followed_by_if_present(tokens, mention):
@@ -45,9 +49,17 @@ def supposed(tokens: Sequence[str], mention: Mention, clause: Clause, sign_end: 
         return False
     if _possibly(tokens, mention, clause) or _possible_subject(tokens, mention):
         return True
+    if (
+        not mention.counted
+        and "road" not in mention.classes
+        and states_a_rule(tokens, clause, analysis.nouns)
+    ):
+        return True
     if _listed_as_possible(tokens, mention, clause):
         return True
     if _compared(tokens, mention):
+        return True
+    if _done_by(tokens, mention, clause):
         return True
     if sign_end is not None and _content_of_sign(tokens, mention, sign_end):
         return True
@@ -132,7 +144,8 @@ def _possible_subject(tokens: Sequence[str], mention: Mention) -> bool:
         token_at(tokens, mention.governor) in w.BE
         and "there" in tokens[max(0, mention.governor - 2) : mention.governor]
     )
-    if mention.counted or existential:
+    some = "some" in mention.determiners
+    if (mention.counted and not some) or existential:
         return False
     # "Pedestrians who have just got off may cross": over the verb of the relative clause.
     relative = mention.bare and token_at(tokens, mention.end) in {"who", "that", "which"}
@@ -149,9 +162,11 @@ def _possible_subject(tokens: Sequence[str], mention: Mention) -> bool:
             return not mention.determiners
         if token in {"left", "right"}:
             continue
+        if some and token in w.AUXILIARIES:
+            return False
         if token == "would":
             return not mention.determiners
-        if token == "can":
+        if token == "can" and not some:
             return not any(word in w.PERCEIVABLE for word in tokens[k + 1 : k + 5])
         if token in w.FREQUENCY:
             return not mention.determiners
@@ -197,6 +212,14 @@ def _in_general(tokens: Sequence[str], mention: Mention) -> bool:
     return verb in _GENERAL_VERBS
 
 
+def _done_by(tokens: Sequence[str], mention: Mention, clause: Clause) -> bool:
+    """Match "they can be hidden by parked cars"."""
+    if not mention.bare or token_at(tokens, mention.governor) != "by":
+        return False
+    before = tokens[max(clause.start, mention.governor - 6) : mention.governor]
+    return bool({"can", "could", "may", "might"} & set(before)) and "be" in before
+
+
 def _compared(tokens: Sequence[str], mention: Mention) -> bool:
     governor = mention.governor
     of_another = (
@@ -211,6 +234,9 @@ def rule_about_light(
     """Match "Turning on a red light is illegal", "with a green light, drivers must still yield"."""
     if mention.classes != ("traffic light",) or not mention.determiners & w.INDEFINITE:
         return False
+    if token_at(tokens, mention.end) in {"means", "mean"}:
+        # "A flashing yellow light means that drivers may go on."
+        return True
     if token_at(tokens, mention.governor) not in {"on", "with", "at", "during", "for"}:
         return False
     clause = clauses[position]
@@ -244,7 +270,13 @@ def _content_of_sign(tokens: Sequence[str], mention: Mention, sign_end: int) -> 
     if tokens[mention.end : mention.end + 2] in (("on", "it"), ("on", "them")):
         # "a sign with two children on it"
         return True
-    if token_at(tokens, mention.governor) in w.LOCATIVE:
+    governor = token_at(tokens, mention.governor)
+    if governor == "with" and sign_end == mention.governor:
+        # "a round sign with a white bicycle"
+        return mention.classes[0] in ROAD_USERS and not w.LOCATED & set(
+            tokens[mention.end : mention.end + 3]
+        )
+    if governor in w.LOCATIVE:
         return False
     span = tokens[max(sign_end, mention.left - 12) : mention.left]
     for k in range(len(span) - 1, -1, -1):

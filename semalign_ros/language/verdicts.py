@@ -12,6 +12,8 @@ from semalign_ros.types import Judgment
 
 _REACH = 6
 _CHOICES = frozenset(("no", noun) for noun in ("choice", "option", "alternative"))
+_FOR_US = frozenset(("for", other) for other in ("us", "me", "our", "everyone", "both", "all"))
+_ABRUPT = frozenset({"hard", "sudden", "abrupt", "emergency"})
 _LETTING = frozenset({"let", "lets", "letting"})
 _LET = frozenset({"us", "me"}) | m.GENERIC_SUBJECTS
 _MAYBE = frozenset({"may", "might", "could"})
@@ -72,7 +74,8 @@ def _evaluation(tokens: Sequence[str], i: int, clause: Clause) -> Judgment | Non
 
 def _is_predicate(tokens: Sequence[str], i: int, clause: Clause, favourable: bool) -> bool:
     """Whether "it", the way or going on is called safe: "it is not safe", "the path is safe"."""
-    if i + 1 < clause.end and tokens[i + 1] not in m.AFTER_VERDICT:
+    after = tokens[i + 1 : min(i + 3, clause.end)]
+    if after and after[0] not in m.AFTER_VERDICT and after not in _FOR_US:
         return False
     k = i - 1
     while k >= clause.start and (tokens[k] in m.BEFORE_VERDICT or w.is_adverb(tokens[k])):
@@ -88,6 +91,8 @@ def _is_predicate(tokens: Sequence[str], i: int, clause: Clause, favourable: boo
         favourable and "turning" in subject and not {"red", "straight"} <= set(tokens)
     ):
         # Who may not turn may still go straight on.
+        return True
+    if favourable and subject[-1:] == ("turn",):
         return True
     if len(subject) > 1 and subject[-2].endswith("ing"):
         # "Overtaking it would be unwise" is about overtaking.
@@ -131,6 +136,9 @@ def _stop_required(tokens: Sequence[str], i: int, clause: Clause) -> Judgment | 
         and action_at(tokens, start, clause.end) is Action.STOP
     ):
         # "A stop is required", "staying where we are is the right choice"
+        return None
+    if before[verb] in {"was", "were"} or _ABRUPT & set(before[:verb]):
+        # "A hard stop is not necessary": a gentle one may be.
         return None
     if before[0] in {"and", "or"} or m.PREPARING & set(before):
         # "Preparing to slow down or stop is essential."
@@ -195,6 +203,8 @@ def _no_choice(tokens: Sequence[str], i: int, clause: Clause) -> Judgment | None
 def _idiom(tokens: Sequence[str], i: int, clause: Clause) -> Judgment | None:
     """Match "the turn can be made now", "gives us the right of way", "against the law"."""
     before = tokens[clause.start : i]
+    if tokens == ("not", "yet", "."):
+        return UNSAFE
     if tokens[i] in {"made", "completed", "executed", "started", "performed"}:
         allowed = before[-2:] in {("can", "be"), ("may", "be")}
         return SAFE if allowed and {"turn", "maneuver", "manoeuvre"} & set(before) else None

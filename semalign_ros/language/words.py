@@ -74,8 +74,8 @@ ASSERTING = word_set(
 )
 ENSURING = word_set(
     "ensure ensuring ensures make making sure verify verifying confirm confirming check checking "
-    "assume assuming provided important crucial essential necessary vital critical imperative "
-    "require requires required possibility chance unlikely case need allow allows"
+    "checked assume assuming provided important crucial essential necessary vital critical "
+    "imperative require requires required possibility chance unlikely case need allow allows"
 )
 EVALUATING = word_set(
     "helpful useful sensible preferable important crucial essential necessary vital critical "
@@ -98,9 +98,9 @@ PERCEIVING = word_set(
     "capture captures captured noted confirm verify"
 )
 PERCEIVABLE = word_set(
-    "visible seen present apparent evident detected discernible observable identifiable noticeable "
-    "shown observed identified noticed there recognizable recognisable depicted displayed captured "
-    "spotted found distinguishable discerned perceptible in included existent"
+    "visible seen present apparent evident detected discernible observable identifiable "
+    "noticeable shown observed identified noticed there made recognizable recognisable depicted "
+    "displayed captured spotted found distinguishable discerned perceptible in included existent"
 )
 ABSENT = word_set("disappeared vanished absent missing invisible nonexistent lacking")
 ATTRIBUTES = word_set(
@@ -128,12 +128,13 @@ ALLOWING = word_set(
 )
 RESERVED = frozenset(
     [(verb, "for") for verb in ("reserved", "intended", "meant", "designated", "dedicated")]
+    + [(verb, "to") for verb in ("applies", "apply", "limited", "restricted", "closed")]
     + [(verb, "by") for verb in ("used", "frequented", "shared")]
 )
 """Words before a noun that tell what a place is for, not who is there."""
 RULING = word_set(
     "let lets letting allow allows allowing permit permits permitting require requires requiring "
-    "prohibits prohibit prohibiting enables enable enabling obliges forbids"
+    "prohibits prohibit prohibiting enables enable enabling obliges forbids concern concerns"
 )
 UNKNOWN = word_set(
     "not cannot inability unable unclear uncertain unknown difficult hard impossible unverified"
@@ -211,7 +212,7 @@ _VERBS = """
     serve act work operate play run carry transport tow pull push hold remain stay become do
     resemble lack accommodate interfere disrupt impede predict spotlight encounter navigate
     negotiate steer brake honk exercise halt pause resume advance pass involve lift drop guide
-    trail oblige press release ease shift align switch aim
+    trail oblige press release ease shift align switch aim roll decelerate concern
 """
 _DOUBLING = word_set("stop get let cut put run sit hit spot plan step begin regulat tow")
 _PARTICIPLES = word_set(
@@ -223,7 +224,7 @@ _PARTICIPLES = word_set(
 IRREGULAR_FORMS = word_set(
     "saw seen given gave went gone came drove driven took taken made got kept left led let met "
     "found known knew thought said ran held stood sat ridden rode began begun cut put hit told "
-    "became"
+    "became set come"
 )
 
 
@@ -257,7 +258,7 @@ AFTER_IMPERATIVE = (
     | QUANTIFIERS
     | word_set(
         "and or speed caution attention sure certain safe straight forward ahead left right "
-        "stopped stationary current clear it them away"
+        "stopped stationary current clear it them away position way well short"
     )
 )
 BASE_VERBS = frozenset(_VERBS.split())

@@ -1,0 +1,102 @@
+"""Whether a clause tells what is true of all of a kind: "trams need a long way to brake"."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence, Set
+
+from semalign_ros.language import words as w
+from semalign_ros.language.clauses import Clause
+from semalign_ros.language.lexicon import longest_match
+from semalign_ros.language.phrases import token_at
+
+_REACH = 12
+_PEOPLE = w.word_set("drivers motorists users passengers animals systems models")
+_NEEDING = w.word_set(
+    "need needs require requires take takes tend tends deserve deserves have has brake swerve"
+)
+_RISKY = w.word_set(
+    "dangerous hazardous unpredictable vulnerable illegal prohibited forbidden common rare "
+    "unlikely harder hard"
+)
+_PLACES = w.word_set("countries jurisdictions cities regions states places cases situations")
+_SCOPES = frozenset([("as", "a", "rule"), ("by", "law"), ("in", "general"), ("in", "principle")])
+
+
+def states_a_rule(tokens: Sequence[str], clause: Clause, nouns: Set[int]) -> bool:
+    """Whether a clause speaks of a kind, not of what is in the picture.
+
+    Its subject is a bare plural, one of a kind ("a driver turning right") or an activity
+    ("entering a junction"), and its verb tells a duty, an ability or a property.
+
+    Args:
+        tokens: Of the sentence.
+        clause: One of its clauses.
+        nouns: Indices of all tokens that the lexicon knows as nouns.
+    """
+    start, scoped = _after_scope(tokens, clause)
+    if scoped:
+        return True
+    head = _subject(tokens, start, clause.end, nouns)
+    if head is None:
+        return False
+    singular = tokens[start] in w.INDEFINITE
+    for k in range(head, min(head + _REACH, clause.end)):
+        token, after = tokens[k], token_at(tokens, k + 1)
+        if token in w.FREQUENCY:
+            return not singular
+        if token in {"must", "should", "cannot"} or (token in {"have", "has"} and after == "to"):
+            return True
+        if token in {"can", "may", "might", "could"}:
+            return not any(word in w.PERCEIVABLE for word in tokens[k + 1 : k + 5])
+        if token in w.BE:
+            following = tokens[k + 1 : k + 4]
+            return bool((w.ALLOWING | _RISKY) & set(following)) and not w.PERCEIVING & set(
+                tokens[k + 1 : k + 6]
+            )
+        if token in _NEEDING and k not in nouns and not (singular and token == "has"):
+            done = after.endswith("ed") or after in w.IRREGULAR_FORMS or after in {"been", "just"}
+            return not (token in {"have", "has"} and (done or w.is_adverb(after)))
+        if token in w.AUXILIARIES or token in w.FINITE_VERBS:
+            return False
+    return False
+
+
+def _after_scope(tokens: Sequence[str], clause: Clause) -> tuple[int, bool]:
+    """Index after "in most countries," and the like, and whether that alone says it."""
+    start = clause.start
+    span = tokens[start : clause.end]
+    if any(span[: len(scope)] == scope for scope in _SCOPES):
+        return start, True
+    comma = next((k for k in range(start, min(start + 8, clause.end)) if tokens[k] == ","), None)
+    if comma is not None and tokens[start] in w.PREPOSITIONS:
+        return comma + 1, "most" in tokens[start:comma] and bool(_PLACES & set(tokens[start:comma]))
+    while start < clause.end - 1 and (
+        tokens[start] in {",", "and", "but", "since", "because", "so"} or w.is_adverb(tokens[start])
+    ):
+        start += 1
+    return start, False
+
+
+def _subject(tokens: Sequence[str], start: int, end: int, nouns: Set[int]) -> int | None:
+    """Index after the noun of a subject that names a kind, None where it names none."""
+    if start >= end:
+        return None
+    first = tokens[start]
+    singular = first in w.INDEFINITE
+    if (
+        first in w.DEFINITE | w.EGO | w.GENERAL | w.PRONOUNS | w.QUANTIFIERS - {"most"}
+        or first.isdigit()
+    ):
+        return None
+    for k in range(start + singular, min(start + 5, end)):
+        match = longest_match(tokens, k) if k in nouns else None
+        if match is not None and match[1] < end:
+            term, after = match
+            if term.plural or singular:
+                return after
+            return None
+        if tokens[k] in _PEOPLE or (singular and tokens[k] in {"driver", "motorist"}):
+            return k + 1
+        if tokens[k] in w.NOT_IN_NOUN_PHRASE - w.PARTICIPLES:
+            return None
+    return None
