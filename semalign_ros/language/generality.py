@@ -12,7 +12,7 @@ from semalign_ros.language.phrases import token_at
 _REACH = 12
 _PEOPLE = w.word_set("drivers motorists users passengers animals systems models")
 _NEEDING = w.word_set(
-    "need needs require requires take takes tend tends deserve deserves have has brake swerve"
+    "need needs require requires take takes tend tends deserve deserves brake swerve"
 )
 _RISKY = w.word_set(
     "dangerous hazardous unpredictable vulnerable illegal prohibited forbidden common rare "
@@ -39,26 +39,36 @@ def states_a_rule(tokens: Sequence[str], clause: Clause, nouns: Set[int]) -> boo
     head = _subject(tokens, start, clause.end, nouns)
     if head is None:
         return False
-    singular = tokens[start] in w.INDEFINITE
-    for k in range(head, min(head + _REACH, clause.end)):
-        token, after = tokens[k], token_at(tokens, k + 1)
-        if token in w.FREQUENCY:
-            return not singular
-        if token in {"must", "should", "cannot"} or (token in {"have", "has"} and after == "to"):
-            return True
-        if token in {"can", "may", "might", "could"}:
-            return not any(word in w.PERCEIVABLE for word in tokens[k + 1 : k + 5])
-        if token in w.BE:
-            following = tokens[k + 1 : k + 4]
-            return bool((w.ALLOWING | _RISKY) & set(following)) and not w.PERCEIVING & set(
-                tokens[k + 1 : k + 6]
-            )
-        if token in _NEEDING and k not in nouns and not (singular and token == "has"):
-            done = after.endswith("ed") or after in w.IRREGULAR_FORMS or after in {"been", "just"}
-            return not (token in {"have", "has"} and (done or w.is_adverb(after)))
-        if token in w.AUXILIARIES or token in w.FINITE_VERBS:
-            return False
-    return False
+    verb = next((k for k in range(head, min(head + _REACH, clause.end)) if _tells(tokens, k)), None)
+    if verb is None or verb in nouns:
+        return False
+    return _general_verb(tokens, verb, one=tokens[start] in w.INDEFINITE)
+
+
+def _tells(tokens: Sequence[str], k: int) -> bool:
+    """Whether the word at `k` is the verb of the clause, or an adverb that decides for it."""
+    token = tokens[k]
+    attribute = tokens[k - 1] in w.PREPOSITIONS | w.INDEFINITE | w.DEFINITE
+    verb = token in w.AUXILIARIES or token in _NEEDING or token in w.FINITE_VERBS
+    return token in w.FREQUENCY or (verb and not attribute)
+
+
+def _general_verb(tokens: Sequence[str], k: int, one: bool) -> bool:
+    """Whether the verb at `k` tells a duty, an ability or a property; `one`: of a singular."""
+    token, after = tokens[k], token_at(tokens, k + 1)
+    if token in w.FREQUENCY:
+        return not one
+    if token in {"must", "should"} or (token in w.HAVE and after == "to"):
+        return True
+    if token in {"can", "may", "might", "could"}:
+        return not (w.PERCEIVABLE | w.PERCEIVING) & set(tokens[k + 1 : k + 5])
+    if token in w.BE:
+        general = (w.ALLOWING | _RISKY) & set(tokens[k + 1 : k + 4])
+        return bool(general) and not w.PERCEIVING & set(tokens[k + 1 : k + 6])
+    if token in w.HAVE:
+        done = after.endswith("ed") or after in w.IRREGULAR_FORMS or after in {"been", "just"}
+        return not (one or done or w.is_adverb(after))
+    return token in _NEEDING
 
 
 def _after_scope(tokens: Sequence[str], clause: Clause) -> tuple[int, bool]:
@@ -84,7 +94,7 @@ def _subject(tokens: Sequence[str], start: int, end: int, nouns: Set[int]) -> in
     first = tokens[start]
     singular = first in w.INDEFINITE
     if (
-        first in w.DEFINITE | w.EGO | w.GENERAL | w.PRONOUNS | w.QUANTIFIERS - {"most"}
+        first in w.DEFINITE | w.EGO | w.GENERAL | w.NEGATIVE | w.PRONOUNS | w.QUANTIFIERS - {"most"}
         or first.isdigit()
     ):
         return None
@@ -95,7 +105,9 @@ def _subject(tokens: Sequence[str], start: int, end: int, nouns: Set[int]) -> in
             if term.plural or singular:
                 return after
             return None
-        if tokens[k] in _PEOPLE or (singular and tokens[k] in {"driver", "motorist"}):
+        if tokens[k] in _PEOPLE or (
+            singular and tokens[k] in {"driver", "motorist", "model", "system"}
+        ):
             return k + 1
         if tokens[k] in w.NOT_IN_NOUN_PHRASE - w.PARTICIPLES:
             return None

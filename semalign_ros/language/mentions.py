@@ -33,7 +33,8 @@ _AFTER_CROSSING = (
 )
 _TREES = word_set("oak pine maple willow birch poplar cypress")
 _STEERED = word_set(
-    "keep keeps keeping guide guides guiding hold holds holding align position steer steers"
+    "keep keeps keeping guide guides guiding hold holds holding align position steer steers bring "
+    "brings bringing brought stop stopped drive drove"
 )
 _VEHICLES = frozenset({"car", "truck", "bus", "train", "vehicle"})
 _SHOPS = word_set(

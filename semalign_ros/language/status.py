@@ -8,6 +8,7 @@ from semalign_ros.language import words as w
 from semalign_ros.language.analysis import Analysis
 from semalign_ros.language.clauses import Mood
 from semalign_ros.language.denial import denial_of
+from semalign_ros.language.generality import states_a_rule
 from semalign_ros.language.mentions import Mention, Status
 from semalign_ros.language.phrases import Phrase, phrase_at, token_at
 from semalign_ros.language.supposition import rule_about_light, supposed
@@ -31,6 +32,9 @@ def status_of(analysis: Analysis, mention: Mention, sign_end: int | None) -> Sta
     if denial is None and general is not None:
         denial = denial_of(tokens, general, clause)
     if denial is Status.DENIED:
+        if mention.bare and states_a_rule(tokens, clause, analysis.nouns):
+            # "People behind a bus often do not see oncoming vehicles."
+            return Status.HYPOTHETICAL
         if clause.mood is not Mood.ASSERTED and mention.start >= clause.cue:
             # "after making sure that there are no pedestrians"
             return Status.INCIDENTAL if _pronoun(tokens, mention) else Status.HYPOTHETICAL

@@ -165,7 +165,7 @@ def _possible_subject(tokens: Sequence[str], mention: Mention) -> bool:
         if some and token in w.AUXILIARIES:
             return False
         if token == "would":
-            return not mention.determiners
+            return not mention.determiners - w.INDEFINITE
         if token == "can" and not some:
             return not any(word in w.PERCEIVABLE for word in tokens[k + 1 : k + 5])
         if token in w.FREQUENCY:
@@ -249,8 +249,8 @@ def _sought(tokens: Sequence[str], mention: Mention, clause: Clause) -> bool:
     """Match "Find a parking lot next to a building": what is looked for is not seen yet."""
     start = max(clause.start, mention.governor - 6)
     span = tokens[start : mention.governor + 1]
-    looking = {("look", "for"), ("looking", "for")} & set(itertools.pairwise(span))
-    return bool(looking) or any(token in w.SEEKING for token in span)
+    looking = span[-1:] == ("for",) and any(token in w.LOOKING for token in span)
+    return looking or any(token in w.SEEKING for token in span)
 
 
 def _ruled(tokens: Sequence[str], mention: Mention) -> bool:

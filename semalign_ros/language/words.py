@@ -120,6 +120,7 @@ FREQUENCY = word_set(
 )
 INTERPRETING = word_set("interpreted identified recognized recognised described read seen taken")
 SEEKING = word_set("seek seeking find finding search searching")
+LOOKING = word_set("look looking check checking scan scanning watch watching search monitor")
 CRASHING = frozenset(
     ("with", noun) for noun in ("collision", "collisions", "accident", "crash", "conflict")
 )
@@ -128,6 +129,7 @@ ALLOWING = word_set(
 )
 RESERVED = frozenset(
     [(verb, "for") for verb in ("reserved", "intended", "meant", "designated", "dedicated")]
+    + [(place, "for") for place in ("room", "space")]
     + [(verb, "to") for verb in ("applies", "apply", "limited", "restricted", "closed")]
     + [(verb, "by") for verb in ("used", "frequented", "shared")]
 )
