@@ -45,6 +45,8 @@ def supposed(analysis: Analysis, mention: Mention, clause: Clause, sign_end: int
     shown = token_at(tokens, mention.governor) == "what"  # "what the lights show is not visible"
     if (shown or is_attribute(tokens, mention)) and _unknown(tokens, mention, clause):
         return True
+    if _ruled_for_all(analysis, mention, clause):
+        return True
     if mention.definite:
         return False
     if _possibly(tokens, mention, clause) or _possible_subject(tokens, mention):
@@ -210,6 +212,17 @@ def _in_general(tokens: Sequence[str], mention: Mention) -> bool:
         done = after.endswith("ed") or after in w.IRREGULAR_FORMS or after in {"been", "just"}
         return not done and not w.is_adverb(after)
     return verb in _GENERAL_VERBS
+
+
+def _ruled_for_all(analysis: Analysis, mention: Mention, clause: Clause) -> bool:
+    """Match "Respecting the signals is a duty", "Even on green, drivers have to give way"."""
+    tokens, opener = analysis.tokens, analysis.tokens[clause.start]
+    if not {"traffic light", "traffic sign"} & set(mention.classes):
+        return False
+    if opener in w.OBEYING and opener.endswith("ing"):
+        return mention.plural and not mention.modifiers and mention.governor == clause.start
+    even = token_at(tokens, clause.start - 1) == "even" and clause.mood is Mood.CONDITION
+    return even and any(states_a_rule(tokens, c, analysis.nouns) for c in analysis.clauses)
 
 
 def _done_by(tokens: Sequence[str], mention: Mention, clause: Clause) -> bool:
