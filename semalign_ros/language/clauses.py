@@ -103,6 +103,9 @@ def _comma_opens(tokens: Sequence[str], i: int, start: int) -> bool:
         return True
     if token in _COORDINATORS:
         return after in w.SUBJECT_PRONOUNS or finite_ahead(tokens, i + 1)
+    if token in w.PREPOSITIONS:
+        # ", including cars"
+        return False
     if token.endswith("ing") and (token not in w.PARTICIPLES or after in _PARTICIPIAL_FOLLOWERS):
         return token in w.VERBS or after in _PARTICIPIAL_FOLLOWERS
     fronted = any(tokens[k] in w.CONDITIONS or tokens[k] in w.ASSERTING for k in (0, start))
@@ -182,7 +185,7 @@ def advice_cue(tokens: Sequence[str], start: int, end: int, heading: str = "") -
         return start
     if (
         opener.endswith("ing")
-        and opener in w.VERBS
+        and opener in w.VERBS - w.PREPOSITIONS
         and ("action" in heading or _has_predicate(tokens, start, end))
     ):
         return start

@@ -46,14 +46,14 @@ _TERMS: dict[tuple[str, ...], str] = {
         traffic light, traffic control signal, overhead signal, semaphore, signal head, vehicle
         signal, lane signal""",
     ("traffic sign",): """
-        traffic sign, road sign, street sign, stop sign, yield sign, speed limit sign, speed
-        sign, warning sign, direction sign, directional sign, signage, road signage, traffic
-        signage, signpost, no entry sign, no parking sign, no stopping sign, no u turn sign, no
-        left turn sign, no right turn sign, give way sign, highway sign, guide sign, information
-        sign, parking sign, street name sign, overhead sign, sign, pedestrian crossing sign,
-        crosswalk sign, construction sign, roadwork sign, school sign, bus stop sign, signboard,
-        traffic control sign, prohibition sign, one way sign, do not enter sign, road traffic
-        sign, pedestrian sign, bicycle sign""",
+        traffic sign, road sign, street sign, stop sign, yield sign, speed limit sign, speed sign,
+        warning sign, direction sign, directional sign, signage, road signage, traffic signage,
+        signpost, no entry sign, no parking sign, no stopping sign, no u turn sign, no left turn
+        sign, no right turn sign, give way sign, highway sign, guide sign, information sign,
+        parking sign, street name sign, overhead sign, sign, pedestrian crossing sign, crosswalk
+        sign, construction sign, roadwork sign, school sign, bus stop sign, signboard, traffic
+        control sign, direction board, gantry sign, prohibition sign, one way sign, do not enter
+        sign, road traffic sign, pedestrian sign, bicycle sign""",
     ("vegetation",): """
         tree, vegetation, shrub, bush, hedge, greenery, foliage, shrubbery, forest, palm tree,
         tree canopy, tree lined, plant, woodland, street tree, leafy tree, palm lined, palms,
@@ -72,9 +72,9 @@ _TERMS: dict[tuple[str, ...], str] = {
         fireman, cop, pedestrian group, teenager, teen, toddler, baby, student, pupil,
         schoolchild, lady, gentleman, guy, shopper, tourist, commuter, onlooker, spectator,
         vendor, courier, delivery person, delivery man, postman, mail carrier, paramedic, workman,
-        construction crew, road crew, skateboarder, runner, hiker, marshal, dog walker, herder,
-        farmer, mechanic, cleaner, sweeper, parent, family, shepherd, anyone, anybody, someone,
-        somebody, nobody, no one, couple""",
+        construction crew, road crew, skateboarder, runner, hiker, marshal, dog walker, resident,
+        herder, farmer, mechanic, cleaner, sweeper, parent, family, shepherd, anyone, anybody,
+        someone, somebody, nobody, no one, couple""",
     ("rider",): "rider",
     ("rider", "bicycle"): "cyclist, bicyclist, bicycle rider, bike rider, pedal cyclist",
     ("rider", "motorcycle"): """

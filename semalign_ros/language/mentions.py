@@ -25,6 +25,7 @@ _BEFORE_COLOUR = (
     | w.AUXILIARIES
     | word_set("here there that which , switches becomes")
 )
+_GROUND = word_set("ground floor asphalt pavement surface road lane lanes")
 _OWN_LIGHT_VERBS = word_set("turn use using activate activating activated switch with")
 # "signs or signals": coupled with signs, signals are those of the traffic.
 _COUPLED = frozenset((a, b) for a in ("signs", "lights", "signage") for b in ("and", "or"))
@@ -150,9 +151,11 @@ def _light(tokens: Sequence[str], i: int) -> tuple[Term, int] | None:
     if token not in _LIGHT_WORDS or tokens[i + 1 : i + 2] in (("bar",), ("bars",), ("strip",)):
         return None
     term = Term(("traffic light",), token.endswith("s"))
+    if token.startswith("arrow") and _painted(tokens[i + 1 : i + 5]):
+        return Term(("road",), term.plural), i + 1
     before = tokens[max(0, i - 3) : i]
     after = tokens[i + 1 : i + 4]
-    if token == "lights" and before[-1:] == ("flashing",):
+    if token == "lights" and "flashing" in before:
         # Those of a school bus, a police car or a railway crossing.
         return None
     colour = next((k for k, word in enumerate(before) if word in _COLOURS), None)
@@ -190,6 +193,11 @@ def _light(tokens: Sequence[str], i: int) -> tuple[Term, int] | None:
     ):
         return term, i + 1
     return None
+
+
+def _painted(after: Sequence[str]) -> bool:
+    """Match "(arrows) on the floor", "(an arrow) painted on our lane"."""
+    return after[:1] in (("on",), ("painted",), ("marked",)) and bool(_GROUND & set(after))
 
 
 def _crossing(tokens: Sequence[str], i: int) -> tuple[Term, int] | None:

@@ -49,7 +49,7 @@ BEFORE_VERDICT = LINKING | word_set(
 )
 WAY_VERDICTS = word_set("appropriate acceptable fine ok okay permissible allowed possible")
 """Verdicts on a way of going only: "continuing is fine", but "it is fine" may mean the weather."""
-AFTER_VERDICT = word_set(". , ! ; now due because and at here under with currently right")
+AFTER_VERDICT = word_set(". , ! ; now due because and at by here under with currently right")
 ENOUGH = word_set("enough sufficient ample adequate")
 RECOMMENDING = word_set("recommend advise suggest recommended advised")
 CAUSING = word_set(
@@ -110,12 +110,9 @@ DISTANCES = word_set(
 _MANNERS = word_set("safely cautiously slowly carefully")
 _KEPT = _ONWARD | {"immediately", "even", "still"}
 _GOING_ON = word_set("follow drive move proceed travel head go navigate cross advance turn")
-_FOLLOWED = word_set(
-    "vehicle vehicles car cars truck bus motorcycle van taxi sedan suv cyclist traffic road lane "
-    "lead flow path route curve bend line it them"
-)
 _NOT_ROADS = word_set(
-    "rules rule laws law signs sign signals signal instructions regulations protocol directions"
+    "rules rule laws law signs sign signals signal instructions instruction regulations protocol "
+    "directions advice guidance recommendations procedure procedures principle"
 )
 _SAME_SPEED = word_set("current consistent steady constant same present your our this even")
 _SLOWING = word_set("reducing slowing braking decelerating")
@@ -235,6 +232,7 @@ def _goes(verb: str, rest: list[str]) -> bool:
             "in",
             "at",
             "with",
+            "without",
             "our",
             "your",
             "its",
@@ -251,7 +249,7 @@ def _goes(verb: str, rest: list[str]) -> bool:
     if verb == "guide":
         return "turn" in rest[:6]
     if verb in {"follow", "trail"}:
-        return bool(_FOLLOWED & set(rest[:6])) and not _NOT_ROADS & set(rest[:5])
+        return bool(rest) and not _NOT_ROADS & set(rest[:5])
     if verb == "turn":
         return first in {"left", "right"} or not first.isalnum()
     if verb == "take":

@@ -94,6 +94,9 @@ def _cancelled(
     if any(own[k] == "and" and own[k + 1] in m.PREPARING for k in range(len(own) - 1)):
         # "Keep following and consider overtaking only when ...": a condition of the latter.
         return False
+    if own[0] in {"keep", "continue", "maintain"} and {"and", "then"} & set(own):
+        # "Keep following the bus and turn right once the corner is reached."
+        return False
     opener, body = tokens[trailing.start], tokens[trailing.start : trailing.end]
     planned = bool(_STARTING & set(body)) or "green" in tokens[: trailing.start]
     if vote is UNSAFE:

@@ -18,6 +18,7 @@ _SUBJECT_REACH = 8
 _FAR = 25
 _GENERALLY = w.word_set("easily harder hard difficult less")
 _GENERAL_VERBS = w.word_set("need take require make brake swerve behave deserve")
+_DISREGARDING = w.word_set("run running jump jumping ignore ignoring disregard")
 _LISTING = w.word_set("include includes are")
 
 
@@ -44,6 +45,11 @@ def supposed(analysis: Analysis, mention: Mention, clause: Clause, sign_end: int
         return True
     shown = token_at(tokens, mention.governor) == "what"  # "what the lights show is not visible"
     if (shown or is_attribute(tokens, mention)) and _unknown(tokens, mention, clause):
+        return True
+    if token_at(tokens, mention.end) in {"that", "who", "which"} and (
+        token_at(tokens, mention.end + 1) in w.FREQUENCY
+    ):
+        # "the cyclists that typically share this lane"
         return True
     if _ruled_for_all(analysis, mention, clause):
         return True
@@ -219,6 +225,9 @@ def _ruled_for_all(analysis: Analysis, mention: Mention, clause: Clause) -> bool
     tokens, opener = analysis.tokens, analysis.tokens[clause.start]
     if not {"traffic light", "traffic sign"} & set(mention.classes):
         return False
+    if token_at(tokens, mention.governor) in _DISREGARDING and clause.mood is not Mood.ADVICE:
+        # "vehicles that might run the light"
+        return bool({"may", "might", "could"} & set(tokens[clause.start : mention.governor]))
     if opener in w.OBEYING and opener.endswith("ing"):
         return mention.plural and not mention.modifiers and mention.governor == clause.start
     even = token_at(tokens, clause.start - 1) == "even" and clause.mood is Mood.CONDITION
@@ -286,9 +295,8 @@ def _content_of_sign(tokens: Sequence[str], mention: Mention, sign_end: int) -> 
     governor = token_at(tokens, mention.governor)
     if governor == "with" and sign_end == mention.governor:
         # "a round sign with a white bicycle"
-        return mention.classes[0] in ROAD_USERS and not w.LOCATED & set(
-            tokens[mention.end : mention.end + 3]
-        )
+        nearby = token_at(tokens, mention.end) in w.LOCATED
+        return mention.classes[0] in ROAD_USERS and not nearby
     if governor in w.LOCATIVE:
         return False
     span = tokens[max(sign_end, mention.left - 12) : mention.left]

@@ -212,6 +212,10 @@ def _idiom(tokens: Sequence[str], i: int, clause: Clause) -> Judgment | None:
         # "The arrow gives us the right of way."
         given = {"gives", "give", "giving"} & set(before) and {"us", "our"} & set(before)
         return SAFE if given and not m.NEGATIONS & set(before) else None
+    if tokens[i] == "passage":
+        # "The green arrow gives protected passage."
+        given = {"gives", "grants", "give", "giving"} & set(before)
+        return SAFE if given and not m.NEGATIONS & set(before) else None
     if tokens[i] == "law" and before[-2:] == ("against", "the"):
         return UNSAFE if m.GOING_GERUNDS & set(before) else None
     return None
@@ -230,7 +234,7 @@ def _advised_against(tokens: Sequence[str], i: int, clause: Clause) -> Judgment 
         return going_vote(action, not m.NEGATIONS & set(before)) if action in m.GOING else None
     if tokens[i] not in m.GOING_GERUNDS:
         return None
-    if governor == "from":
+    if governor == "from" and "nothing" not in tokens[clause.start : i]:
         verb = next((k for k, word in enumerate(before) if word in m.PREVENTING), None)
         ours = verb is not None and all(word in m.BENEFICIARY for word in before[verb + 1 :])
         return UNSAFE if ours else None
