@@ -12,6 +12,7 @@ from semalign_ros.benchmarks.timing import Times, interleave
 from semalign_ros.benchmarks.ways import AskingVlm, Said
 from semalign_ros.inference import (
     Bundle,
+    GpuOptions,
     Segmenter,
     Vlm,
     VlmQuery,
@@ -84,7 +85,9 @@ class Way:
     said: Said
 
 
-def open_model(folder: Path, device: str, prompts: PromptSet) -> Model:
+def open_model(
+    folder: Path, device: str, prompts: PromptSet, gpu: GpuOptions | None = None
+) -> Model:
     """Load a bundle of any kind.
 
     Raises:
@@ -95,11 +98,11 @@ def open_model(folder: Path, device: str, prompts: PromptSet) -> Model:
     kind = bundle.manifest
     model: Segmenter | Vlm
     if isinstance(kind, SegmenterManifest):
-        model = open_segmenter(folder, device)
+        model = open_segmenter(folder, device, gpu=gpu)
     elif isinstance(kind, GenerativeManifest):
-        model = AskingVlm(bundle, device, prompts=prompts)
+        model = AskingVlm(bundle, device, prompts=prompts, gpu=gpu)
     else:
-        model = open_vlm(folder, device, prompts=prompts)
+        model = open_vlm(folder, device, prompts=prompts, gpu=gpu)
     return Model(folder.name, bundle, model)
 
 

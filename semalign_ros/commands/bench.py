@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from semalign_ros.commands._device import add_device_arguments, gpu_options
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -45,9 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="bundles, or folders of them (default: the shipped ones)",
     )
-    inference.add_argument(
-        "--device", default="auto", metavar="DEVICE", help="auto, cpu, cuda or tensorrt"
-    )
+    add_device_arguments(inference)
     _add_common(inference)
     inference.add_argument(
         "--peer", action="store_true", help="time the checkpoints in PyTorch beside them"
@@ -193,7 +193,8 @@ def _inference(args: argparse.Namespace) -> int:
     checkpoints = _checkpoints(args)
     prompts = PromptSet.load()
     frame = Frame(0, "camera", 0, scene(height, width).image)
-    models = [bench.open_model(f, args.device, prompts) for f in _bundles(args.models)]
+    gpu = gpu_options(args)
+    models = [bench.open_model(f, args.device, prompts, gpu) for f in _bundles(args.models)]
     _show(_conditions(args, sorted({m.model.device for m in models})) + "\n")
     stages = []
     for model in models:
@@ -280,6 +281,7 @@ def _conditions(args: argparse.Namespace, devices: Sequence[str]) -> str:
         from importlib.metadata import version
 
         parts[1] += f", torch {version('torch')}, transformers {version('transformers')}"
+    parts += args.gpu
     parts.append(f"{args.size} rgb8, wall time, {args.repetitions} repetitions")
     if devices == ["cpu"]:
         parts.append("no GPU was used")

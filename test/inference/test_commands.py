@@ -78,7 +78,7 @@ def test_verify_and_describe_tell_where_the_nodes_run(
         (["--device", "gpu"], "unknown device 'gpu'; did you mean 'cpu'?"),
     ],
 )
-@pytest.mark.parametrize("command", ["verify", "describe", "evaluate", "calibrate"])
+@pytest.mark.parametrize("command", ["verify", "describe", "evaluate", "calibrate", "bench"])
 def test_options_of_the_gpu_are_checked(
     command: str,
     options: list[str],
@@ -93,6 +93,7 @@ def test_options_of_the_gpu_are_checked(
         "describe": ["models", "describe", folder, "--placement"],
         "evaluate": ["evaluate", str(tmp_path), "--segmenter", folder, "--out", out],
         "calibrate": ["calibrate", str(tmp_path), "--segmenter", folder, "--out", out],
+        "bench": ["bench", "inference", "--models", folder],
     }[command]
     assert main([*arguments, *options]) == 1
     assert message in capsys.readouterr().err
