@@ -154,6 +154,9 @@ def order_vote(analysis: Analysis, clause: Clause) -> Judgment | None:
     if opener in m.STANDING and "action" in heading and i == clause.start:
         return UNSAFE
     gerund = opener.endswith("ing") and "action" in heading and i == clause.start
+    if gerund and tokens[i + 1 : i + 2] and tokens[i + 1] in w.BE:
+        # "Overtaking is discouraged."
+        return None
     ordered = is_imperative(tokens, i, clause.end) or (
         "action" in heading and i == clause.start and _may_be_verb(tokens, i)
     )

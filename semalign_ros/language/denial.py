@@ -66,7 +66,11 @@ def denial_of(tokens: Sequence[str], mention: Phrase, clause: Clause) -> Status 
         return Status.DENIED
     if (before, before2) in {("than", "rather"), ("of", "instead")}:
         return Status.INCIDENTAL
-    if _negated_perception(tokens, mention, clause) or _negated_appearance(tokens, mention):
+    if _negated_perception(tokens, mention, clause):
+        # "Its driver may not notice a car" leaves it open.
+        doubtful = _MAYBE & set(tokens[max(clause.start, mention.governor - 5) : mention.governor])
+        return Status.HYPOTHETICAL if doubtful else Status.DENIED
+    if _negated_appearance(tokens, mention):
         return Status.DENIED
     return _denied_by_predicate(tokens, mention)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence, Set
 
 from semalign_ros.language import words as w
@@ -19,6 +20,7 @@ _RISKY = w.word_set(
     "unlikely harder hard"
 )
 _PLACES = w.word_set("countries jurisdictions cities regions states places cases situations")
+_JOINING = frozenset({",", "and", "or", "but", "since", "because", "so", "that"})
 _SCOPES = frozenset([("as", "a", "rule"), ("by", "law"), ("in", "general"), ("in", "principle")])
 
 
@@ -36,13 +38,23 @@ def states_a_rule(tokens: Sequence[str], clause: Clause, nouns: Set[int]) -> boo
     start, scoped = _after_scope(tokens, clause)
     if scoped:
         return True
-    head = _subject(tokens, start, clause.end, nouns)
+    if start > 0 and tokens[start] in {"who", "that", "which"} and start <= 4:
+        # "Passengers who have just left a bus sometimes step in front of it."
+        head = _subject(tokens, 0, start + 1, nouns) and start
+        span = tokens[start : clause.end]
+        return head is not None and bool(w.FREQUENCY & set(span))
+    activity = tokens[start].endswith("ing") and (
+        tokens[start] in w.VERBS or token_at(tokens, start + 1) in w.INDEFINITE | w.DEFINITE
+    )
+    head = start + 1 if activity else _subject(tokens, start, clause.end, nouns)
     if head is None:
         return False
     verb = next((k for k in range(head, min(head + _REACH, clause.end)) if _tells(tokens, k)), None)
     if verb is None or verb in nouns:
         return False
-    return _general_verb(tokens, verb, one=tokens[start] in w.INDEFINITE)
+    if activity:
+        return tokens[verb] in w.FREQUENCY or tokens[verb] in w.FINITE_VERBS - w.IRREGULAR_FORMS
+    return _general_verb(tokens, verb, clause.end, one=tokens[start] in w.INDEFINITE)
 
 
 def _tells(tokens: Sequence[str], k: int) -> bool:
@@ -53,7 +65,7 @@ def _tells(tokens: Sequence[str], k: int) -> bool:
     return token in w.FREQUENCY or (verb and not attribute)
 
 
-def _general_verb(tokens: Sequence[str], k: int, one: bool) -> bool:
+def _general_verb(tokens: Sequence[str], k: int, end: int, one: bool) -> bool:
     """Whether the verb at `k` tells a duty, an ability or a property; `one`: of a singular."""
     token, after = tokens[k], token_at(tokens, k + 1)
     if token in w.FREQUENCY:
@@ -64,7 +76,9 @@ def _general_verb(tokens: Sequence[str], k: int, one: bool) -> bool:
         return not (w.PERCEIVABLE | w.PERCEIVING) & set(tokens[k + 1 : k + 5])
     if token in w.BE:
         general = (w.ALLOWING | _RISKY) & set(tokens[k + 1 : k + 4])
-        return bool(general) and not w.PERCEIVING & set(tokens[k + 1 : k + 6])
+        able = {("and", word) for word in ("may", "might", "can", "could")}
+        more = able & set(itertools.pairwise(tokens[k : min(k + 7, end)]))
+        return bool(general or more) and not w.PERCEIVING & set(tokens[k + 1 : k + 6])
     if token in w.HAVE:
         done = after.endswith("ed") or after in w.IRREGULAR_FORMS or after in {"been", "just"}
         return not (one or done or w.is_adverb(after))
@@ -80,9 +94,7 @@ def _after_scope(tokens: Sequence[str], clause: Clause) -> tuple[int, bool]:
     comma = next((k for k in range(start, min(start + 8, clause.end)) if tokens[k] == ","), None)
     if comma is not None and tokens[start] in w.PREPOSITIONS:
         return comma + 1, "most" in tokens[start:comma] and bool(_PLACES & set(tokens[start:comma]))
-    while start < clause.end - 1 and (
-        tokens[start] in {",", "and", "but", "since", "because", "so"} or w.is_adverb(tokens[start])
-    ):
+    while start < clause.end - 1 and (tokens[start] in _JOINING or w.is_adverb(tokens[start])):
         start += 1
     return start, False
 
@@ -109,6 +121,10 @@ def _subject(tokens: Sequence[str], start: int, end: int, nouns: Set[int]) -> in
             singular and tokens[k] in {"driver", "motorist", "model", "system"}
         ):
             return k + 1
-        if tokens[k] in w.NOT_IN_NOUN_PHRASE - w.PARTICIPLES:
+        if tokens[k] in w.NOT_IN_NOUN_PHRASE - w.PARTICIPLES - w.ADJECTIVES - {"slow", "or"}:
             return None
+        unknown = tokens[k].endswith("s") and not tokens[k].endswith("ss") and k + 1 < end
+        if unknown and not singular and _tells(tokens, k + 1):
+            # "Pets may appear between parked cars."
+            return k + 1
     return None

@@ -23,7 +23,7 @@ _BEFORE_COLOUR = (
     | w.ADVERBS
     | w.VERBS
     | w.AUXILIARIES
-    | word_set("here there that which , switches becomes")
+    | word_set("here there that which , switches becomes proves")
 )
 _GROUND = word_set("ground floor asphalt pavement surface road lane lanes")
 _OWN_LIGHT_VERBS = word_set("turn use using activate activating activated switch with")
@@ -37,7 +37,7 @@ _STEERED = word_set(
     "keep keeps keeping guide guides guiding hold holds holding align position steer steers bring "
     "brings bringing brought stop stopped drive drove"
 )
-_VEHICLES = frozenset({"car", "truck", "bus", "train", "vehicle"})
+_VEHICLES = frozenset({"car", "truck", "bus", "train", "vehicle", "motorcycle", "bicycle"})
 _SHOPS = word_set(
     "shop shops store stores storefront storefronts restaurant restaurants business businesses"
 )
@@ -183,6 +183,8 @@ def _light(tokens: Sequence[str], i: int) -> tuple[Term, int] | None:
     if waited_for and any(word.startswith("wait") for word in tokens[max(0, i - 4) : i]):
         return term, i + 1
     if token == "signals" and tuple(before[-2:]) in _COUPLED:
+        return term, i + 1
+    if token == "signals" and i == 0 and after[:1] and after[0] in w.BE:
         return term, i + 1
     if (
         token.startswith("signal")

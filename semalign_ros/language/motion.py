@@ -58,7 +58,8 @@ CAUSING = word_set(
 )
 """Verbs of what a light or sign makes one do."""
 ADVISING = word_set(
-    "right correct advisable recommended best safest better wise prudent necessary appropriate"
+    "right correct advisable recommended best safest better wise prudent necessary appropriate "
+    "reasonable sensible"
 )
 BENEFICIARY = word_set(
     "for all us me you in this lane side direction drivers traffic the driver vehicle car ego "
@@ -135,7 +136,8 @@ _VERBS = word_set(
     "proceed continue go move drive follow turn cross accelerate stop halt wait yield pause remain "
     "stay hold maintain keep give come make advance resume bring enter start begin complete "
     "initiate execute perform take navigate brake pass overtake attempt try "
-    "cruise steer pull set stand guide trail carry roll coast slow ease glide decelerate"
+    "cruise steer pull set stand guide trail carry roll coast slow ease glide decelerate "
+    "creep crawl inch edge"
 )
 _BASE = {inflect(verb)[2]: verb for verb in _VERBS} | {"brought": "bring"}
 
@@ -202,7 +204,7 @@ def _stops(verb: str, rest: list[str]) -> bool:
     if verb in {"come", "bring", "make"}:
         return bool(_STANDSTILLS & set(rest[:6])) and "to" in rest[:4]
     if verb in {"hold", "maintain", "keep"}:
-        return first == "back" or (
+        return (first == "back" and "by" not in rest) or (
             "position" in rest[:4] and not {"lane", "right", "left", "in", "within"} & set(rest[:5])
         )
     return False
@@ -240,7 +242,7 @@ def _goes(verb: str, rest: list[str]) -> bool:
             "the",
             "turning",
         } | GOING_GERUNDS | {"following", "driving"}
-    if verb in {"go", "move", "drive"}:
+    if verb in {"go", "move", "drive", "creep", "crawl", "inch", "edge"}:
         if rest[1:2] and rest[1] in _SLOWING:
             # "Go on reducing speed."
             return False
@@ -270,7 +272,7 @@ def _goes(verb: str, rest: list[str]) -> bool:
             or rest[:2] == ["the", "speed"]
             or bool(_SAME_SPEED & set(rest[:5]))
         )
-        return steady and bool({"speed", "pace"} & set(rest[:6]))
+        return steady and bool({"speed", "pace"} & set(rest[:7]))
     if verb in {"resume", "start", "begin"}:
         return bool({"driving", "moving", "speed", "proceeding"} & set(rest[:3]))
     return False

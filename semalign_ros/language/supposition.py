@@ -18,7 +18,10 @@ _SUBJECT_REACH = 8
 _FAR = 25
 _GENERALLY = w.word_set("easily harder hard difficult less")
 _GENERAL_VERBS = w.word_set("need take require make brake swerve behave deserve")
-_DISREGARDING = w.word_set("run running jump jumping ignore ignoring disregard")
+_DISREGARDING = w.word_set(
+    "run runs running jump jumps jumping ignore ignores ignoring disregard disregards"
+)
+_UNDER = w.word_set("on with at during for against through under")
 _LISTING = w.word_set("include includes are")
 
 
@@ -67,9 +70,14 @@ def supposed(analysis: Analysis, mention: Mention, clause: Clause, sign_end: int
         return True
     if _compared(tokens, mention):
         return True
+    instance = {("for", "instance"), ("for", "example")}
+    if instance & set(itertools.pairwise(tokens[max(0, mention.governor - 5) : mention.governor])):
+        # "Should it stop, for instance because of a traffic light"
+        return True
     if _done_by(tokens, mention, clause):
         return True
-    if sign_end is not None and _content_of_sign(tokens, mention, sign_end):
+    apart = sign_end is not None and clause.start >= sign_end and tokens[clause.start] == "and"
+    if sign_end is not None and not apart and _content_of_sign(tokens, mention, sign_end):
         return True
     if tokens[mention.end : mention.end + 2] == ("not", "visible"):
         return True
@@ -175,7 +183,7 @@ def _possible_subject(tokens: Sequence[str], mention: Mention) -> bool:
         if token == "would":
             return not mention.determiners - w.INDEFINITE
         if token == "can" and not some:
-            return not any(word in w.PERCEIVABLE for word in tokens[k + 1 : k + 5])
+            return not (w.PERCEIVABLE | w.PERCEIVING) & set(tokens[k + 1 : k + 5])
         if token in w.FREQUENCY:
             return not mention.determiners
         if token in w.GENERIC_VERBS or (token in w.BE and w.ALLOWING & set(tokens[k + 1 : k + 4])):
@@ -220,14 +228,26 @@ def _in_general(tokens: Sequence[str], mention: Mention) -> bool:
     return verb in _GENERAL_VERBS
 
 
+def _defines(tokens: Sequence[str], k: int) -> bool:
+    """Match "(a flashing yellow light) means", "(a green light) for one lane does not", "is a"."""
+    for i in range(k, min(k + 5, len(tokens))):
+        if tokens[i] in {"means", "does"}:
+            return True
+        if tokens[i] == "is":
+            return tokens[i + 1 : i + 2] in (("a",), ("no",))
+    return False
+
+
 def _ruled_for_all(analysis: Analysis, mention: Mention, clause: Clause) -> bool:
     """Match "Respecting the signals is a duty", "Even on green, drivers have to give way"."""
     tokens, opener = analysis.tokens, analysis.tokens[clause.start]
     if not {"traffic light", "traffic sign"} & set(mention.classes):
         return False
-    if token_at(tokens, mention.governor) in _DISREGARDING and clause.mood is not Mood.ADVICE:
+    if token_at(tokens, mention.governor) in _DISREGARDING:
         # "vehicles that might run the light"
-        return bool({"may", "might", "could"} & set(tokens[clause.start : mention.governor]))
+        before = tokens[clause.start : mention.governor]
+        chance = w.POSSIBILITY & set(tokens[max(0, clause.start - 3) : clause.start])
+        return bool({"may", "might", "could"} & set(before)) or bool(chance)
     if opener in w.OBEYING and opener.endswith("ing"):
         return mention.plural and not mention.modifiers and mention.governor == clause.start
     even = token_at(tokens, clause.start - 1) == "even" and clause.mood is Mood.CONDITION
@@ -256,15 +276,18 @@ def rule_about_light(
     """Match "Turning on a red light is illegal", "with a green light, drivers must still yield"."""
     if mention.classes != ("traffic light",) or not mention.determiners & w.INDEFINITE:
         return False
-    if token_at(tokens, mention.end) in {"means", "mean"}:
-        # "A flashing yellow light means that drivers may go on."
+    if mention.left == clauses[position].start and _defines(tokens, mention.end):
         return True
-    if token_at(tokens, mention.governor) not in {"on", "with", "at", "during", "for"}:
+    if token_at(tokens, mention.governor - 1) == "even":
+        # "Even with a green signal"
+        return True
+    if token_at(tokens, mention.governor) not in _UNDER:
         return False
     clause = clauses[position]
+    first = tokens[clause.start + (tokens[clause.start] in {"and", "or"})]
     fronted = clause.start == 0 and tokens[clause.end - 1] == ","
     advised = any(c.mood is Mood.ADVICE for c in clauses[position : position + 1 + fronted])
-    return advised or tokens[clause.start].endswith("ing")
+    return advised or first.endswith("ing")
 
 
 def _sought(tokens: Sequence[str], mention: Mention, clause: Clause) -> bool:

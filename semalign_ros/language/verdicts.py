@@ -84,6 +84,9 @@ def _is_predicate(tokens: Sequence[str], i: int, clause: Clause, favourable: boo
         # The bare verdict of a short answer: "Unsafe.", "Not safe".
         return k < clause.start and clause.start == 0 and len(tokens) <= 4
     subject = tokens[clause.start : k + 1]
+    if subject[:1] in (("where",), ("wherever",)):
+        # "even where this is prohibited"
+        return False
     if {"opposite", "line"} & set(subject):
         # "Crossing to the opposite side is prohibited."
         return False
@@ -212,6 +215,9 @@ def _idiom(tokens: Sequence[str], i: int, clause: Clause) -> Judgment | None:
         # "The arrow gives us the right of way."
         given = {"gives", "give", "giving"} & set(before) and {"us", "our"} & set(before)
         return SAFE if given and not m.NEGATIONS & set(before) else None
+    if tokens[i] == "violation" and {"be", "constitute"} & set(before[-3:]):
+        # "Moving forward now would constitute a violation."
+        return UNSAFE if m.GOING_GERUNDS & set(before) else None
     if tokens[i] == "passage":
         # "The green arrow gives protected passage."
         given = {"gives", "grants", "give", "giving"} & set(before)

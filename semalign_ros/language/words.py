@@ -129,7 +129,7 @@ ALLOWING = word_set(
 )
 RESERVED = frozenset(
     [(verb, "for") for verb in ("reserved", "intended", "meant", "designated", "dedicated")]
-    + [(place, "for") for place in ("room", "space")]
+    + [(word, "for") for word in ("room", "space", "common", "typical", "usual", "unusual")]
     + [(verb, "to") for verb in ("applies", "apply", "limited", "restricted", "closed")]
     + [(verb, "by") for verb in ("used", "frequented", "shared")]
 )
