@@ -103,7 +103,7 @@ _STILL = word_set("stopped stationary still halted waiting put standing")
 _ONWARD = word_set(
     "straight forward forwards ahead on onward onwards through along around by between driving "
     "moving following traveling travelling going safely cautiously slowly carefully past towards "
-    "toward behind off away across"
+    "toward behind off away across over"
 )
 DISTANCES = word_set(
     "m km meter meters metre metres kilometers kilometres kilometer feet yards miles mile"
@@ -243,7 +243,7 @@ def _goes(verb: str, rest: list[str]) -> bool:
             "turning",
         } | GOING_GERUNDS | {"following", "driving"}
     if verb in {"go", "move", "drive", "creep", "crawl", "inch", "edge"}:
-        if rest[1:2] and rest[1] in _SLOWING:
+        if rest[:2] == ["away", "from"] or (rest[1:2] and rest[1] in _SLOWING):
             # "Go on reducing speed."
             return False
         # "Drive slowly" is caution, "drive slowly past the truck" a way to go.

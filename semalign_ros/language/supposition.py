@@ -188,7 +188,7 @@ def _possible_subject(tokens: Sequence[str], mention: Mention) -> bool:
             return not mention.determiners
         if token in w.GENERIC_VERBS or (token in w.BE and w.ALLOWING & set(tokens[k + 1 : k + 4])):
             return not mention.determiners
-        if token == "have" and token_at(tokens, k + 1) == "to":
+        if token == "have" and token_at(tokens, k + 1) in {"to", "priority"}:
             return not mention.determiners
         if relative and (token in w.AUXILIARIES or token in w.FINITE_VERBS):
             continue

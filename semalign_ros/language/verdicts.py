@@ -87,7 +87,10 @@ def _is_predicate(tokens: Sequence[str], i: int, clause: Clause, favourable: boo
     if subject[:1] in (("where",), ("wherever",)):
         # "even where this is prohibited"
         return False
-    if {"opposite", "line"} & set(subject):
+    if "attempt" in subject and not favourable:
+        # "Any attempt to pass would be unsafe."
+        return True
+    if {"opposite", "line", "style"} & set(subject):
         # "Crossing to the opposite side is prohibited."
         return False
     if (m.GOING_GERUNDS - {"passing"}) & set(subject) or (
@@ -215,7 +218,9 @@ def _idiom(tokens: Sequence[str], i: int, clause: Clause) -> Judgment | None:
         # "The arrow gives us the right of way."
         given = {"gives", "give", "giving"} & set(before) and {"us", "our"} & set(before)
         return SAFE if given and not m.NEGATIONS & set(before) else None
-    if tokens[i] == "violation" and {"be", "constitute"} & set(before[-3:]):
+    if tokens[i] == "violate" or (
+        tokens[i] == "violation" and {"be", "constitute"} & set(before[-3:])
+    ):
         # "Moving forward now would constitute a violation."
         return UNSAFE if m.GOING_GERUNDS & set(before) else None
     if tokens[i] == "passage":

@@ -74,7 +74,7 @@ ASSERTING = word_set(
 )
 ENSURING = word_set(
     "ensure ensuring ensures make making sure verify verifying confirm confirming check checking "
-    "checked assume assuming provided important crucial essential necessary vital critical "
+    "checked certain assume assuming provided important crucial essential necessary vital critical "
     "imperative require requires required possibility chance unlikely case need allow allows"
 )
 EVALUATING = word_set(
