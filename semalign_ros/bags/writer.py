@@ -93,10 +93,12 @@ class BagWriter:
     def __enter__(self) -> BagWriter:
         """Create the bag under a temporary name."""
         try:
-            folder = self._stack.enter_context(atomic_path(self.path, overwrite=self._overwrite))
+            folder = self._stack.enter_context(
+                atomic_path(self.path, overwrite=self._overwrite, marker="metadata.yaml")
+            )
             # The storage file is named after its folder, so that folder must have the final
             # name already; it becomes the parent's content at the end.
-            inner = folder / self.path.name
+            inner = folder / self.path.resolve().name
             writer = Writer(
                 inner,
                 version=_METADATA_VERSION,

@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
     console, log = Console(), Console(stderr=True)
     bag = find_resource(args.bag, "rosbags", "")
     frames = count_frames(bag)
-    with atomic_path(args.out, overwrite=args.overwrite) as folder:
+    with atomic_path(args.out, overwrite=args.overwrite, marker="report.html") as folder:
         folder.mkdir()
         log.print(f"[bold]1/3 live[/]: {bag.name} over DDS, {len(_VLMS)} monitor nodes")
         recorded = run_live(

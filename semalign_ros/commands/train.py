@@ -108,8 +108,9 @@ def run(args: argparse.Namespace) -> None:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from semalign_ros.errors import ConfigError, OutputError
-    from semalign_ros.output import make_folder
+    from semalign_ros.errors import ConfigError
+    from semalign_ros.inference.bundle import MANIFEST_NAME
+    from semalign_ros.output import check_free, make_folder
     from semalign_ros.resources import find_resource
     from semalign_ros.train.datasets import find_samples
     from semalign_ros.train.device import choose_device, flushed_denormals
@@ -152,8 +153,7 @@ def run(args: argparse.Namespace) -> None:
         settings = scaled(settings, args.epochs * frames / (stage.batch * stage.steps))
     for name in stages:
         target = args.out / bundle_name(settings, name)
-        if target.exists() and not args.overwrite:
-            raise OutputError(f"{target}: exists already; choose another --out or --overwrite")
+        check_free(target, overwrite=args.overwrite, marker=MANIFEST_NAME)
     work = args.work or args.out / ".train"
     for folder in (args.out, work):  # now, and not after hours of training
         make_folder(folder)

@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from semalign_ros.errors import ConfigError, OutputError
+from semalign_ros.errors import ConfigError
 from semalign_ros.export.graph import OPSET, OPSETS, tool_versions
 from semalign_ros.export.parity import Tolerance
 from semalign_ros.export.pixels import ImageRecipe
+from semalign_ros.inference.bundle import MANIFEST_NAME
 from semalign_ros.inference.manifest import Normalisation, Source
+from semalign_ros.output import check_free
 from semalign_ros.types import Image
 
 Precision: TypeAlias = Literal["float32", "float16", "float16-weights", "int8"]
@@ -113,7 +115,6 @@ class ExportOptions:
         """Check before minutes of work that the bundle may be written.
 
         Raises:
-            OutputError: `out` exists and `overwrite` is false.
+            OutputError: `out` exists and may not be replaced.
         """
-        if out.exists() and not self.overwrite:
-            raise OutputError(f"{out}: exists already; choose another name or give --overwrite")
+        check_free(out, overwrite=self.overwrite, marker=MANIFEST_NAME)

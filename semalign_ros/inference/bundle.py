@@ -153,7 +153,7 @@ def write_bundle(
     unsafe = [p for name in files if (p := _unsafe_name(name))]
     if unsafe:
         raise BundleError(_listing(str(folder), unsafe))
-    with atomic_path(folder, overwrite=overwrite) as partial:
+    with atomic_path(folder, overwrite=overwrite, marker=MANIFEST_NAME) as partial:
         partial.mkdir()
         entries = {}
         for name, content in files.items():

@@ -27,6 +27,8 @@ from semalign_ros.train.settings import (
 
 Kind = Literal["contrastive", "generative"]
 
+_CONFIG = "config.json"
+
 
 @dataclass(frozen=True, slots=True)
 class Trained:
@@ -56,7 +58,7 @@ def save_segmenter(folder: Path, model: PreTrainedModel, settings: SegmenterSett
         "image_std": STD,
         "size": size,
     }
-    with atomic_path(folder, overwrite=True) as partial:
+    with atomic_path(folder, overwrite=True, marker=_CONFIG) as partial:
         model.save_pretrained(partial)
         (partial / "preprocessor_config.json").write_text(json.dumps(processor), encoding="utf-8")
 
@@ -79,14 +81,14 @@ def save_language_model(
     }
     tensors = {f"tower.{k}": v for k, v in tower.state_dict().items()}
     tensors |= {f"model.{k}": v for k, v in model.state_dict().items()}
-    with atomic_path(folder, overwrite=True) as partial:
+    with atomic_path(folder, overwrite=True, marker=_CONFIG) as partial:
         partial.mkdir()
         # Tied weights are one tensor under two names; the file holds each on its own.
         save_file(
             {k: v.detach().clone().contiguous() for k, v in tensors.items()},
             partial / "model.safetensors",
         )
-        (partial / "config.json").write_text(json.dumps(config, indent=1), encoding="utf-8")
+        (partial / _CONFIG).write_text(json.dumps(config, indent=1), encoding="utf-8")
         (partial / "tokenizer.json").write_bytes(tokenizer_bytes(tokenizer))
 
 
@@ -97,7 +99,7 @@ def load_language_model(folder: Path, kind: Kind) -> Trained:
         BundleError: It is missing, damaged, or of another kind.
     """
     try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        config = json.loads((folder / _CONFIG).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise BundleError(f"{folder}: no readable config.json ({error})") from error
     found = config.get("model_type")

@@ -21,6 +21,8 @@ PACKAGES = ("leftImg8bit", "gtFine", "disparity", "camera", "vehicle")
 """Top folders of the layout."""
 FIRST_SCENE = {"train": 0, "val": 100_000, "test": 200_000}
 """Number of the first scene of each split: no scene is in two of them."""
+CITY = "synthville"
+"""Folder of rendered frames; only such a split is replaced."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,7 @@ class FrameWriter:
     """
 
     folders: dict[str, Path]
-    city: str = "synthville"
+    city: str = CITY
     jpeg_quality: int | None = None
 
     def write(self, frame: RenderedFrame) -> None:
@@ -100,6 +102,8 @@ def split_folders(root: Path, split: str, *, overwrite: bool = False) -> Iterato
     """
     with contextlib.ExitStack() as stack:
         yield {
-            package: stack.enter_context(atomic_path(root / package / split, overwrite=overwrite))
+            package: stack.enter_context(
+                atomic_path(root / package / split, overwrite=overwrite, marker=CITY)
+            )
             for package in PACKAGES
         }
