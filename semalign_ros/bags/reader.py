@@ -85,14 +85,33 @@ def _with_earlier(frames: Iterator[Frame], start: int, recalls: Collection[int])
         last.appendleft(frame)
 
 
-def count_frames(path: Path | str, topics: BagTopics | None = None) -> int:
+def count_frames(
+    path: Path | str, topics: BagTopics | None = None, *, require: tuple[str, ...] = ("image",)
+) -> int:
     """Number of frames that :func:`read_frames` yields, from the bag's index.
+
+    Args:
+        path: The bag.
+        topics: Where it has what.
+        require: Fields of `topics` that must be there.
 
     Raises:
         BagError: As :func:`read_frames`.
     """
     info = bag_info(path)
-    return resolve_topics(topics or BagTopics(), info.topics, where=str(path))["image"].count
+    topics = topics or BagTopics()
+    return resolve_topics(topics, info.topics, require=require, where=str(path))["image"].count
+
+
+def has_labels(path: Path | str, topics: BagTopics | None = None) -> bool:
+    """Whether the bag has label maps.
+
+    Raises:
+        BagError: As :func:`read_frames`.
+    """
+    return "segmentation" in resolve_topics(
+        topics or BagTopics(), bag_info(path).topics, where=str(path)
+    )
 
 
 def _frames(

@@ -151,7 +151,13 @@ def _missing(role: str, name: str | None, present: Mapping[str, TopicInfo]) -> s
         f"{t.name} ({t.msgtype}, {t.count})" for t in sorted(present.values(), key=lambda t: t.name)
     )
     asked = "no topic was named" if name is None else f"no message on topic {name}"
-    fitting = [t.name for t in present.values() if t.msgtype in _TYPES[role] and t.count]
+    # Label maps and depth are images too, but nothing that a camera saw.
+    others = (SEGMENTATION_TOPIC, INSTANCES_TOPIC, DEPTH_TOPIC) if role == "image" else ()
+    fitting = [
+        t.name
+        for t in present.values()
+        if t.msgtype in _TYPES[role] and t.count and not t.name.startswith(others)
+    ]
     hint = f"; for instance {fitting[0]}" if fitting else ""
     return (
         f"{asked} for the {role}; the bag has {listing or 'no topic at all'}; "

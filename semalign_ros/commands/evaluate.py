@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from pathlib import Path
 
+from semalign_ros.bags.topics import SEGMENTATION_TOPIC
 from semalign_ros.commands._device import add_device_arguments, gpu_options
 
 HELP = "judge every frame of a bag under every condition of a profile, offline"
@@ -26,9 +28,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--segmentation",
-        default="/ground_truth/segmentation",
         metavar="TOPIC",
-        help="true label maps, where the bag has them; default: %(default)s",
+        help=f"true label maps; default: {SEGMENTATION_TOPIC}, where the bag has it",
     )
     parser.add_argument(
         "--profile", default="paper", help="corruption profile, name or path; default: %(default)s"
@@ -67,6 +68,7 @@ def run(args: argparse.Namespace) -> int:
     from rich.console import Console
 
     from semalign_ros.bags import BagTopics, count_frames
+    from semalign_ros.errors import OutputError
     from semalign_ros.evaluation.figures import language_tables, segmentation_tables
     from semalign_ros.evaluation.report import write_tables
     from semalign_ros.evaluation.summary import summarize
@@ -84,9 +86,10 @@ def run(args: argparse.Namespace) -> int:
         gpu=gpu_options(args),
         seed=args.seed,
         limit=args.limit,
-        topics=BagTopics(image=args.image, segmentation=args.segmentation),
+        topics=BagTopics(image=args.image, segmentation=args.segmentation or SEGMENTATION_TOPIC),
     )
-    total = count_frames(args.bag, settings.topics)
+    named = () if args.segmentation is None else ("segmentation",)
+    total = count_frames(args.bag, settings.topics, require=("image", *named))
     total = total if args.limit is None else min(total, args.limit)
     with frames_bar("evaluating", total) as advance:
         sweep(settings, args.out, workers=args.workers, overwrite=args.overwrite, progress=advance)
@@ -95,8 +98,10 @@ def run(args: argparse.Namespace) -> int:
     console = Console()
     for table in (*segmentation_tables(summary), *language_tables(summary)):
         console.print(table)
-    judged = f"{summary.frames} frames"
-    failed = ", ".join(f"{count} {reason}" for reason, count in summary.failures.items())
-    console.print(f"{judged}; not judged: {failed or 'none'}", highlight=False)
-    console.print(f"results in {args.out}; next: semalign report {args.out}", highlight=False)
+    for note in summary.notes:
+        print(note)
+    print(f"{summary.frames} frames{'' if summary.failures else ', all judged'}")
+    if not summary.judged:
+        raise OutputError(f"{args.out}: no frame was judged, see above")
+    print(f"results in {args.out}; next: semalign report {shlex.quote(str(args.out))}")
     return 0

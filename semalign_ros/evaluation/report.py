@@ -115,7 +115,7 @@ def paper_tables(summary: Summary) -> list[tuple[str, str, _Grid]]:
 
 def markdown(summary: Summary) -> str:
     """The paper's tables for a page of documentation, conditions down, models across."""
-    parts = []
+    parts = [f"- {note}\n" for note in summary.notes]
     for title, text, (heads, rows) in paper_tables(summary):
         names = [name for name, _ in rows]
         lines = [f"| {title} | {' | '.join(names)} |", f"|---|{'---|' * len(names)}"]

@@ -7,8 +7,11 @@ with the blocks that are missing; other settings are refused.
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
+import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +21,34 @@ import yaml
 
 from semalign_ros.errors import OutputError
 from semalign_ros.evaluation.tables import TABLES, Row, to_table
-from semalign_ros.output import atomic_path
+from semalign_ros.output import atomic_path, make_folder
 
 _SETTINGS = "run.yaml"
+_DERIVED = ("tables.md", "language.csv", "segmentation.csv", "report.html")
+
+
+@contextlib.contextmanager
+def sole_writer(folder: Path | str) -> Iterator[None]:
+    """Keep other processes from writing into a result folder; it is made if it is not there.
+
+    Raises:
+        OutputError: Another process is writing there, or the folder cannot be made.
+    """
+    make_folder(Path(folder))
+    opened = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(opened)
+        raise OutputError(
+            f"{folder}: another evaluation is writing there; wait for it or choose another folder"
+        ) from None
+    except OSError:
+        pass  # a file system without locks
+    try:
+        yield
+    finally:
+        os.close(opened)
 
 
 class ResultStore:
@@ -40,39 +68,45 @@ class ResultStore:
         self, folder: Path | str, settings: Mapping[str, Any], *, overwrite: bool = False
     ) -> None:
         self.folder = Path(folder)
-        if overwrite and (self.folder / _SETTINGS).is_file():
-            shutil.rmtree(self.folder / "blocks", ignore_errors=True)
-            (self.folder / _SETTINGS).unlink()
-        found = read_settings(self.folder) if (self.folder / _SETTINGS).is_file() else None
-        if found is None:
-            self._claim(settings)
-        elif found != _plain(settings):
-            raise OutputError(
-                f"{self.folder}: holds results of another run; "
-                f"{_differences(found, _plain(settings))}. "
-                "Choose another folder or give --overwrite"
-            )
-
-    def _claim(self, settings: Mapping[str, Any]) -> None:
-        if self.folder.is_dir() and any(self.folder.iterdir()):
+        earlier = (self.folder / _SETTINGS).is_file()
+        if earlier and overwrite:
+            self._clear()
+        elif earlier:
+            found = read_settings(self.folder)
+            if found != _plain(settings):
+                raise OutputError(
+                    f"{self.folder}: holds results of another run; "
+                    f"{_differences(found, _plain(settings))}. "
+                    "Choose another folder or give --overwrite"
+                )
+            return
+        elif self.folder.is_dir() and any(self.folder.iterdir()):
             raise OutputError(
                 f"{self.folder}: is not empty and holds no evaluation; choose another folder"
             )
-        with atomic_path(self.folder / _SETTINGS) as partial:
+        with atomic_path(self.folder / _SETTINGS, overwrite=overwrite) as partial:
             partial.write_text(yaml.safe_dump(_plain(settings), sort_keys=False), "utf-8")
+
+    def _clear(self) -> None:
+        """Remove what was made of the earlier run; its settings stay until the new ones stand."""
+        shutil.rmtree(self.folder / "blocks", ignore_errors=True)
+        for name in _DERIVED:
+            (self.folder / name).unlink(missing_ok=True)
 
     def has(self, block: int) -> bool:
         """Whether a block is complete."""
-        return self._block(block).is_dir()
+        return all((self._block(block) / f"{name}.parquet").is_file() for name in TABLES)
 
     def write(self, block: int, tables: Mapping[str, Sequence[Row]]) -> None:
         """Write one block; all of its tables appear at once."""
+        shutil.rmtree(self._block(block), ignore_errors=True)  # one that has lost a table
         with atomic_path(self._block(block)) as partial:
             partial.mkdir()
             for name in TABLES:
+                # Given a relative path, Arrow would read "run:1" as an address.
                 pq.write_table(
                     to_table(name, tables.get(name, ())),
-                    partial / f"{name}.parquet",
+                    partial.absolute() / f"{name}.parquet",
                     compression="zstd",
                 )
 
@@ -113,7 +147,7 @@ def read_table(folder: Path | str, name: str) -> pa.Table:
     Raises:
         OutputError: A block cannot be read.
     """
-    blocks = sorted((Path(folder) / "blocks").glob(f"[0-9]*/{name}.parquet"))
+    blocks = sorted((Path(folder).absolute() / "blocks").glob(f"[0-9]*/{name}.parquet"))
     try:
         parts = [pq.read_table(path, schema=TABLES[name]) for path in blocks]
     except (OSError, pa.ArrowInvalid) as error:

@@ -107,6 +107,7 @@ class Summary:
         disconnect: For every pair of segmenter and VLM.
         baselines: Scores of constant answers on the same frames.
         failures: Count by reason.
+        messages: The first message of each reason.
     """
 
     settings: Mapping[str, Any]
@@ -116,6 +117,34 @@ class Summary:
     disconnect: tuple[PairDisconnect, ...]
     baselines: Mapping[str, Mapping[str, float]]
     failures: Mapping[str, int]
+    messages: Mapping[str, str]
+
+    @property
+    def judged(self) -> bool:
+        """Whether there is any row of a model."""
+        return bool(self.language or self.segmentation)
+
+    @property
+    def expected(self) -> int:
+        """Frames that a finished evaluation has."""
+        return int(self.settings.get("frames", self.frames))
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader of the figures must know: unfinished, without labels, not judged."""
+        found = []
+        if self.frames < self.expected:
+            found.append(
+                f"unfinished: {self.frames} of {self.expected} frames; the same command goes on"
+            )
+        if not self.settings.get("labelled", True):
+            found.append(
+                f"no label maps on {self.settings['topics']['segmentation']}: the reference is "
+                "what the first segmenter finds in the clean frame, so that its mIoU there is 1"
+            )
+        for reason, count in self.failures.items():
+            found.append(f"not judged: {count} {reason}, the first one: {self.messages[reason]}")
+        return tuple(found)
 
 
 def summarize(folder: Path | str) -> Summary:
@@ -146,6 +175,7 @@ def summarize(folder: Path | str) -> Summary:
         disconnect=tuple(_disconnect(verdicts, segmentation)),
         baselines=_baselines(verdicts, critical),
         failures={reason: reasons.count(reason) for reason in sorted(set(reasons))},
+        messages={row["reason"]: row["message"] for row in reversed(failed)},
     )
 
 

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 from semalign_ros import __version__
 from semalign_ros.alignment.metrics import confusion_matrix, quality_from_confusion
-from semalign_ros.bags import BagTopics, count_frames, read_frames
+from semalign_ros.bags import BagTopics, bag_digest, count_frames, has_labels, read_frames
 from semalign_ros.corruption import CLEAN, Condition, load_profile, recalls_of
 from semalign_ros.errors import (
     ConfigError,
@@ -28,13 +28,13 @@ from semalign_ros.errors import (
     SemalignError,
     unknown_name,
 )
-from semalign_ros.evaluation.store import ResultStore
+from semalign_ros.evaluation.store import ResultStore, sole_writer
 from semalign_ros.evaluation.tables import Row, failure_row, segmentation_row, verdict_row
 from semalign_ros.inference import GpuOptions, Segmenter, Vlm, open_segmenter, open_vlm
 from semalign_ros.inference.query import VLM_INPUTS
 from semalign_ros.language import PromptSet
 from semalign_ros.monitor import Observation, Perception, ask, compare, perceive
-from semalign_ros.resources import find_resource
+from semalign_ros.resources import find_resource, resource
 from semalign_ros.scene.reference import ReferenceRule
 from semalign_ros.types import Frame, Labels
 
@@ -42,6 +42,7 @@ BLOCK_FRAMES = 8
 """Frames a block: what an interruption can cost, and the grain of the work for workers."""
 
 Tables = dict[str, list[Row]]
+_UNLABELLED = "the bag has label maps, but none of this frame's stamp"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +84,10 @@ class SweepSettings:
             "semalign_ros": __version__,
             "bag": str(Path(self.bag).resolve()),
             "profile": load_profile(self.profile).describe(),
-            "segmenters": list(self.segmenters),
-            "vlms": list(self.vlms),
+            "segmenters": [_located(name, "models") for name in self.segmenters],
+            "vlms": [_located(name, "models") for name in self.vlms],
             "vlm_input": self.vlm_input,
+            "prompts_file": _located(self.prompts, "config/prompts", ".yaml"),
             "prompts": {
                 "name": prompts.name,
                 "version": prompts.version,
@@ -102,11 +104,23 @@ class SweepSettings:
         }
 
 
+def _located(name: str, folder: str, suffix: str = "") -> str:
+    """What finds the same file from any folder: the name of a shipped one, or the whole path."""
+    path = find_resource(name, folder, suffix).resolve()
+    shipped = resource(*folder.split("/")).resolve()
+    return str(path.relative_to(shipped) if path.is_relative_to(shipped) else path)
+
+
 @dataclass(frozen=True, slots=True)
 class Models:
-    """Models and conditions, opened once a worker."""
+    """Models and conditions, opened once a worker.
+
+    Args:
+        labelled: Whether the bag has label maps; a frame that lacks its own is then left out.
+    """
 
     settings: SweepSettings
+    labelled: bool
     conditions: tuple[Condition, ...]
     segmenters: Mapping[str, Segmenter]
     vlms: Mapping[str, Vlm]
@@ -134,6 +148,7 @@ def open_models(settings: SweepSettings, threads: int | None) -> Models:
     ]
     return Models(
         settings,
+        has_labels(settings.bag, settings.topics),
         (CLEAN, *(c for c in load_profile(settings.profile).conditions if not c.is_clean)),
         _by_name(segmenters, settings.segmenters),
         _by_name(vlms, settings.vlms),
@@ -158,6 +173,12 @@ def judge_block(models: Models, frames: Iterable[Frame]) -> Tables:
     tables: Tables = {"verdicts": [], "segmentation": [], "failures": []}
     for frame in frames:
         clean = _Clean()
+        if models.labelled and frame.labels is None:
+            tables["failures"] += [
+                failure_row(frame, condition, "reference", "unmatched", _UNLABELLED)
+                for condition in models.conditions
+            ]
+            continue
         for condition in models.conditions:
             try:
                 perception = _perceive(models, frame, condition, clean, tables)
@@ -263,28 +284,38 @@ def sweep(
         raise ConfigError(f"limit: found {settings.limit}, expected 1 or more")
     # Before the folder is claimed: a mistake leaves nothing in the way of the next try.
     models = open_models(settings, threads=None)
-    count_frames(settings.bag, settings.topics)
-    store = ResultStore(out, settings.resolved(), overwrite=overwrite)
-    blocks = (
-        (number, frames)
-        for number, frames in _blocks(
-            read_frames(
-                settings.bag,
-                settings.topics,
-                limit=settings.limit,
-                recalls=recalls_of(models.conditions),
-            )
+    if not models.labelled and not models.segmenters:
+        raise ConfigError(
+            f"{settings.bag}: no label maps on {settings.topics.segmentation}, and no --segmenter "
+            "to find any: nothing to judge the answers by"
         )
-        if _skip_done(store, number, frames, progress)
-    )
-    if workers == 1:
-        done = _in_process(models, blocks)
-    else:
-        del models  # each worker opens its own
-        done = _in_pool(settings, blocks, workers)
-    for number, count, tables in done:
-        store.write(number, tables)
-        progress(count)
+    frames = count_frames(settings.bag, settings.topics)
+    described = {
+        **settings.resolved(),
+        "bag_digest": bag_digest(settings.bag),
+        "frames": frames if settings.limit is None else min(frames, settings.limit),
+        "labelled": models.labelled,
+        "models": [*models.segmenters, *models.vlms],
+    }
+    recalls = recalls_of(models.conditions)
+    with sole_writer(out):
+        store = ResultStore(out, described, overwrite=overwrite)
+        frames_of = read_frames(
+            settings.bag, settings.topics, limit=settings.limit, recalls=recalls
+        )
+        blocks = (
+            (number, block)
+            for number, block in _blocks(frames_of)
+            if _skip_done(store, number, block, progress)
+        )
+        if workers == 1:
+            done = _in_process(models, blocks)
+        else:
+            del models  # each worker opens its own
+            done = _in_pool(settings, blocks, workers)
+        for number, count, tables in done:
+            store.write(number, tables)
+            progress(count)
     return store
 
 

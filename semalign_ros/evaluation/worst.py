@@ -9,7 +9,7 @@ from pathlib import Path
 from semalign_ros.bags import BagTopics, read_frames
 from semalign_ros.corruption import CLEAN, parse_profile, recalls_of
 from semalign_ros.drawing import draw_overlay
-from semalign_ros.errors import BundleError
+from semalign_ros.errors import BundleError, ConfigError
 from semalign_ros.evaluation.store import read_settings, read_table
 from semalign_ros.evaluation.tables import Row
 from semalign_ros.image_codec import JPEG, encode_file
@@ -82,7 +82,12 @@ def worst_pictures(folder: Path | str, count: int = 6) -> list[Picture]:
     rows = worst_rows(read_table(folder, "verdicts").to_pylist(), count)
     if not rows:
         return []
-    prompts = PromptSet.load(settings["prompts"]["name"])
+    prompts = PromptSet.load(settings.get("prompts_file", settings["prompts"]["name"]))
+    if prompts.sha256 != settings["prompts"]["sha256"]:
+        raise ConfigError(
+            f"the prompt set {prompts.name} has changed since {folder} was judged with it; "
+            "evaluate again, or report with --pictures 0"
+        )
     conditions = {(c.name, c.severity): c for c in parse_profile(settings["profile"]).conditions}
     segmenter = None
     if settings["segmenters"]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -26,21 +27,29 @@ def scene(index: int) -> np.ndarray:
     return labels
 
 
-@pytest.fixture(scope="session")
-def bag(tmp_path_factory) -> Path:
-    path = tmp_path_factory.mktemp("bag") / "street"
+def write_bag(
+    path: Path, frames: int = FRAMES, unlabelled: Collection[int] = (), *, light: int = 12
+) -> Path:
+    """Write the scenes to a bag, label maps of the frames in `unlabelled` left out."""
     with BagWriter(path) as writer:
         writer.add_topic("/camera/front/image_raw", "sensor_msgs/msg/Image")
         writer.add_topic("/ground_truth/segmentation", "sensor_msgs/msg/Image")
-        for index in range(FRAMES):
+        for index in range(frames):
             stamp = 10**18 + index * 10**8
             labels = scene(index)
-            image = np.repeat((labels * 12)[..., None], 3, axis=2)
+            image = np.repeat((labels * light)[..., None], 3, axis=2)
             writer.write("/camera/front/image_raw", image_message(stamp, "camera", image), stamp)
+            if index in unlabelled:
+                continue
             writer.write(
                 "/ground_truth/segmentation", image_message(stamp, "camera", labels, "mono8"), stamp
             )
     return path
+
+
+@pytest.fixture(scope="session")
+def bag(tmp_path_factory) -> Path:
+    return write_bag(tmp_path_factory.mktemp("bag") / "street")
 
 
 def answers(index: int, *, blind: bool) -> dict[str, bool]:

@@ -1,0 +1,140 @@
+"""What a user of `semalign evaluate` and `report` runs into."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+import yaml
+
+from semalign_ros.cli import main
+from semalign_ros.evaluation.store import read_table, sole_writer
+from semalign_ros.resources import resource
+
+from .conftest import write_bag
+
+SEGMENTER = "street_segmenter"
+
+
+def evaluate(bag, out, *options):
+    return main(["evaluate", str(bag), "--profile", "clean", "--out", str(out), *options])
+
+
+@pytest.fixture
+def out(bag, recorded, tmp_path, capsys):
+    assert evaluate(bag, tmp_path / "out", "--vlm", str(recorded)) == 0
+    assert "20 frames, all judged" in capsys.readouterr().out
+    return tmp_path / "out"
+
+
+def test_overwrite_starts_anew_and_leaves_nothing_old(bag, recorded, out):
+    (out / "report.html").write_text("of the first run")
+    (out / "notes.txt").write_text("mine")
+    assert evaluate(bag, out, "--vlm", str(recorded), "--limit", "9", "--overwrite") == 0
+    names = {"blocks", "language.csv", "notes.txt", "run.yaml", "tables.md"}
+    assert {path.name for path in out.iterdir()} == names
+    assert read_table(out, "verdicts").num_rows == 9
+
+
+def test_two_at_a_time_do_not_write_into_one_folder(bag, recorded, out, capsys):
+    with sole_writer(out):
+        assert evaluate(bag, out, "--vlm", str(recorded), "--overwrite") == 1
+    assert "another evaluation is writing there" in capsys.readouterr().err
+    assert read_table(out, "verdicts").num_rows == 20
+    assert evaluate(bag, out, "--vlm", str(recorded)) == 0
+
+
+def test_a_block_that_has_lost_a_table_is_judged_again(bag, recorded, out):
+    (out / "blocks" / "000001" / "verdicts.parquet").unlink()
+    assert evaluate(bag, out, "--vlm", str(recorded)) == 0
+    assert read_table(out, "verdicts").num_rows == 20
+
+
+def test_a_report_of_an_unfinished_evaluation_says_so(out, capsys):
+    shutil.rmtree(out / "blocks" / "000001")
+    assert main(["report", str(out), "--pictures", "0"]) == 0
+    assert "Unfinished: 12 of 20 frames" in (out / "report.html").read_text()
+    assert "unfinished: 12 of 20 frames" in (out / "tables.md").read_text()
+
+
+def test_a_bag_or_answers_that_have_changed_are_refused(recorded, tmp_path, capsys):
+    answers = tmp_path / "answers.jsonl"
+    shutil.copy(recorded, answers)
+    bag = write_bag(tmp_path / "street", 4)
+    assert evaluate(bag, tmp_path / "out", "--vlm", str(answers)) == 0
+    shutil.rmtree(bag)
+    write_bag(bag, 4, light=11)
+    assert evaluate(bag, tmp_path / "out", "--vlm", str(answers)) == 1
+    assert "holds results of another run; bag_digest: found" in capsys.readouterr().err
+    shutil.rmtree(bag)
+    write_bag(bag, 4)
+    assert evaluate(bag, tmp_path / "out", "--vlm", str(answers)) == 0
+    answers.write_text(answers.read_text().replace("true", "false", 1))
+    assert evaluate(bag, tmp_path / "out", "--vlm", str(answers)) == 1
+    assert "models: found" in capsys.readouterr().err
+
+
+def test_a_misspelt_topic_is_no_bag_without_labels(bag, tmp_path, capsys):
+    options = ("--segmenter", SEGMENTER, "--limit", "2")
+    assert evaluate(bag, tmp_path / "out", *options, "--segmentation", "/labels") == 1
+    assert "no message on topic /labels for the segmentation" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+    assert evaluate(bag, tmp_path / "out", *options, "--image", "/cam") == 1
+    assert capsys.readouterr().err.rstrip().endswith("for instance /camera/front/image_raw")
+
+
+def test_a_bag_without_labels_is_measured_against_its_clean_segmentation(tmp_path, capsys):
+    bag = write_bag(tmp_path / "street", 2, unlabelled=range(2))
+    assert evaluate(bag, tmp_path / "out", "--segmenter", SEGMENTER) == 0
+    assert "no label maps on /ground_truth/segmentation" in capsys.readouterr().out
+
+
+def test_a_bag_without_labels_needs_a_segmenter(recorded, tmp_path, capsys):
+    bag = write_bag(tmp_path / "street", 2, unlabelled=range(2))
+    assert evaluate(bag, tmp_path / "out", "--vlm", str(recorded)) == 1
+    assert "and no --segmenter to find any" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_frame_without_its_label_map_is_counted_and_costs_no_other(tmp_path, recorded, capsys):
+    bag = write_bag(tmp_path / "street", 4, unlabelled=[1])
+    options = ("--vlm", str(recorded), "--segmenter", SEGMENTER)
+    assert evaluate(bag, tmp_path / "out", *options) == 0
+    said = capsys.readouterr().out
+    assert "not judged: 1 unmatched, the first one: the bag has label maps, but none" in said
+    assert read_table(tmp_path / "out", "segmentation")["index"].to_pylist() == [0, 2, 3]
+
+
+def test_answers_to_other_frames_are_an_error_that_tells_the_key(bag, tmp_path, capsys):
+    answers = tmp_path / "far.jsonl"
+    answers.write_text('{"index": 900, "answers": {"presence/car": true}}\n')
+    assert evaluate(bag, tmp_path / "out", "--vlm", str(answers)) == 1
+    said = capsys.readouterr()
+    assert "not judged: 20 inference_error, the first one: " in said.out
+    assert "no frame was judged" in said.err
+
+
+def test_a_report_finds_a_prompt_file_from_any_folder(tmp_path, monkeypatch, capsys):
+    prompts = yaml.safe_load(resource("config", "prompts", "default.yaml").read_text())
+    prompts["name"] = "mine"
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(prompts))
+    monkeypatch.chdir(tmp_path)
+    options = ("--vlm", "street_contrastive", "--limit", "2", "--prompts", "mine.yaml")
+    bag = resource("rosbags", "street_demo")
+    assert main(["evaluate", str(bag), "--out", "out", *options]) == 0
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert main(["report", "../out"]) == 0
+    assert "0 pictures" not in capsys.readouterr().out
+    prompts["version"] = "99"
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(prompts))
+    assert main(["report", "../out", "--overwrite"]) == 1
+    assert "the prompt set mine has changed" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["run:1", "x[/]y", "[bold]x"])
+def test_any_name_of_a_folder_will_do(bag, recorded, tmp_path, monkeypatch, capsys, name):
+    monkeypatch.chdir(tmp_path)
+    assert evaluate(bag, name, "--vlm", str(recorded), "--limit", "1") == 0
+    assert f"results in {name};" in capsys.readouterr().out
+    assert main(["report", name, "--pictures", "0"]) == 0
