@@ -63,6 +63,13 @@ def build_parser(name: str) -> argparse.ArgumentParser:
     return parser
 
 
+def _reason(error: OSError | MemoryError) -> str:
+    if isinstance(error, MemoryError):
+        return f"not enough memory ({error})" if str(error) else "not enough memory"
+    file = f"{error.filename}: " if error.filename else ""
+    return file + (error.strerror or str(error))
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command.
 
@@ -99,3 +106,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         # The reader of our output has gone (`semalign models list | head -1`).
         return 0
+    except (OSError, MemoryError) as error:
+        # What no command foresaw: no permission, a name too long, a full disk.
+        if debug:
+            raise
+        sys.stderr.write(f"semalign {name}: {_reason(error)}\n")
+        return 1

@@ -128,7 +128,7 @@ def decode_labels(message: AnyImageMessage) -> Labels:
     if isinstance(message, ImageMessage):
         return _pixels(message, _encoding_of(message, _LABELS, "label map"))
     data = bytes_of(message.data)
-    if _file_format(data) != PNG:
+    if file_format(data) != PNG:
         raise ImageError(
             BAD_ENCODING,
             f"label map with format {message.format!r}: expected PNG, since lossy "
@@ -176,6 +176,11 @@ def decode_file(data: bytes | memoryview) -> Image:
         ImageError: ``bad_encoding`` if it is neither, ``bad_size`` if it is cut short
             or damaged.
     """
+    if bytes(data[:8]) == _PNG_START and bytes(data[_PNG_BITS : _PNG_BITS + 1]) == b"\x10":
+        # OpenCV would keep the upper byte, in which 12 bit pictures are black.
+        raise ImageError(
+            BAD_ENCODING, "PNG with 16 bits a channel: expected 8; scale it to 8 bits first"
+        )
     pixels = _decode(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
     return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB, dst=pixels))
 
@@ -361,47 +366,50 @@ def _pixels(message: ImageMessage, encoding: _Encoding) -> NDArray[Any]:
     return np.ascontiguousarray(view)
 
 
+_PNG_BITS = 24  # place of the bits a channel in a PNG
 _PNG_START, _PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"
 _JPEG_START, _JPEG_SCAN, _JPEG_END = b"\xff\xd8\xff", b"\xff\xda", b"\xff\xd9"
 
 
-def _file_format(data: memoryview) -> str | None:
+def file_format(data: bytes | memoryview) -> str | None:
+    """``png`` or ``jpeg`` by the first bytes of a file, None for anything else."""
     if bytes(data[:8]) == _PNG_START:
         return PNG
     return JPEG if bytes(data[:3]) == _JPEG_START else None
 
 
-def _is_whole(data: bytes, file_format: str) -> bool:
+def _is_whole(data: bytes, kind: str) -> bool:
     """Look for the end marker: some decoders return half a picture without a word.
 
     Padding after it is normal for cameras. An embedded thumbnail has an end marker of
     its own, but before the last scan of the picture.
     """
-    if file_format == PNG:
+    if kind == PNG:
         return _PNG_END in data
     return data.rfind(_JPEG_END) > data.rfind(_JPEG_SCAN)
 
 
 def _decode(data: bytes | memoryview, flags: int) -> NDArray[Any]:
     data = memoryview(data)
-    file_format = _file_format(data)
-    if file_format is None:
+    found_format = file_format(data)
+    if found_format is None:
         found = f"bytes {bytes(data[:4])!r}" if len(data) else "nothing"
         raise ImageError(
             BAD_ENCODING, f"compressed image starts with {found}: expected PNG or JPEG"
         )
-    if not _is_whole(bytes(data), file_format):
+    if not _is_whole(bytes(data), found_format):
         raise ImageError(
             BAD_SIZE,
-            f"{file_format} image is truncated: {len(data)} bytes without the end marker; "
+            f"{found_format} image is truncated: {len(data)} bytes without the end marker; "
             "write or send it again",
         )
     try:
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error as error:
-        raise ImageError(BAD_SIZE, f"{file_format} image cannot be decoded: {error.err}") from error
+        why = f"{found_format} image cannot be decoded: {error.err}"
+        raise ImageError(BAD_SIZE, why) from error
     if pixels is None:
         raise ImageError(
-            BAD_SIZE, f"{file_format} image of {len(data)} bytes is damaged and cannot be decoded"
+            BAD_SIZE, f"{found_format} image of {len(data)} bytes is damaged and cannot be decoded"
         )
     return np.asarray(pixels)

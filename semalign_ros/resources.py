@@ -10,6 +10,7 @@ import difflib
 import functools
 import sys
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -74,6 +75,20 @@ def find_resource(name_or_path: str, folder: str, suffix: str = ".yaml") -> Path
     )
 
 
+class _UniqueKeys(yaml.SafeLoader):
+    """Refuses a mapping with one key twice, of which YAML would keep the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Build a mapping after a look at its keys."""
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for place, key in enumerate(keys):
+            if key != "<<" and key in keys[:place]:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"key {key!r} is there twice", node.value[place][0].start_mark
+                )
+        return super().construct_mapping(node, deep)
+
+
 def read_yaml(path: Path) -> object:
     """Read a YAML file.
 
@@ -81,7 +96,7 @@ def read_yaml(path: Path) -> object:
         ConfigError: It cannot be read, is no YAML, or is empty; a syntax error has its place.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeys)
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:

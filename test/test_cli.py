@@ -47,3 +47,12 @@ def test_a_users_error_is_one_line_and_status_1(capsys, tmp_path):
 def test_debug_shows_where_it_came_from(tmp_path):
     with pytest.raises(Exception, match="no evaluation there"):
         main(["--debug", "report", str(tmp_path / "nothing")])
+
+
+def test_what_no_command_foresaw_is_one_line_too(tmp_path, capsys):
+    assert main(["models", "list", "x" * 300]) == 1
+    said = capsys.readouterr().err
+    assert said.endswith("File name too long\n")
+    assert said.count("\n") == 1
+    with pytest.raises(OSError, match="too long"):
+        main(["models", "list", "x" * 300, "--debug"])

@@ -12,8 +12,9 @@ from collections.abc import Mapping, Sequence
 from semalign_ros.alignment._checks import NAN, check_lengths, mean, share
 from semalign_ros.errors import ConfigError
 
-Table = Mapping[str, Sequence[float]] | Sequence[Sequence[float]]
-"""A value per severity for every corruption, by its name or its position."""
+Row = Sequence[float] | Mapping[float, float]
+Table = Mapping[str, Row] | Sequence[Row]
+"""A value per severity for every corruption, each by its name or its position."""
 
 _Rows = list[list[float]]
 
@@ -67,7 +68,7 @@ def relative_mean_corruption_error(
 def mean_performance_under_corruption(performance: Table) -> float:
     """mPC: the metric averaged over severities, then over corruptions; NaN of nothing."""
     rows = performance.values() if isinstance(performance, Mapping) else performance
-    return mean([mean([float(p) for p in row]) for row in rows])
+    return mean([mean([float(p) for p in _values(row)]) for row in rows])
 
 
 def relative_performance_under_corruption(performance: Table, clean: float) -> float:
@@ -81,8 +82,24 @@ def _aligned(errors: Table, baseline: Table) -> tuple[_Rows, _Rows]:
         if set(errors) != set(baseline):
             odd = sorted(set(errors) ^ set(baseline))
             raise ConfigError(f"corruptions in one of errors and baseline only: {', '.join(odd)}")
-        return [list(errors[name]) for name in errors], [list(baseline[name]) for name in errors]
+        pairs = [_pair(errors[name], baseline[name]) for name in errors]
+        return [own for own, _ in pairs], [other for _, other in pairs]
     if isinstance(errors, Mapping) or isinstance(baseline, Mapping):
         raise ConfigError("errors and baseline: found names in one only, expected in both or none")
     check_lengths(errors=errors, baseline=baseline)
-    return [list(row) for row in errors], [list(row) for row in baseline]
+    pairs = [_pair(*rows) for rows in zip(errors, baseline, strict=True)]
+    return [own for own, _ in pairs], [other for _, other in pairs]
+
+
+def _values(row: Row) -> list[float]:
+    return list(row.values() if isinstance(row, Mapping) else row)
+
+
+def _pair(own: Row, other: Row) -> tuple[list[float], list[float]]:
+    """Values of two rows at the same severities."""
+    if isinstance(own, Mapping) and isinstance(other, Mapping):
+        if set(own) != set(other):
+            odd = ", ".join(f"{severity:g}" for severity in sorted(set(own) ^ set(other)))
+            raise ConfigError(f"severities in one of errors and baseline only: {odd}")
+        return list(own.values()), [other[severity] for severity in own]
+    return _values(own), _values(other)

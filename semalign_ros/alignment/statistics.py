@@ -63,9 +63,10 @@ def mcnemar_exact(b: int, c: int) -> float:
         >>> round(mcnemar_exact(4, 12), 6)
         0.076813
     """
-    if b < 0 or c < 0 or b != int(b) or c != int(c):
+    if not all(0 <= count < math.inf and count == int(count) for count in (b, c)):
         raise ConfigError(f"McNemar: found {b!r} and {c!r}, expected counts of pairs")
-    n, few = int(b + c), int(min(b, c))
+    b, c = int(b), int(c)  # those of NumPy overflow
+    n, few = b + c, min(b, c)
     # Whole numbers: exact at any size, where binomial probabilities underflow.
     term = tail = 1
     for i in range(few):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -131,7 +132,7 @@ class CityscapesRecording:
             yield self._record(path, name, stamp)
 
     def _record(self, path: Path, name: FrameName, stamp: int) -> Record:
-        image, data = read_image(path)
+        image, file = read_image(path)
         labels = self._labels(name, image)
         instances = self._map(self._instances.find(name), np.uint16, image, "instance map")
         camera_file = self._cameras.find_sequence(name)
@@ -141,7 +142,7 @@ class CityscapesRecording:
             camera = read_camera(camera_file, width, height)
             camera = camera.resized(image.shape[1], image.shape[0])
         depth = self._depth(name, image, camera)
-        encoded: tuple[bytes, str] | None = (data, IMAGE_SUFFIXES[path.suffix.lower()])
+        encoded: tuple[bytes, str] | None = file
         size = self._options.size
         if size is not None and size != (image.shape[1], image.shape[0]):
             encoded = None
@@ -334,10 +335,15 @@ def _image_files(folder: Path, options: CityscapesOptions) -> list[Path]:
         raise DatasetError(f"{folder}: has no city {unknown[0]!r}; found {', '.join(cities)}")
     files = [
         path
-        for city in options.cities or cities
+        for city in dict.fromkeys(options.cities) or cities
         for path in (folder / city).iterdir()
         if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
     ]
     if not files:
         raise DatasetError(f"{folder}: found no .png or .jpg image in {len(cities)} city folder(s)")
+    twice = [path for path, n in Counter(p.with_suffix("") for p in files).items() if n > 1]
+    if twice:
+        raise DatasetError(
+            f"{min(twice)}: is there as .png and as .jpg; move one of them out of the folder"
+        )
     return sorted(files, key=natural_key)[: options.limit]

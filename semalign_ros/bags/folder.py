@@ -58,7 +58,7 @@ class FolderRecording:
                 "--labels and --label-map go together: name the folder, and what its ids mean "
                 "(camvid, cityscapes_train_ids, cityscapes_label_ids, or a YAML file)"
             )
-        files = _files(images, tuple(IMAGE_SUFFIXES))
+        files = _files(images, IMAGE_SUFFIXES)
         self._label_map = label_map
         self._size = size
         maps = [None] * len(files) if labels is None else _partners(files, labels)
@@ -77,13 +77,13 @@ class FolderRecording:
                 or holds unknown ids.
         """
         for (path, label_path), stamp in zip(self._pairs, self._stamps, strict=True):
-            image, data = read_image(path)
+            image, file = read_image(path)
             labels: Labels | None = None
             if label_path is not None and self._label_map is not None:
                 ids = read_grey(label_path, np.uint8)
                 check_same_size(ids, image, label_path, "label map")
                 labels = self._label_map.apply(ids, str(label_path))
-            encoded: tuple[bytes, str] | None = (data, IMAGE_SUFFIXES[path.suffix.lower()])
+            encoded: tuple[bytes, str] | None = file
             if self._size is not None and self._size != image.shape[1::-1]:
                 encoded = None
                 image = resize(image, self._size)

@@ -70,8 +70,8 @@ class LabelMap:
             listing = ", ".join(f"{i} ({found[i]} px)" for i in unknown[:12])
             raise DatasetError(
                 f"{where}: label map {self.name} does not know the ids {listing}"
-                f"{', ...' if unknown.size > 12 else ''}; name another one with --label-map, or "
-                f"add them to it (class name, or {IGNORED})"
+                f"{', ...' if unknown.size > 12 else ''}; name another one (of "
+                f"folders: --label-map), or add them to it (class name, or {IGNORED})"
             )
         return np.take(self.table.astype(np.uint8), ids)
 

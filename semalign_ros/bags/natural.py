@@ -8,5 +8,5 @@ from pathlib import Path
 
 def natural_key(name: str | Path) -> tuple[tuple[int, int | str], ...]:
     """Sort key that compares runs of digits as numbers."""
-    parts = re.split(r"(\d+)", str(name))
-    return tuple((1, int(p)) if p.isdigit() else (0, p) for p in parts)
+    parts = re.split("([0-9]+)", str(name))
+    return tuple((i % 2, int(p) if i % 2 else p) for i, p in enumerate(parts))

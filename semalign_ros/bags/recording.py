@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from semalign_ros.bags.camera import CameraModel
 from semalign_ros.errors import ConfigError, DatasetError, ImageError
-from semalign_ros.image_codec import JPEG, PNG, decode_file, decode_grey_file
+from semalign_ros.image_codec import PNG, decode_file, decode_grey_file, file_format
 from semalign_ros.types import Image, Labels
 
-IMAGE_SUFFIXES = {".png": PNG, ".jpg": JPEG, ".jpeg": JPEG}
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
 
 STAMP_ORIGIN_NS = 1_000_000_000 * 1_000_000_000
 """Stamp of the first frame where a data set has no clock (2001-09-09): time 0 means
@@ -76,24 +76,25 @@ def check_rate(rate_hz: float) -> None:
     Raises:
         ConfigError: It is not positive and finite.
     """
-    if not 0 < rate_hz < float("inf"):
-        raise ConfigError(f"--rate {rate_hz:g}: expected a frame rate above 0 Hz")
+    if not 1e-3 <= rate_hz <= 1e6:
+        raise ConfigError(f"--rate {rate_hz:g}: expected a frame rate of 0.001 to 1e6 Hz")
 
 
-def read_image(path: Path) -> tuple[Image, bytes]:
-    """Read a PNG or JPEG image.
+def read_image(path: Path) -> tuple[Image, tuple[bytes, str]]:
+    """Read a PNG or JPEG image, whatever its name ends in.
 
     Returns:
-        u8[H, W, 3] RGB, and the file's bytes.
+        u8[H, W, 3] RGB, and the file's bytes with their format.
 
     Raises:
         DatasetError: It cannot be read; the file is named.
     """
     data = read_bytes(path)
     try:
-        return decode_file(data), data
+        image = decode_file(data)
     except ImageError as error:
         raise DatasetError(f"{path}: {error}") from error
+    return image, (data, file_format(data) or PNG)
 
 
 def read_grey(path: Path, dtype: type[np.generic]) -> NDArray[Any]:

@@ -173,7 +173,7 @@ def _write_severities(
             remarks.append(f"mIoU rises by {c.largest_rise:.3f} on the way")
         fall = f"{c.drop.value:.3f}  {c.drop.low:.3f} .. {c.drop.high:.3f}"
         table.add_row(c.corruption, f"{c.severity:.3g}", fall, ", ".join(remarks))
-    console = Console()
+    console = Console(markup=False)
     console.print(table)
     console.print(
         f"clean mIoU {meter.clean_miou:.3f} on {about['frames']} frames; profile in {args.out}",

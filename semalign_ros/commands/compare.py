@@ -75,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
         shifts = list(compare.shifts(base, figures[0], other, figures[-1]))
         tables = shift_tables(shifts)
         cells = [row for s in shifts for row in shift_cells(s)]
-    console = Console()
+    console = Console(markup=False)
     for table in tables:
         console.print(table)
     for drive in drives:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 HELP = "make a bag of a data set, a folder of images or a video"
 EXAMPLE = "semalign convert cityscapes /data/cityscapes out/val --split val --limit 100"
+_LARGEST = 16384
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -96,7 +97,7 @@ def run(args: argparse.Namespace) -> None:
     table = Table("messages", Column("topic", overflow="fold"), "type", title=str(args.out))
     for name, topic in sorted(topics.items()):
         table.add_row(str(topic.count), name, topic.msgtype)
-    Console().print(table)
+    Console(markup=False).print(table)
 
 
 def _open(args: argparse.Namespace) -> Recording:
@@ -174,9 +175,12 @@ def _common(parser: argparse.ArgumentParser) -> None:
 
 def _size(text: str) -> tuple[int, int]:
     width, _, height = text.partition("x")
-    if not (width.isdigit() and height.isdigit() and int(width) and int(height)):
-        raise argparse.ArgumentTypeError(f"expected WIDTHxHEIGHT such as 512x256, found {text!r}")
-    return int(width), int(height)
+    sides = [int(side) for side in (width, height) if side.isdecimal()]
+    if len(sides) < 2 or not all(0 < side <= _LARGEST for side in sides):
+        raise argparse.ArgumentTypeError(
+            f"expected WIDTHxHEIGHT such as 512x256, at most {_LARGEST} a side, found {text!r}"
+        )
+    return sides[0], sides[1]
 
 
 def _positive_int(text: str) -> int:

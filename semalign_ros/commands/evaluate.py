@@ -95,7 +95,7 @@ def run(args: argparse.Namespace) -> int:
         sweep(settings, args.out, workers=args.workers, overwrite=args.overwrite, progress=advance)
     summary = summarize(args.out)
     write_tables(summary, args.out)
-    console = Console()
+    console = Console(markup=False)  # names of models are the users'
     for table in (*segmentation_tables(summary), *language_tables(summary)):
         console.print(table)
     for note in summary.notes:

@@ -150,6 +150,7 @@ def _action(
 def _list(folder: Path) -> int:
     from rich.console import Console
     from rich.table import Column, Table
+    from rich.text import Text
 
     from semalign_ros.inference import load_bundle
 
@@ -162,14 +163,14 @@ def _list(folder: Path) -> int:
             manifest = load_bundle(path).manifest
         except BundleError as error:
             bad.append(error)
-            table.add_row(path.name, "[red]bad, see below")
+            table.add_row(path.name, Text("bad, see below", style="red"))
             continue
         size = sum(f.size for f in manifest.files.values()) / 1e6
         height, width = manifest.net_size
         table.add_row(
             path.name, manifest.kind, f"{width}x{height}", f"{size:.1f}", manifest.source.licence
         )
-    console = Console()
+    console = Console(markup=False)
     console.print(table)
     for problem in bad:
         console.print(str(problem), style="red", markup=False, soft_wrap=True)

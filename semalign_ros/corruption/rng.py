@@ -37,7 +37,7 @@ def generator(seed: int, name: str, stream: str, index: int | None = None) -> np
     key = np.frombuffer(hashlib.blake2b(words, digest_size=16).digest(), "<u8")
     # Numbers advance the lowest word, so two frames cannot meet before 2**128 of them.
     whole = index is None
-    counter = np.array([0, 0, whole, 0 if index is None else index % _WORD], np.uint64)
+    counter = np.array([0, 0, whole, 0 if index is None else int(index) % _WORD], np.uint64)
     return np.random.Generator(np.random.Philox(key=key, counter=counter))
 
 

@@ -58,3 +58,11 @@ def test_undefined_is_nan():
 def test_tables_that_do_not_match_are_refused(errors, baseline, text):
     with pytest.raises(ConfigError, match=text):
         mean_corruption_error(errors, baseline)
+
+
+def test_severities_may_have_names_too():
+    errors, baseline = {"fog": {1: 0.2, 3: 0.4}}, {"fog": {3: 0.8, 1: 0.4}}
+    assert mean_corruption_error(errors, baseline) == pytest.approx(0.5)
+    assert mean_performance_under_corruption(errors) == pytest.approx(0.3)
+    with pytest.raises(ConfigError, match="severities in one of errors and baseline only: 2, 3"):
+        mean_corruption_error(errors, {"fog": {1: 0.4, 2: 0.8}})

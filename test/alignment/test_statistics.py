@@ -137,3 +137,10 @@ def test_no_cor_cell_of_the_paper_differs_from_clean_and_smr_only_improves(paper
     }
     assert set(changed) == {("CLIP", "M2"), ("CLIP", "M3"), ("CLIP", "O3")}
     assert max(changed.values()) < 0
+
+
+def test_mcnemar_takes_numpy_counts_and_refuses_what_is_no_count():
+    assert mcnemar_exact(np.uint8(200), np.uint8(100)) == mcnemar_exact(200, 100)
+    for count in (math.nan, math.inf, 1.5, -1):
+        with pytest.raises(ConfigError, match="expected counts of pairs"):
+            mcnemar_exact(count, 2)

@@ -387,3 +387,45 @@ def test_real_camvid(camvid, tmp_path):
     np.testing.assert_array_equal(frames[0].image[..., ::-1], cv2.imread(str(path)))
     annotation = cv2.imread(str(camvid / "valannot/0016E5_07959.png"), cv2.IMREAD_UNCHANGED)
     np.testing.assert_array_equal(frames[0].labels == 0, annotation == 3)
+
+
+def test_a_picture_is_stored_as_what_it_is_not_as_its_name_says(tmp_path):
+    pixels = np.full((8, 12, 3), 90, np.uint8)
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.png").write_bytes(cv2.imencode(".jpg", pixels)[1].tobytes())
+    (record,) = FolderRecording(tmp_path / "in")
+    assert record.encoded is not None
+    assert record.encoded[1] == "jpeg"
+
+
+def test_sixteen_bits_a_channel_are_refused(tmp_path, capsys):
+    (tmp_path / "in").mkdir()
+    cv2.imwrite(str(tmp_path / "in" / "a.png"), np.full((8, 12), 4000, np.uint16))
+    assert main(["convert", "folder", "--images", str(tmp_path / "in"), str(tmp_path / "o")]) == 1
+    assert "a.png: PNG with 16 bits a channel" in capsys.readouterr().err
+    assert not (tmp_path / "o").exists()
+
+
+def test_no_frame_comes_twice(dataset, tmp_path):
+    root = shutil.copytree(dataset, tmp_path / "twice")
+    picture = min(root.glob("leftImg8bit/*/*/*.png"))
+    split, city = picture.parent.parent.name, picture.parent.name
+    once = CityscapesRecording(root, CityscapesOptions(split=split, cities=(city,)))
+    again = CityscapesRecording(root, CityscapesOptions(split=split, cities=(city, city)))
+    assert len(again) == len(once)
+    shutil.copy(picture, picture.with_suffix(".jpg"))
+    with pytest.raises(DatasetError, match=r"is there as \.png and as \.jpg"):
+        CityscapesRecording(root, CityscapesOptions(split=split))
+
+
+@pytest.mark.parametrize("option", [("--rate", "1e-12"), ("--rate", "1e12")])
+def test_rates_that_no_camera_has_are_refused(folders, tmp_path, option, capsys):
+    (tmp_path / "in").mkdir()
+    cv2.imwrite(str(tmp_path / "in" / "a.png"), np.zeros((8, 12, 3), np.uint8))
+    command = ["convert", "folder", "--images", str(tmp_path / "in"), str(tmp_path / "o"), *option]
+    assert main(command) == 1
+    assert "expected a frame rate of 0.001 to 1e6 Hz" in capsys.readouterr().err
+
+
+def test_digits_that_are_no_numbers_sort_as_letters():
+    assert sorted(["1\u00b23.png", "10.png", "2.png"], key=natural_key)[0] == "1\u00b23.png"

@@ -194,3 +194,9 @@ def test_the_shipped_profile_of_equal_damage_holds_what_it_says():
         found = measured[condition.name]
         assert found["miou_drop"] == pytest.approx(0.05, abs=0.0126)
         assert found["interval"][0] < found["miou_drop"] < found["interval"][1]
+
+
+def test_a_key_that_is_there_twice_is_refused(tmp_path: Path) -> None:
+    path = write(tmp_path / "twice.yaml", VALID + "conditions: []\n")
+    with pytest.raises(ConfigError, match=r"line 13, column 1: key 'conditions' is there twice"):
+        load_profile(path)

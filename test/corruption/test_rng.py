@@ -60,3 +60,8 @@ def test_random_bytes_fill_any_shape(shape: tuple[int, ...]) -> None:
 def test_random_bytes_are_uniform() -> None:
     counts = np.bincount(random_bytes(generator(0, "a", "x", 0), (256_000,)), minlength=256)
     assert stats.chisquare(counts).pvalue > 1e-3
+
+
+def test_a_numpy_index_is_an_index():
+    plain, numpy = (generator(7, "fog", "noise", index=n) for n in (5, np.int64(5)))
+    assert plain.random() == numpy.random()
