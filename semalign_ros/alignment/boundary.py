@@ -95,6 +95,8 @@ def _check(prediction: NDArray[Any], target: NDArray[Any], tolerance_px: float) 
 
 def _inner(mask: _Mask) -> _Mask:
     """Erode a mask by one pixel; what lies outside the image counts as inside the mask."""
+    if not mask.size:
+        return mask
     eroded = cv2.erode(mask.astype(np.uint8), _CROSS, borderType=cv2.BORDER_CONSTANT, borderValue=1)
     return eroded.astype(np.bool_)
 

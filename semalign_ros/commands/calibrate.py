@@ -76,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
     from semalign_ros.errors import ConfigError
     from semalign_ros.evaluation.calibrate import DamageMeter
     from semalign_ros.inference import open_segmenter
-    from semalign_ros.output import check_free
+    from semalign_ros.output import check_free, make_folder
     from semalign_ros.resources import find_resource
 
     if not 0 < args.target_miou_drop < 1:
@@ -95,6 +95,7 @@ def run(args: argparse.Namespace) -> int:
     if args.confusion and len(names) != 1:
         raise ConfigError("--confusion: name one --corruption, whose confusion is measured")
     check_free(args.out, overwrite=args.overwrite)
+    make_folder(args.out.parent)  # now, and not after minutes of measuring
     segmenter = open_segmenter(
         find_resource(args.segmenter, "models", ""), args.device, gpu=gpu_options(args)
     )

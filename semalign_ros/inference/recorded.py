@@ -5,6 +5,7 @@ One JSON object a line; docs/bundles.md has the format.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -223,6 +224,15 @@ def _index(path: Path, prompts: PromptSet) -> dict[_Key, Record]:
 
 def _parse_line(line: str, where: str) -> Record:
     try:
-        return Record.model_validate_json(line)
+        record = Record.model_validate_json(line)
     except ValidationError as error:
         raise BundleError(f"{where}: {'; '.join(problems(error, Record))}") from error
+
+    def unique(pairs: list[tuple[str, object]]) -> None:
+        names = [name for name, _ in pairs]
+        for name in names:
+            if names.count(name) > 1:
+                raise BundleError(f"{where}: {name!r} is there twice; keep one of them")
+
+    json.loads(line, object_pairs_hook=unique)
+    return record

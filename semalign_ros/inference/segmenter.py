@@ -98,6 +98,12 @@ class Segmenter:
         output = self.manifest.output
         if output.content == "labels":
             channels, confidence = _plane(found[0], output.layout, output.name), None
+            known, largest = len(self.manifest.class_map), channels.max(initial=0)
+            if known <= largest < IGNORE:
+                raise InferenceError(
+                    f"segmenter: output {output.name!r} holds label {largest:g}, the class map has "
+                    f"{known}; complete class_map in bundle.yaml (ignore for what is not judged)"
+                )
         else:
             channels, confidence = self._best_channels(found[0])
         if len(found) == 2:

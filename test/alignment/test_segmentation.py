@@ -224,6 +224,7 @@ def test_boundaries_beside_ignored_pixels_do_not_count():
 def test_boundary_edge_cases():
     nothing, whole = np.zeros((12, 12), bool), np.ones((12, 12), bool)
     assert math.isnan(boundary_f1(nothing, nothing, 1))
+    assert math.isnan(boundary_f1(nothing[:0], nothing[:0], 1))
     assert math.isnan(boundary_f1(whole, whole, 1))  # the image's edge is no boundary
     assert boundary_f1(nothing, square(), 1) == 0.0
     with pytest.raises(ConfigError, match="boundary_f1_per_class"):

@@ -162,6 +162,10 @@ def test_the_polarity_of_an_answer_is_that_of_its_question(
         ),
         ('{"index": 1, "answers": {"presence/cat": true}}', "2: unknown question 'presence/cat'"),
         ('{"index": 1, "answers": {"presence/car": 1}}', "2: answers.presence/car"),
+        (
+            '{"index": 1, "answers": {"presence/car": true, "presence/car": false}}',
+            "2: 'presence/car' is there twice",
+        ),
         ('{"index": 0, "description": "x"}', "2: index 0, .* was recorded before, in line 1"),
     ],
 )
