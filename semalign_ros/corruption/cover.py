@@ -118,7 +118,8 @@ def _dirt(
     # The share of the area that is at least half opaque is the coverage.
     level = np.quantile(thickness, 1 - coverage_percent / 100)
     soft = np.clip((thickness - level) / 1.6 + 0.5, 0, 1)
-    alpha = soft * soft * (3 - 2 * soft) * np.float32(opacity)
+    # The soft rim of no dirt at all would still show.
+    alpha = soft * soft * (3 - 2 * soft) * np.float32(opacity * min(1.0, coverage_percent))
     shade = 1 + 0.15 * _octaves(source, (12, 30, 90))
     size = width, height
     wide = [cv2.resize(a, size, interpolation=cv2.INTER_LINEAR) for a in (alpha, alpha * shade)]

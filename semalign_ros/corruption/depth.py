@@ -78,6 +78,14 @@ def assumed_depth(height: int, width: int) -> NDArray[np.float32]:
     return depth
 
 
+def depth_is_assumed(frame: Frame) -> bool:
+    """Whether the frame has no depth that could be used."""
+    if frame.depth is None:
+        return True
+    coarse = frame.depth[::4, ::4]
+    return not ((coarse > _NEAR_M) & (coarse < FAR_M)).any()
+
+
 def complete_depth(frame: Frame) -> NDArray[np.float32]:
     """Distances of a frame without gaps and gross errors.
 
@@ -124,8 +132,6 @@ def _neighbours(
     reach[:edge] = reach[:, :edge] = reach[:, -edge:] = far
     sky = (np.arange(len(coarse)) * 4 + 0.5) / len(depth) < HORIZON
     guess = np.where(sky[:, None], np.float32(FAR_M), guess)
-    filled = np.where(
-        distance < np.take(reach, regions), np.take(depth_of, np.asarray(nearest, np.int32)), guess
-    )
+    filled = np.where(distance < reach, np.take(depth_of, np.asarray(nearest, np.int32)), guess)
     height, width = depth.shape
     return np.asarray(filled.repeat(4, axis=0)[:height].repeat(4, axis=1)[:, :width])

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from semalign_ros.corruption.depth import ASSUMPTION, complete_depth
+from semalign_ros.corruption.depth import ASSUMPTION, complete_depth, depth_is_assumed
 from semalign_ros.corruption.nearest import fill_from_background, is_one_of, nearest_label
 from semalign_ros.corruption.parameters import ClassNames, Number
 from semalign_ros.corruption.registry import Mask, corruption, labels_of
@@ -75,7 +75,7 @@ def _miss(
 
 
 def _distance_assumed(frame: Frame, *, beyond_m: float, **_: object) -> tuple[str, ...]:
-    return (ASSUMPTION,) if beyond_m and frame.depth is None else ()
+    return (ASSUMPTION,) if beyond_m and depth_is_assumed(frame) else ()
 
 
 @corruption(

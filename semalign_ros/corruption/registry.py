@@ -17,7 +17,7 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from semalign_ros.corruption.depth import ASSUMPTION, complete_depth
+from semalign_ros.corruption.depth import ASSUMPTION, complete_depth, depth_is_assumed
 from semalign_ros.corruption.parameters import Parameter, Value, check_severity, resolve
 from semalign_ros.corruption.rng import Draws
 from semalign_ros.errors import ConfigError, ImageError, unknown_name
@@ -190,7 +190,7 @@ class Corruption:
         if severity == 0:
             return ()
         texts = self.remarks(frame, **values) if self.remarks else ()
-        if self.needs_depth and frame.depth is None:
+        if self.needs_depth and depth_is_assumed(frame):
             texts += (ASSUMPTION,)
         if self.needs_motion and (frame.speed is None or not math.isfinite(frame.speed)):
             texts += (f"the frame has no motion; {SPEED:g} m/s straight on is assumed",)

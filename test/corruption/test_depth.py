@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from semalign_ros.corruption import get_corruption
 from semalign_ros.corruption.depth import FAR_M, assumed_depth, complete_depth, road_depth
 from semalign_ros.types import Frame
 
@@ -54,6 +55,23 @@ def test_a_large_gap_is_sky_or_road():
     assert result[4, 200] == FAR_M
     assert result[150, 200] == pytest.approx(road_depth(200, 400)[150, 0], rel=0.1)
     assert result[4, 50] == 4.0
+
+
+def test_the_sky_begins_close_to_what_is_before_it():
+    # 40 m below the skyline: at most a thin rim of the sky takes that distance.
+    depth = np.full((256, 512), 40.0, np.float32)
+    depth[:96] = np.nan
+    above = complete_depth(with_depth(depth))[:96, 256]
+    assert (above[:92] == FAR_M).all()
+
+
+def test_depth_without_a_known_pixel_is_assumed_and_says_so():
+    fog = get_corruption("fog")
+    nothing = with_depth(np.full((50, 90), np.nan, np.float32))
+    assert fog.notes(nothing) == fog.notes(replace(nothing, depth=None)) != ()
+    known = nothing.depth.copy()
+    known[20:30] = 9.0
+    assert fog.notes(with_depth(known)) == ()
 
 
 @pytest.mark.parametrize("bad", [0.0, -3.0, np.nan, np.inf, -np.inf, FAR_M])
