@@ -100,7 +100,8 @@ def run(args: argparse.Namespace) -> int:
         console.print(table)
     for note in summary.notes:
         print(note)
-    print(f"{summary.frames} frames{'' if summary.failures else ', all judged'}")
+    devices = ", ".join(sorted(set(summary.settings["models"].values())))
+    print(f"{summary.frames} frames{'' if summary.failures else ', all judged'}, on {devices}")
     if not summary.judged:
         raise OutputError(f"{args.out}: no frame was judged, see above")
     print(f"results in {args.out}; next: semalign report {shlex.quote(str(args.out))}")

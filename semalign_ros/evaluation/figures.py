@@ -85,7 +85,10 @@ def write_csv(path: Path, rows: Sequence[Mapping[str, Cell]], *, overwrite: bool
     ):
         writer = csv.DictWriter(file, list(rows[0]) if rows else [])
         writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows(
+            {k: "" if isinstance(v, float) and math.isnan(v) else v for k, v in row.items()}
+            for row in rows
+        )
 
 
 def language_tables(summary: Summary) -> list[Table]:

@@ -36,7 +36,6 @@ class LanguageSummary:
         flips: Share of the frames judged otherwise than clean, among those parsed in both.
         omission_p: Exact McNemar test of frames with an omission against clean.
         misinterpretation_p: The same of frames misjudged.
-        top_k_floor: Least `cor` that a model which names k classes can reach, else NaN.
     """
 
     vlm: str
@@ -170,7 +169,7 @@ def summarize(folder: Path | str) -> Summary:
             for rows, clean in _with_clean(verdicts, "vlm")
         ),
         segmentation=tuple(
-            _segmentation(rows) for rows, _ in _with_clean(segmentation, "segmenter")
+            _segmentation(rows, critical) for rows, _ in _with_clean(segmentation, "segmenter")
         ),
         disconnect=tuple(_disconnect(verdicts, segmentation)),
         baselines=_baselines(verdicts, critical),
@@ -273,7 +272,7 @@ def _language(
     )
 
 
-def _segmentation(rows: Sequence[Row]) -> SegmentationSummary:
+def _segmentation(rows: Sequence[Row], critical: Sequence[str]) -> SegmentationSummary:
     confusion = np.array([row["confusion"] for row in rows], np.int64)
     confusion = confusion.reshape(len(rows), NUM_CLASSES, NUM_CLASSES + 1)
     pooled = confusion.sum(axis=0)
@@ -289,7 +288,7 @@ def _segmentation(rows: Sequence[Row]) -> SegmentationSummary:
         frames=len(rows),
         mean_iou=mean_iou,
         pixel_accuracy=metrics.pixel_accuracy(pooled),
-        critical_recall=metrics.critical_class_recall(pooled),
+        critical_recall=metrics.critical_class_recall(pooled, critical),
         iou=metrics.iou_per_class(pooled),
         latency_p50_s=float(np.percentile([row["latency_s"] for row in rows], 50)),
     )

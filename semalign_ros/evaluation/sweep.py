@@ -206,26 +206,46 @@ def _perceive(
     models: Models, frame: Frame, condition: Condition, clean: _Clean, tables: Tables
 ) -> Perception:
     """Degrade and segment once for all VLMs; measure every segmenter."""
+    seed = models.settings.seed
     first: Perception | None = None
     for name, segmenter in models.segmenters.items():
-        if first is None:
-            perception = first = perceive(frame, segmenter, condition, models.settings.seed)
-        else:
-            # The image is degraded already; only the segmenter differs.
-            perception = perceive(first.frame, segmenter)
-        assert perception.labels is not None
-        if condition.is_clean:
-            # Without labels of its own, a frame is measured against its clean segmentation.
-            clean.labels[name] = perception.labels if frame.labels is None else frame.labels
-        if name not in clean.labels:
-            raise InferenceError("the clean frame could not be segmented, so nothing to compare")
-        confusion = confusion_matrix(perception.labels, clean.labels[name], void_column=True)
-        quality = quality_from_confusion(confusion, models.settings.rule.critical)
-        latency = perception.stage_s["segment"]
-        tables["segmentation"].append(
-            segmentation_row(frame, condition, name, confusion, quality, latency)
-        )
-    return first or perceive(frame, None, condition, models.settings.seed)
+        try:
+            if first is None or condition.changes_labels:
+                perception = perceive(frame, segmenter, condition, seed)
+            else:
+                # The image is degraded already; only the segmenter differs.
+                perception = perceive(first.frame, segmenter)
+            row = _measure(models, frame, condition, name, perception, clean)
+        except InferenceError as error:
+            if first is None:
+                raise
+            tables["failures"].append(_failure(frame, condition, name, error))
+            continue
+        first = first or perception
+        tables["segmentation"].append(row)
+    return first or perceive(frame, None, condition, seed)
+
+
+def _measure(
+    models: Models,
+    frame: Frame,
+    condition: Condition,
+    name: str,
+    perception: Perception,
+    clean: _Clean,
+) -> Row:
+    """Row of a segmenter's label map."""
+    assert perception.labels is not None
+    if condition.is_clean:
+        # Without labels of its own, a frame is measured against its clean segmentation.
+        clean.labels[name] = perception.labels if frame.labels is None else frame.labels
+    if name not in clean.labels:
+        raise InferenceError("the clean frame could not be segmented, so nothing to compare")
+    confusion = confusion_matrix(perception.labels, clean.labels[name], void_column=True)
+    quality = quality_from_confusion(confusion, models.settings.rule.critical)
+    return segmentation_row(
+        frame, condition, name, confusion, quality, perception.stage_s["segment"]
+    )
 
 
 def _judge(
@@ -295,7 +315,10 @@ def sweep(
         "bag_digest": bag_digest(settings.bag),
         "frames": frames if settings.limit is None else min(frames, settings.limit),
         "labelled": models.labelled,
-        "models": [*models.segmenters, *models.vlms],
+        "models": {
+            **{name: model.device for name, model in models.segmenters.items()},
+            **{name: model.device for name, model in models.vlms.items()},
+        },
     }
     recalls = recalls_of(models.conditions)
     with sole_writer(out):

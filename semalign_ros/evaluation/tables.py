@@ -27,7 +27,7 @@ _KEYS = [
     ("index", pa.int32()),
     ("stamp_ns", pa.int64()),
     ("condition", pa.string()),
-    ("severity", pa.float32()),
+    ("severity", pa.float64()),
 ]
 
 VERDICTS = pa.schema(

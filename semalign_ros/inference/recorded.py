@@ -118,7 +118,10 @@ class RecordedVlm:
         record = None
         for kind, number in (("stamp_ns", query.stamp_ns), ("index", query.index)):
             key = _key(kind, number, query.condition, query.severity)
-            record = record or self._records.get(key)
+            found = self._records.get(key)
+            # Whose stamp is another frame's is no answer, at the same place of another stream.
+            if found and found.stamp_ns in (None, query.stamp_ns):
+                record = record or found
         where = (
             f"stamp_ns {query.stamp_ns} or index {query.index}, condition {query.condition!r}, "
             f"severity {query.severity:g}"
@@ -167,6 +170,9 @@ def make_record(query: VlmQuery, answer: VlmAnswer, model: str | None = None) ->
     presence: dict[str, bool | None] = {q: None for q in answer.scores if q.startswith("presence/")}
     presence.update({f"presence/{name}": True for name in sorted(answer.claims.present)})
     presence.update({f"presence/{name}": False for name in sorted(answer.claims.denied)})
+    described = "vehicle" in answer.claims.present | answer.claims.denied
+    if described:  # no prompt asks for "vehicle": only the words give it again
+        presence = {}
     safety = {f"safety/{n}": j.value if j else None for n, j in answer.judgments.items()}
     return Record(
         stamp_ns=query.stamp_ns,
@@ -174,6 +180,7 @@ def make_record(query: VlmQuery, answer: VlmAnswer, model: str | None = None) ->
         condition=query.condition,
         severity=float(query.severity),
         answers={**presence, **safety},
+        description=answer.raw_text if described else None,
         scores=dict(answer.scores),
         latency_s=answer.latency_s,
         model=model or answer.bundle_id or None,

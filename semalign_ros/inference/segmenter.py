@@ -98,10 +98,13 @@ class Segmenter:
         output = self.manifest.output
         if output.content == "labels":
             channels, confidence = _plane(found[0], output.layout, output.name), None
-            known, largest = len(self.manifest.class_map), channels.max(initial=0)
-            if known <= largest < IGNORE:
+            known = len(self.manifest.class_map)
+            if (
+                channels.max(initial=0) >= known
+                and (odd := channels[(channels >= known) & (channels < IGNORE)]).size
+            ):
                 raise InferenceError(
-                    f"segmenter: output {output.name!r} holds label {largest:g}, the class map has "
+                    f"segmenter: output {output.name!r} holds label {odd[0]:g}, the class map has "
                     f"{known}; complete class_map in bundle.yaml (ignore for what is not judged)"
                 )
         else:

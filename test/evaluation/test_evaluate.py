@@ -138,3 +138,39 @@ def test_any_name_of_a_folder_will_do(bag, recorded, tmp_path, monkeypatch, caps
     assert evaluate(bag, name, "--vlm", str(recorded), "--limit", "1") == 0
     assert f"results in {name};" in capsys.readouterr().out
     assert main(["report", name, "--pictures", "0"]) == 0
+
+
+def test_a_severity_that_no_short_float_holds_is_found_again(tmp_path, recorded, capsys):
+    (tmp_path / "mine.yaml").write_text(
+        "schema_version: 1\nname: mine\nconditions:\n"
+        "  - {name: dark, severity: 3.438, steps: [{corruption: low_light, severity: 5}]}\n"
+    )
+    bag = resource("rosbags", "street_demo")
+    options = ("--vlm", "street_contrastive", "--limit", "3", "--out", str(tmp_path / "out"))
+    assert main(["evaluate", str(bag), "--profile", str(tmp_path / "mine.yaml"), *options]) == 0
+    severities = set(read_table(tmp_path / "out", "verdicts")["severity"].to_pylist())
+    assert severities == {0.0, 3.438}
+    capsys.readouterr()
+    assert main(["report", str(tmp_path / "out")]) == 0
+    assert " 0 pictures" not in capsys.readouterr().out
+
+
+def test_every_segmenter_is_measured_under_a_label_condition(bag, tmp_path):
+    shutil.copytree(resource("models", SEGMENTER), tmp_path / "twin")
+    manifest = yaml.safe_load((tmp_path / "twin" / "bundle.yaml").read_text())
+    manifest["name"] = "twin"
+    (tmp_path / "twin" / "bundle.yaml").write_text(yaml.safe_dump(manifest))
+    (tmp_path / "mine.yaml").write_text(
+        "schema_version: 1\nname: mine\nconditions:\n"
+        "  - {name: confused, severity: 5, steps: [{corruption: class_confusion, severity: 5}]}\n"
+    )
+    command = ["evaluate", str(bag), "--profile", str(tmp_path / "mine.yaml"), "--limit", "2"]
+    models = ["--segmenter", SEGMENTER, "--segmenter", str(tmp_path / "twin")]
+    assert main([*command, *models, "--out", str(tmp_path / "out")]) == 0
+    rows = read_table(tmp_path / "out", "segmentation").to_pylist()
+    by_model = {}
+    for row in rows:
+        by_model.setdefault(row["segmenter"], []).append((row["severity"], row["confusion"]))
+    first, second = by_model.values()
+    assert first == second
+    assert first[0][1] != first[1][1]

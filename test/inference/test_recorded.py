@@ -15,7 +15,7 @@ from semalign_ros.inference import VlmQuery, open_vlm
 from semalign_ros.inference.contrastive import ContrastiveVlm
 from semalign_ros.inference.recorded import RecordedVlm, make_record, read_answer, write_records
 from semalign_ros.inference.vlm import make_answer
-from semalign_ros.language import PromptSet
+from semalign_ros.language import PromptSet, parse_scene_text
 from semalign_ros.scene.taxonomy import CLASSES
 from semalign_ros.types import Judgment
 
@@ -84,7 +84,11 @@ def test_the_stamp_wins_over_the_index(tmp_path: Path, prompts: PromptSet) -> No
         {"stamp_ns": 10, "index": 0, "answers": {"presence/car": True}},
         {"stamp_ns": 20, "index": 1, "answers": {"presence/car": False}},
     )
-    assert RecordedVlm(path, prompts).answer(query(stamp_ns=20, index=0)).claims.denied == {"car"}
+    vlm = RecordedVlm(path, prompts)
+    assert vlm.answer(query(stamp_ns=20, index=0)).claims.denied == {"car"}
+    # At the place of a recorded frame stands another one.
+    with pytest.raises(InferenceError, match="no answer for stamp_ns 99 or index 0"):
+        vlm.answer(query(stamp_ns=99, index=0))
 
 
 def test_a_description_alone(tmp_path: Path, prompts: PromptSet) -> None:
@@ -217,6 +221,17 @@ def test_recorded_answers_come_back_the_same(
     assert again.judgments == first.judgments
     assert again.scores == first.scores
     assert math.isclose(again.latency_s, first.latency_s)
+
+
+def test_a_described_vehicle_is_recorded_with_the_words(tmp_path: Path, prompts: PromptSet) -> None:
+    text = "A vehicle is ahead."
+    answer = make_answer(
+        prompts, {}, description=parse_scene_text(text), raw_text=text, bundle_id="m"
+    )
+    assert answer.claims.present == {"vehicle"}
+    write_records(tmp_path / "a.jsonl", [make_record(query(), answer)])
+    again = RecordedVlm(tmp_path / "a.jsonl", prompts, protocol="description").answer(query())
+    assert again.claims == answer.claims
 
 
 def test_what_a_real_model_said_is_recorded_and_replayed(

@@ -142,6 +142,8 @@ def test_labels_that_the_class_map_does_not_know_are_told(
     image[:4] = 255  # the usual number of what is not judged
     assert segmenter.segment(image).labels[:, 0].tolist() == [255] * 4 + [13] * 4
     with pytest.raises(InferenceError, match="holds label 7, the class map has 2"):
+        segmenter.segment(np.where(image == 0, np.uint8(7), image))
+    with pytest.raises(InferenceError, match="holds label 7, the class map has 2"):
         segmenter.segment(np.full((8, 8, 3), 7, np.uint8))
 
 
