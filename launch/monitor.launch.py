@@ -5,7 +5,6 @@ ros2 launch semalign_ros monitor.launch.py image:=/camera/front/image_raw rviz:=
 
 from launch import LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
-from launch.conditions import IfCondition
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
@@ -31,6 +30,13 @@ ARGUMENTS = (
     ("use_sim_time", "false", "Take the time from /clock."),
     ("log_level", "info", "debug, info, warn or error."),
     ("rviz", "false", "Also start RViz with the overlay."),
+)
+# What config/rviz/monitor.rviz shows of a node that is called /monitor.
+SHOWN = (
+    "debug/overlay",
+    "debug/markers",
+    "output/corrupted/image",
+    "output/segmentation/degraded/color",
 )
 # Launch argument -> parameter that it sets where it is not empty.
 OVERRIDES = {
@@ -58,7 +64,22 @@ def start(context: LaunchContext) -> list[Node]:
         if given[name]:
             parameters[f"input.{name}"] = True
             remappings.append((f"~/input/{name}", given[name]))
+    place = [*given["namespace"].strip("/").split("/"), given["name"]]
+    logger = ".".join(place).strip(".")
+    shown = []
+    if given["rviz"].lower() in ("true", "1", "yes"):
+        topic = "/" + "/".join(part for part in place if part)
+        shown.append(
+            Node(
+                package="rviz2",
+                executable="rviz2",
+                arguments=["-d", str(resource("config", "rviz", "monitor.rviz"))],
+                remappings=[(f"/monitor/{name}", f"{topic}/{name}") for name in SHOWN],
+            )
+        )
+    # RViz first: where it is not installed, the launch ends before the node has started.
     return [
+        *shown,
         Node(
             package="semalign_ros",
             executable="monitor_node",
@@ -66,9 +87,9 @@ def start(context: LaunchContext) -> list[Node]:
             namespace=given["namespace"],
             parameters=[given["params_file"], parameters],
             remappings=remappings,
-            ros_arguments=["--log-level", f"{given['name']}:={given['log_level']}"],
+            ros_arguments=["--log-level", f"{logger}:={given['log_level']}"],
             output="screen",
-        )
+        ),
     ]
 
 
@@ -80,13 +101,6 @@ def generate_launch_description() -> LaunchDescription:
             *(
                 DeclareLaunchArgument(name, default_value=default, description=text)
                 for name, default, text in ARGUMENTS
-            ),
-            # First: where RViz is not installed, the launch ends before a node has started.
-            Node(
-                package="rviz2",
-                executable="rviz2",
-                arguments=["-d", str(resource("config", "rviz", "monitor.rviz"))],
-                condition=IfCondition(LaunchConfiguration("rviz")),
             ),
             OpaqueFunction(function=start),
         ]

@@ -22,7 +22,11 @@ ARGUMENTS = (
     ("params_file", str(resource("config", "pipeline.yaml")), "ROS parameter file."),
     ("segmenter", "", "Segmenter bundle, folder or shipped name; empty for the parameter file's."),
     ("vlm", "", "VLM bundle or recorded answers; empty for the parameter file's."),
-    ("vlm_input", "image", "What the VLM is shown: image, overlay, mask or scene_text."),
+    (
+        "vlm_input",
+        "",
+        "What the VLM is shown: image, overlay, mask, scene_text; empty for the parameter file's.",
+    ),
     ("condition", "", "Corruption condition; empty for the parameter file's."),
     ("severity", "", "Its severity, 0..5; empty for the parameter file's."),
     ("namespace", "", "Namespace of the nodes."),
@@ -85,11 +89,18 @@ def start(context: LaunchContext) -> list[Node]:
                     {**chosen, "use_sim_time": _true(given["use_sim_time"])},
                 ],
                 remappings=remappings,
-                ros_arguments=["--log-level", f"{name}:={given['log_level']}"],
+                ros_arguments=[
+                    "--log-level",
+                    f"{_logger(given['namespace'], name)}:={given['log_level']}",
+                ],
                 output="screen",
             )
         )
     return nodes
+
+
+def _logger(namespace: str, name: str) -> str:
+    return ".".join([*namespace.strip("/").split("/"), name]).strip(".")
 
 
 def _true(text: str) -> bool:

@@ -28,6 +28,9 @@ ARGUMENTS = (
     ("record", "", "Folder of a bag to record inputs and verdicts to; empty for none."),
     ("linger", "3.0", "Seconds between the end of the bag and the end of the launch."),
     ("image", "/camera/front/image_raw", "Camera image in the bag."),
+    ("segmentation", "", "Label maps in the bag that are the reference; empty for none."),
+    ("depth", "", "Depth image in the bag; empty for none."),
+    ("twist", "", "Motion of the vehicle in the bag; empty for none."),
     ("name", "monitor", "Name of the monitor node."),
     ("namespace", "", "Its namespace."),
 )
@@ -41,6 +44,11 @@ def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     monitor = "/" + "/".join(p for p in (given["namespace"].strip("/"), given["name"]) if p)
     # The recorder reads the images too.
     needed = [given["image"]] * (2 if given["record"] else 1)
+    inputs = [given[name] for name in ("image", "segmentation", "depth", "twist") if given[name]]
+    inputs.append(f"{given['image']}/compressed")
+    loop = given["loop"].lower() in ("true", "1", "yes")
+    if loop and given["record"]:
+        raise RuntimeError("loop:=true repeats the stamps of the bag: do not record it")
     actions: list[LaunchDescriptionEntity] = []
     if given["record"]:
         # Play when it listens, else the first verdicts would be missing.
@@ -55,6 +63,7 @@ def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
                         "/camera/*",
                         "/ground_truth/*",
                         "/vehicle/*",
+                        *inputs,
                         "/diagnostics",
                         f"{monitor}/output/judgment",
                         f"{monitor}/metrics",
@@ -75,7 +84,7 @@ def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
             {
                 "bag": given["bag"],
                 "rate": float(given["rate"]),
-                "loop": given["loop"].lower() in ("true", "1", "yes"),
+                "loop": loop,
                 "start": float(given["start"]),
                 "clock": 100.0,
                 "wait_for": needed,

@@ -15,6 +15,7 @@ from semalign_ros.bags import bag_info, read_raw
 from semalign_ros.bags.messages import deserialize
 from semalign_ros.nodes.processes import NodeProcess, node_command
 
+_ALARMS = (1, 2)  # WARN and ERROR, not STALE
 _JUDGMENT, _METRICS, _DIAGNOSTICS = "/output/judgment", "/metrics", "/diagnostics"
 _SETTLE_S = 20.0
 """Longest wait for the last frames in work after the bag has ended."""
@@ -154,14 +155,14 @@ def summarize_live(recorded: Path) -> list[LiveSummary]:
     metrics: dict[str, list[dict[str, float]]] = defaultdict(list)
     pipeline: dict[str, dict[str, float]] = {}
     alarms: dict[str, dict[str, None]] = defaultdict(dict)
-    for topic, name, level, values in _statuses(recorded):
+    for topic, name, level, code, values in _statuses(recorded):
         if topic.endswith(_METRICS):
             metrics[topic.removesuffix(_METRICS).strip("/")].append(values)
         elif topic == _DIAGNOSTICS:
-            camera, what = name.removeprefix("semalign_").split(": ", 1)
+            camera, _, what = name.removeprefix("semalign_").partition(": ")
             if what == "pipeline":
                 pipeline[camera] = values
-            if level > 0:
+            if level in _ALARMS and code != "BUILDING":
                 alarms[camera][what] = None
     return [
         _live_summary(node, rows, pipeline.get(camera, {}), tuple(alarms[camera]))
@@ -207,15 +208,17 @@ def _live_summary(
     )
 
 
-def _statuses(bag: Path) -> Iterator[tuple[str, str, int, dict[str, float]]]:
-    """Topic, status name, level and numbers of every status in a bag."""
+def _statuses(bag: Path) -> Iterator[tuple[str, str, int, str, dict[str, float]]]:
+    """Topic, status name, level, fault code and numbers of every status in a bag."""
     for raw in read_raw(bag):
         for status in deserialize(raw.data, raw.msgtype).status:
-            numbers = {}
+            numbers, code = {}, ""
             for item in status.values:
+                if item.key == "fault_code":
+                    code = item.value
                 try:
                     numbers[item.key] = float(item.value)
                 except ValueError:
                     continue  # the condition's name
             level = status.level if isinstance(status.level, int) else int(status.level[0])
-            yield raw.topic, status.name, level, numbers
+            yield raw.topic, status.name, level, code, numbers

@@ -57,6 +57,13 @@ def find_resource(name_or_path: str, folder: str, suffix: str = ".yaml") -> Path
     Raises:
         ConfigError: Neither exists; the message lists the shipped names.
     """
+    try:
+        return _find_resource(name_or_path, folder, suffix)
+    except (OSError, RuntimeError) as error:  # no permission; no such user
+        raise ConfigError(f"{name_or_path}: cannot be read ({error})") from error
+
+
+def _find_resource(name_or_path: str, folder: str, suffix: str) -> Path:
     path = Path(name_or_path).expanduser()
     shipped = resource(*folder.split("/"))
     wanted = (name_or_path, name_or_path + suffix) if len(path.parts) == 1 else ()

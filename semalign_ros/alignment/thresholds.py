@@ -74,6 +74,11 @@ class HealthThresholds:
         bad = [fault for p in threshold_parameters() for fault in _faults(p, getattr(self, p.name))]
         if bad:
             raise ConfigError(f"health thresholds: {'; '.join(bad)}")
+        if self.min_samples > self.window_frames:
+            raise ConfigError(
+                f"health thresholds: min_samples {self.min_samples} is above window_frames "
+                f"{self.window_frames}; there would never be enough frames for an alarm"
+            )
         for name in (f.name for f in fields(self)):
             if "_warn" in name:
                 error = name.replace("_warn", "_error")

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from diagnostic_msgs.msg import DiagnosticArray
 
+from semalign_ros.errors import ConfigError
 from semalign_ros.image_codec import decode_image
 from semalign_ros.language import PromptSet
 from semalign_ros.monitor import Observation, Perception, compare
@@ -36,6 +37,11 @@ class AlignmentNode(JudgingNode[AlignmentNodeConfig]):
     def open(self) -> None:
         """Announce the outputs."""
         super().open()
+        if self.config.reference == "segmenter" and not self.config.segmentation:
+            raise ConfigError(
+                "reference segmenter needs the label maps that segmentation false leaves out; set "
+                "segmentation, or reference to topic"
+            )
         self.start_health(PromptSet.load(self.config.prompts))
 
     def streams(self) -> Sequence[Stream]:

@@ -151,8 +151,7 @@ class JudgingNode(StageNode[ConfigT]):
         return "pipeline"
 
     def forget(self) -> None:
-        """Empty the windows."""
-        self._safety = None
+        """Empty the windows; a safety label holds until the next one."""
         if self._health is not None:
             with self._health_lock:
                 self._health.reset()
@@ -193,7 +192,7 @@ class JudgingNode(StageNode[ConfigT]):
                 rule=self.rule,
                 title=self.config.camera,
             )
-        except SemalignError as error:
+        except (SemalignError, OSError, RuntimeError) as error:  # RuntimeError: "~nobody"
             response.message = str(error)
             return response
         response.success, response.message = True, str(folder)

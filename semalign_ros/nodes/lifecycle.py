@@ -6,6 +6,7 @@ import traceback
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
+from lifecycle_msgs.srv import ChangeState
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.timer import Timer
@@ -33,8 +34,29 @@ class ManagedNode(LifecycleNode, Generic[ConfigT]):  # type: ignore[misc]  # rcl
 
     def __init__(self, name: str, config: type[ConfigT]) -> None:
         super().__init__(name)
+        self._refuse_impossible_transitions()
         self.steady = Clock(clock_type=ClockType.STEADY_TIME)
         self.parameters = NodeParameters(self, config, self.apply)
+
+    def _refuse_impossible_transitions(self) -> None:
+        """Answer a request such as activating an active node with no.
+
+        rclpy raises there, which would end the node: a manager that repeats its request is enough.
+        """
+        service = getattr(self, "_service_change_state", None)
+        if service is None:
+            return
+        change = service.callback
+
+        def guarded(request: ChangeState.Request, response: ChangeState.Response) -> object:
+            try:
+                return change(request, response)
+            except Exception as error:  # RCLError, of a private module
+                self.get_logger().warning(f"no such transition from here: {error}")
+                response.success = False
+                return response
+
+        service.callback = guarded
 
     @property
     def config(self) -> ConfigT:

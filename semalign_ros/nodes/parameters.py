@@ -81,6 +81,9 @@ class NodeParameters(Generic[ConfigT]):
             self._apply(config)
         except SemalignError as error:
             return SetParametersResult(successful=False, reason=str(error))
+        except Exception as error:  # must not leave the service without an answer
+            reason = f"unexpectedly: {type(error).__name__}: {error}"
+            return SetParametersResult(successful=False, reason=reason)
         self.config = config
         return SetParametersResult(successful=True)
 

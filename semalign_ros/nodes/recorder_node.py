@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Mapping
 from contextlib import ExitStack
 from fnmatch import fnmatchcase
@@ -24,7 +24,7 @@ from semalign_ros.nodes.sequence import StreamSequence
 
 _GRAPH_POLL_S = 0.1
 _DEPTH = 20  # the disk may be slow for a moment; at 6 MB an image these are 120 MB
-_EARLY = 100  # messages kept until the simulated time begins, such as /tf_static
+_EARLY = 10  # messages of a topic kept until the simulated time begins, such as /tf_static
 
 
 class RecorderNode(Node):  # type: ignore[misc]  # rclpy is untyped
@@ -45,8 +45,8 @@ class RecorderNode(Node):  # type: ignore[misc]  # rclpy is untyped
                 overwrite=config.overwrite,
             )
         )
-        self._early: deque[tuple[str, bytes]] = deque(maxlen=_EARLY)
-        self._known: set[str] = set()
+        self._early: defaultdict[str, deque[bytes]] = defaultdict(lambda: deque(maxlen=_EARLY))
+        self._offering: dict[str, int] = {}
         self._counts: Counter[str] = Counter()
         self._lost: Counter[str] = Counter()
 
@@ -71,10 +71,12 @@ class RecorderNode(Node):  # type: ignore[misc]  # rclpy is untyped
 
     def _discover(self) -> None:
         for name, types in self.get_topic_names_and_types():
-            if name not in self._known and self._wanted(name):
+            if self._wanted(name):
                 publishers = self.get_publishers_info_by_topic(name)
-                if publishers:  # else only subscribers speak of it
-                    self._known.add(name)
+                known = name in self._offering
+                if known or publishers:  # else only subscribers speak of it
+                    self._offering[name] = len(publishers)
+                if publishers and not known:
                     self._subscribe(name, types[0], [p.qos_profile for p in publishers])
 
     def _wanted(self, name: str) -> bool:
@@ -93,23 +95,28 @@ class RecorderNode(Node):  # type: ignore[misc]  # rclpy is untyped
         if all(p.durability == DurabilityPolicy.TRANSIENT_LOCAL for p in offered):
             profile.durability = DurabilityPolicy.TRANSIENT_LOCAL
         sequence = StreamSequence()
-        sole = len(offered) == 1
 
         def receive(data: bytes, info: Mapping[str, Any]) -> None:
             number = info.get("publication_sequence_number")
+            sole = self._offering[name] <= 1
             self._lost[name] += sequence.arrive(number, sole).lost
-            self._counts[name] += 1
             self._write(name, data)
 
         self.create_subscription(kind, name, receive, profile, raw=True)
 
     def _write(self, name: str, data: bytes) -> None:
-        self._early.append((name, data))
         now = self.get_clock().now().nanoseconds
-        if now:  # else the simulated time has not begun
-            for topic, message in self._early:
+        early = self._early[name]
+        if not now:  # the simulated time has not begun
+            self._lost[name] += len(early) == _EARLY
+            early.append(data)
+            return
+        early.append(data)
+        for topic, messages in self._early.items():
+            for message in messages:
                 self._bag.write_raw(topic, message, now)
-            self._early.clear()
+                self._counts[topic] += 1
+        self._early.clear()
 
 
 def main() -> int:

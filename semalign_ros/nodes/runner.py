@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import signal
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
+from rclpy.logging import get_logger
 from rclpy.signals import SignalHandlerOptions
 
 from semalign_ros.errors import SemalignError
@@ -67,6 +69,7 @@ def run(
 
 def _live(create: Callable[[], Runnable], spin: bool, interrupt: _Interrupt) -> int:
     node = create()
+    log = get_logger("semalign_ros")
     try:
         if not node.start():
             return 1
@@ -76,7 +79,13 @@ def _live(create: Callable[[], Runnable], spin: bool, interrupt: _Interrupt) -> 
         interrupt.deferred = True
         while spin and not interrupt.heard:
             # Python runs signal handlers between two calls only.
-            executor.spin_once(timeout_sec=_HEAR_SIGNALS_S)
+            try:
+                executor.spin_once(timeout_sec=_HEAR_SIGNALS_S)
+            except Exception:
+                if not rclpy.ok():
+                    raise
+                # One message or request must not end the node.
+                log.error(f"a callback failed:\n{traceback.format_exc()}")
     finally:
         interrupt.deferred = True
         node.destroy_node()

@@ -102,17 +102,13 @@ class SegmenterNode(StageNode[SegmenterNodeConfig]):
         oldest = frame.index - max(recalls)
         done = condition.describe()
         # Another condition's label maps are of other pictures.
-        self._perceived = {
+        known = {
             n: (then, by)
             for n, (then, by) in self._perceived.items()
             if oldest <= n < frame.index and by == done
         }
-        earlier = {
-            n: self._perceived[frame.index - n][0]
-            for n in recalls
-            if frame.index - n in self._perceived
-        }
-        self._perceived[frame.index] = (frame, done)
+        earlier = {n: known[frame.index - n][0] for n in recalls if frame.index - n in known}
+        self._perceived = {**known, frame.index: (frame, done)}
         return replace(frame, earlier=earlier)
 
 

@@ -52,6 +52,10 @@ class StreamSequence:
         self._next = index + 1
         return Arrival(index, lost)
 
+    def pause(self) -> None:
+        """Expect a gap: what comes until the next message was not listened to."""
+        self._last = None
+
     def restart(self) -> None:
         """Count from 0 again: time jumped back, the next message is the first of its stream."""
         self._base = self._last or 0

@@ -34,6 +34,7 @@ from semalign_ros.nodes.timing import StageTimes
 ConfigT = TypeVar("ConfigT", bound=StageConfig)
 
 _GRAPH_POLL_S = 0.2
+_FEWEST_FRAMES = 20  # before a share of faults says anything
 _DIAGNOSTICS_S = 1.0
 _LOG_EVERY_S = 5.0
 _REASON_LENGTH = 400
@@ -182,6 +183,10 @@ class StageNode(ManagedNode[ConfigT]):
             words = f"waiting for a publisher on {', '.join(missing)}"
             return [Status(name, Level.WARN, words, "NO_INPUT", values)]
         words = f"{values['done']:.0f} of {values['received']:.0f} frames done"
+        faults, frames = self.counters.recent_faults()
+        if frames >= _FEWEST_FRAMES and faults > frames / 2:
+            words = f"{faults} of the last {frames} frames lost to a fault, {words}"
+            return [Status(name, Level.ERROR, words, "FRAMES_LOST", values)]
         return [Status(name, Level.OK, words, "OK", values)]
 
     @property
@@ -268,6 +273,8 @@ class StageNode(ManagedNode[ConfigT]):
 
     def begin(self) -> None:
         """Start the worker and look for publishers."""
+        self.counters.begin()
+        self.forget()
         streams = self.streams()
         self._pairer = ExactPairer([s.name for s in streams], self.config.pair_capacity)
         self._worker = Worker(self._work, f"{self.get_name()}_worker")
@@ -390,7 +397,10 @@ class StageNode(ManagedNode[ConfigT]):
     def _on_set_enabled(
         self, request: SetBool.Request, response: SetBool.Response
     ) -> SetBool.Response:
-        self._enabled = bool(request.data)
+        with self._lock:
+            # What was published meanwhile is not lost.
+            self._sequence.pause()
+            self._enabled = bool(request.data)
         if not self._enabled:
             self.restart("disabled")
         self.on_enabled(self._enabled)

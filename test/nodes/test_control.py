@@ -104,6 +104,7 @@ def test_parameters_change_while_it_runs_or_are_refused_with_the_reason(monitor,
         "thresholds__hallucination_warn": (0.95, "must come before its error"),
         "thresholds__window_frames": (2.5, "expected a integer"),
         "max_age": ("soon", "max_age: found 'soon', expected a double"),
+        "thresholds__min_samples": (200, "min_samples 200 is above window_frames"),
         "vlm__bundle": ("other", "read-only"),
         "vlm__nonsense": (1, "undeclared parameter"),
     }
@@ -111,6 +112,10 @@ def test_parameters_change_while_it_runs_or_are_refused_with_the_reason(monitor,
         (result,) = probe.set_parameters("/monitor", **{name: value})
         assert not result.successful, name
         assert reason in result.reason, result.reason
+    for unreadable in ("~nobody_of_that_name/p.yaml", "x" * 300):
+        (result,) = probe.set_parameters("/monitor", corruption__profile=unreadable)
+        assert not result.successful
+        assert "cannot be read" in result.reason
     assert camera.judge(1)["severity"] == "2"
 
     assert all(
@@ -158,7 +163,12 @@ def test_lifecycle(monitor, probe):
     assert not probe.node.count_subscribers(IMAGE)
     assert change(Transition.TRANSITION_CONFIGURE)
     assert state() == "inactive"
+    # A manager that has lost patience asks again.
+    assert not change(Transition.TRANSITION_CONFIGURE)
+    assert not change(99)
     assert change(Transition.TRANSITION_ACTIVATE)
+    assert not change(Transition.TRANSITION_ACTIVATE)
+    assert state() == "active"
     camera = Camera(probe)
     camera.judge(0)
     assert change(Transition.TRANSITION_DEACTIVATE)
@@ -221,8 +231,14 @@ def test_services_and_debug_outputs(monitor, probe, tmp_path):
     probe.wait(
         lambda: probe.status("semalign_camera: pipeline").message == "disabled", "the status"
     )
+    for skipped in range(51, 60):
+        camera.publish(ORIGIN_NS + skipped * STEP_NS)
+    probe.refreshed()
     assert probe.counters()["received"] == received
     probe.call(SetBool, "/monitor/set_enabled", SetBool.Request(data=True))
+    camera.judge(60)
+    # What was published meanwhile is not lost: nobody listened.
+    assert probe.counters()["dropped_lost"] == 0
 
     shot = probe.call(Trigger, "/monitor/snapshot", Trigger.Request())
     assert shot.success, shot.message

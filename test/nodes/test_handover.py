@@ -133,3 +133,23 @@ def test_three_failures_in_a_row_and_one_success():
     assert counters.failing
     counters.finish()
     assert not counters.failing
+
+
+def test_the_share_of_faults_is_of_the_last_frames():
+    counters = FrameCounters()
+    for _ in range(300):
+        counters.finish()
+    counters.drop("superseded", 50)  # no fault
+    assert counters.recent_faults() == (0, 100)
+    counters.drop("unmatched", 60)
+    assert counters.recent_faults() == (60, 100)
+    counters.begin()
+    assert counters.recent_faults() == (0, 0)
+
+
+def test_an_expected_gap_is_no_loss():
+    sequence = StreamSequence()
+    sequence.arrive(1)
+    sequence.pause()
+    assert sequence.arrive(90).lost == 0
+    assert sequence.arrive(92).lost == 1
