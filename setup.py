@@ -36,7 +36,6 @@ CORE = [
 EXTRAS = {
     # Where no ROS 2 is installed: its client library as wheels (Jazzy).
     "ros": ["ros-rclpy[fastrtps]>=7.1,<8", "ros-common-interfaces>=5.3,<5.4"],
-    "gpu": ["onnxruntime-gpu>=1.18"],
     # torch 2.13 and transformers 5.23 are the pair whose exporter was measured; the latter has
     # no release for Python 3.10, where only `semalign train` and `export` are missing.
     "train": [

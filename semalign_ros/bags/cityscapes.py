@@ -140,8 +140,9 @@ class CityscapesRecording:
         if camera_file is not None:
             width, height = self._options.camera_size or (image.shape[1], image.shape[0])
             camera = read_camera(camera_file, width, height)
-            camera = camera.resized(image.shape[1], image.shape[0])
+        # Disparities count pixels of the camera's own images, however small the copy is.
         depth = self._depth(name, image, camera)
+        camera = None if camera is None else camera.resized(image.shape[1], image.shape[0])
         encoded: tuple[bytes, str] | None = file
         size = self._options.size
         if size is not None and size != (image.shape[1], image.shape[0]):

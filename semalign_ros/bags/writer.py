@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -143,9 +144,19 @@ class BagWriter:
         try:
             yield
         except (OSError, sqlite3.Error) as error:
-            raise OutputError(
-                f"{self.path}: cannot be written ({error}); nothing is left of it"
-            ) from error
+            raise OutputError(f"{self.path}: cannot be written ({error})") from error
+
+    def rescue(self) -> Path:
+        """Keep what has been written, after a failure, under a name that tells it.
+
+        Returns:
+            Folder with the storage file, which can be read up to the break.
+        """
+        writer = self._open_writer()
+        self._writer = None
+        kept = self.path.with_name(f"{self.path.name}.{uuid.uuid4().hex[:4]}.partial")
+        writer.path.rename(kept)
+        return kept
 
     def _abort(self) -> None:
         if self._writer is not None:

@@ -119,7 +119,7 @@ def _table(title: str, live: Sequence[LiveSummary], summary: Summary) -> Table:
                     condition_name(said.condition, said.severity),
                     *(number(value, 2) for value in rates),
                     number(said.flips.value, 2) if said.severity else "-",
-                    number(miou[said.condition, said.severity], 2),
+                    number(miou.get((said.condition, said.severity), float("nan")), 2),
                     str(said.frames),
                     _reasons(summary.failures),
                     _times(said.latency_p50_s, said.latency_p99_s),

@@ -7,6 +7,7 @@ import importlib.metadata
 import importlib.util
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -36,6 +37,8 @@ _PACKAGES = {
     "av": "av",
     "rich": "rich",
 }
+# Distributions come with older ones: Ubuntu 24.04 with pydantic 1 and matplotlib 3.6.
+_OLDEST = {"pydantic": (2, 5), "matplotlib": (3, 7), "rosbags": (0, 11), "pyarrow": (14,)}
 _MESSAGES = (
     "builtin_interfaces",
     "diagnostic_msgs",
@@ -316,7 +319,23 @@ def check_options() -> Iterator[Check]:
 
 
 def _absent_packages() -> list[str]:
-    return [pip for module, pip in _PACKAGES.items() if not _installed(module)]
+    """What pip must install: packages that are not there, or older than what we use."""
+    absent = []
+    for module, pip in _PACKAGES.items():
+        oldest = _OLDEST.get(module)
+        if not _installed(module):
+            absent.append(pip)
+        elif oldest is not None and _release(pip) < oldest:
+            absent.append(f"'{pip}>={'.'.join(map(str, oldest))}'")
+    return absent
+
+
+def _release(package: str) -> tuple[int, ...]:
+    try:
+        found = importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return (sys.maxsize,)  # installed in a way that tells no version
+    return tuple(int(part) for part in re.findall("[0-9]+", found)[:2])
 
 
 def _installed(module: str) -> bool:

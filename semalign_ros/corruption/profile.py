@@ -130,6 +130,8 @@ class _StepEntry(_Entry):
     @classmethod
     def _valid(cls, params: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
         if "corruption" in info.data:  # else that is the problem to report
+            if "severity" in params:
+                raise ValueError("severity is no parameter; it stands beside corruption")
             try:
                 values = get_corruption(info.data["corruption"]).resolve(**params)
             except ConfigError as error:

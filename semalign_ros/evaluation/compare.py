@@ -30,7 +30,7 @@ Cell = tuple[str, Condition]
 
 _CLEAN: Condition = (CLEAN, 0.0)
 _SHAPE = (NUM_CLASSES, NUM_CLASSES + 1)
-_COMPARABLE = ("vlm_input", "prompts", "rule", "critical")
+_COMPARABLE = ("vlm_input", "prompts", "rule", "critical", "labelled")
 """Settings of an evaluation that must be the same in two to be compared."""
 
 
@@ -177,6 +177,9 @@ def require_comparable(base: Drive, other: Drive) -> None:
         ConfigError: Naming the settings.
     """
     found = [key for key in _COMPARABLE if base.settings.get(key) != other.settings.get(key)]
+    references = [list(d.settings.get("models", ()))[:1] for d in (base, other)]
+    if base.settings.get("labelled") is False and references[0] != references[1]:
+        found.append("segmenter of the reference")
     if found:
         raise ConfigError(
             f"{base.name} and {other.name} were not judged alike, {', '.join(found)} differ; "
@@ -278,6 +281,8 @@ def contrasts(drive: Drive, figures: Figures, first: str, second: str) -> Iterat
             f"{first} and {second}: found a segmenter and a VLM, expected two of a kind"
         )
     for condition in drive.conditions(first):
+        if (second, condition) not in figures:
+            continue  # the other one failed on every frame of it
         now, other_now = figures[first, condition], figures[second, condition]
         changes = {}
         for k in clean:

@@ -347,10 +347,18 @@ _Block = tuple[int, list[Frame]]
 
 def _blocks(frames: Iterator[Frame]) -> Iterator[_Block]:
     for number in itertools.count():
-        block = list(itertools.islice(frames, BLOCK_FRAMES))
+        block: list[Frame] = []
+        fault: SemalignError | None = None
+        try:
+            block.extend(itertools.islice(frames, BLOCK_FRAMES))
+        except SemalignError as error:  # what came before a fault counts
+            fault = error
+        if block:
+            yield number, block
+        if fault is not None:
+            raise fault
         if not block:
             return
-        yield number, block
 
 
 def _skip_done(
@@ -404,10 +412,16 @@ def _pooled(settings: SweepSettings, blocks: Iterable[_Block], workers: int) -> 
         initargs=(settings, threads),
     ) as pool:
         pending: dict[futures.Future[Tables], tuple[int, int]] = {}
-        for number, frames in blocks:
-            pending[pool.submit(_work, frames)] = (number, len(frames))
-            if len(pending) >= 2 * workers:
+        try:
+            for number, frames in blocks:
+                pending[pool.submit(_work, frames)] = (number, len(frames))
+                if len(pending) >= 2 * workers:
+                    yield from _finished(pending)
+        except SemalignError:
+            # A damaged bag: what was read before the fault is judged and kept.
+            while pending:
                 yield from _finished(pending)
+            raise
         while pending:
             yield from _finished(pending)
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from semalign_ros.bags import BagTopics, read_frames
+from semalign_ros.bags import BagTopics, bag_digest, read_frames
 from semalign_ros.corruption import CLEAN, parse_profile, recalls_of
 from semalign_ros.drawing import draw_overlay
-from semalign_ros.errors import BundleError, ConfigError
+from semalign_ros.errors import BagError, BundleError, ConfigError
 from semalign_ros.evaluation.store import read_settings, read_table
 from semalign_ros.evaluation.tables import Row
 from semalign_ros.image_codec import JPEG, encode_file
-from semalign_ros.inference import open_segmenter, open_vlm
+from semalign_ros.inference import GpuOptions, open_segmenter, open_vlm
 from semalign_ros.language import PromptSet
 from semalign_ros.monitor import Monitor
 from semalign_ros.resources import find_resource
@@ -88,11 +89,22 @@ def worst_pictures(folder: Path | str, count: int = 6) -> list[Picture]:
             f"the prompt set {prompts.name} has changed since {folder} was judged with it; "
             "evaluate again, or report with --pictures 0"
         )
+    if settings.get("bag_digest") not in (None, bag_digest(settings["bag"])):
+        raise BagError(
+            f"{settings['bag']}: has changed since {folder} was judged on it; evaluate again, or "
+            "report with --pictures 0"
+        )
     conditions = {(c.name, c.severity): c for c in parse_profile(settings["profile"]).conditions}
+    # As they were judged, so that the pictures show what the tables count.
+    where: dict[str, Any] = {"device": settings["device"]}
+    if settings.get("fp16"):
+        where["gpu"] = GpuOptions(fp16=True)
     segmenter = None
     if settings["segmenters"]:
-        segmenter = open_segmenter(find_resource(settings["segmenters"][0], "models", ""))
-    opened = [open_vlm(find_resource(v, "models", ""), prompts=prompts) for v in settings["vlms"]]
+        segmenter = open_segmenter(find_resource(settings["segmenters"][0], "models", ""), **where)
+    opened = [
+        open_vlm(find_resource(v, "models", ""), prompts=prompts, **where) for v in settings["vlms"]
+    ]
     vlms = {vlm.bundle_id: vlm for vlm in opened}
     changed = sorted({row["vlm"] for row in rows} - set(vlms))
     if changed:

@@ -14,7 +14,7 @@ from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
 
 from semalign_ros.bags.writer import BagWriter, Compression, Storage
-from semalign_ros.errors import BagError, ConfigError
+from semalign_ros.errors import BagError, ConfigError, OutputError
 from semalign_ros.nodes.config import RecorderConfig
 from semalign_ros.nodes.generic import message_class
 from semalign_ros.nodes.parameters import NodeParameters
@@ -46,6 +46,7 @@ class RecorderNode(Node):  # type: ignore[misc]  # rclpy is untyped
             )
         )
         self._early: defaultdict[str, deque[bytes]] = defaultdict(lambda: deque(maxlen=_EARLY))
+        self._failure: OutputError | None = None
         self._offering: dict[str, int] = {}
         self._counts: Counter[str] = Counter()
         self._lost: Counter[str] = Counter()
@@ -67,6 +68,8 @@ class RecorderNode(Node):  # type: ignore[misc]  # rclpy is untyped
             + (f", {lost} more were lost on the way" if lost else "")
         )
         super().destroy_node()
+        if self._failure is not None:
+            self._stack.__exit__(type(self._failure), self._failure, None)
         self._stack.close()
 
     def _discover(self) -> None:
@@ -112,10 +115,15 @@ class RecorderNode(Node):  # type: ignore[misc]  # rclpy is untyped
             early.append(data)
             return
         early.append(data)
-        for topic, messages in self._early.items():
-            for message in messages:
-                self._bag.write_raw(topic, message, now)
-                self._counts[topic] += 1
+        try:
+            for topic, messages in self._early.items():
+                for message in messages:
+                    self._bag.write_raw(topic, message, now)
+                    self._counts[topic] += 1
+        except OutputError as error:
+            self._failure = error
+            self.get_logger().error(f"{error}; what was written before is in {self._bag.rescue()}")
+            raise SystemExit(1) from error
         self._early.clear()
 
 

@@ -160,8 +160,8 @@ def test_train_ids_and_a_squashed_copy(dataset, tmp_path):
     (frame,) = read_frames(bag)
     assert frame.image.shape == (32, 64, 3)
     assert (frame.labels == 13).all()
-    # The map is a quarter as wide, and so is the focal length in its pixels.
-    np.testing.assert_allclose(frame.depth[8:], 2.5 / 4, rtol=1e-6)
+    # A resized map still counts pixels of the camera's image: what was 2.5 m away is so still.
+    np.testing.assert_allclose(frame.depth[8:], 2.5, rtol=1e-6)
     info = messages(bag)["/camera/front/camera_info"][0][1]
     assert info.k[0] == pytest.approx(50)
 

@@ -21,6 +21,7 @@ from semalign_ros.bags.messages import (
     tf_message,
     twist_message,
 )
+from semalign_ros.bags.reader import read_raw
 from semalign_ros.bags.topics import LATCHED, Qos
 from semalign_ros.bags.writer import BagWriter
 from semalign_ros.errors import BagError, ConfigError, OutputError
@@ -181,6 +182,29 @@ except OutputError as error:
     )
     assert "cannot be written" in run.stdout, run.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_was_written_before_a_failure_can_be_kept(tmp_path):
+    message = image_message(STAMP, "cam", np.zeros((512, 1024, 3), np.uint8))
+    kept = []
+
+    def fail():
+        with BagWriter(tmp_path / "bag") as bag:
+            bag.add_topic("/image", message.__msgtype__)
+            for number in range(4):
+                bag.write("/image", message, STAMP + number)
+            kept.append(bag.rescue())
+            raise OutputError("the disk is full")
+
+    with pytest.raises(OutputError, match="the disk is full"):
+        fail()
+    assert list(tmp_path.iterdir()) == kept
+    assert kept[0].name.startswith("bag.")
+    (file,) = kept[0].glob("*.mcap")
+    found = []
+    with pytest.raises(BagError):  # it has no end
+        found.extend(read_raw(file))
+    assert len(found) >= 3
 
 
 def test_wrong_use(tmp_path):

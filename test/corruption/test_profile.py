@@ -200,3 +200,9 @@ def test_a_key_that_is_there_twice_is_refused(tmp_path: Path) -> None:
     path = write(tmp_path / "twice.yaml", VALID + "conditions: []\n")
     with pytest.raises(ConfigError, match=r"line 13, column 1: key 'conditions' is there twice"):
         load_profile(path)
+
+
+def test_a_severity_among_the_parameters_is_told(tmp_path: Path) -> None:
+    text = VALID.replace("{corruption: motion_blur}", "{corruption: fog, params: {severity: 4}}")
+    with pytest.raises(ConfigError, match="severity is no parameter; it stands beside corruption"):
+        load_profile(write(tmp_path / "p.yaml", text))

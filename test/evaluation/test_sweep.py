@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import itertools
 import json
 import multiprocessing
 from dataclasses import replace
 
 import pytest
 
-from semalign_ros.bags import BagTopics
+from semalign_ros.bags import BagTopics, read_frames
 from semalign_ros.errors import BagError, ConfigError, InferenceError, OutputError
 from semalign_ros.evaluation import sweep as sweep_module
 from semalign_ros.evaluation.store import ResultStore, read_table
@@ -198,3 +199,17 @@ def test_blocks_that_look_back_do_not_depend_on_the_workers(bag, monkeypatch, tm
     assert tables[0].num_rows == 2 * FRAMES
     assert tables[1].equals(tables[0])
     assert tables[2].equals(tables[0])
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_what_was_read_before_a_break_is_judged_with_any_number_of_workers(
+    bag, recorded, tmp_path, workers, monkeypatch
+):
+    def broken(*args, **options):
+        yield from itertools.islice(read_frames(*args, **options), 11)
+        raise BagError("the file ends here")
+
+    monkeypatch.setattr(sweep_module, "read_frames", broken)
+    with pytest.raises(BagError, match="ends here"):
+        sweep(SweepSettings(str(bag), vlms=(str(recorded),)), tmp_path / "out", workers=workers)
+    assert set(verdicts(tmp_path / "out")["index"].to_pylist()) == set(range(11))

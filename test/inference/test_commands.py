@@ -233,6 +233,16 @@ def test_doctor_fails_and_does_not_break_without_a_package(
     assert found["packages"]["advice"] == "`pip install onnxruntime`"
 
 
+def test_doctor_tells_a_package_that_is_too_old(monkeypatch: pytest.MonkeyPatch) -> None:
+    releases = {"pydantic": (1, 10), "matplotlib": (3, 6)}
+    monkeypatch.setattr(doctor, "_release", lambda name: releases.get(name, (99, 0)))
+    (check,) = [c for c in doctor.check_python() if c.name == "packages"]
+    assert (check.level, check.advice) == (
+        "fail",
+        "`pip install 'pydantic>=2.5' 'matplotlib>=3.7'`",
+    )
+
+
 def test_doctor_names_a_profile_that_is_not_there(tmp_path: Path) -> None:
     profile = str(tmp_path / "gone.xml")
     found = {c.name: c for c in check_dds({"FASTDDS_DEFAULT_PROFILES_FILE": profile})}
