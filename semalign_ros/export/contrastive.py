@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from semalign_ros.errors import BundleError
 from semalign_ros.export.checkpoint import load_pretrained, load_weights, model_type
+from semalign_ros.export.graph import bundle_files
 from semalign_ros.export.image_side import ImageSide, naflex, vehicle_frames
 from semalign_ros.export.language import Graph, ImageScores, export_checked, image_scores_graph
 from semalign_ros.export.options import ExportOptions
@@ -150,7 +151,7 @@ def export_public_contrastive(
         return write_bundle(
             out,
             manifest.model_copy(update={"metrics": {"parity": parity}}),
-            {path.name: path for path in files.values()},
+            bundle_files(files.values()),
             overwrite=options.overwrite,
         )
 

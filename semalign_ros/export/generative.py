@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from semalign_ros.errors import BundleError
 from semalign_ros.export.checkpoint import load_pretrained, load_weights, model_type
+from semalign_ros.export.graph import bundle_files
 from semalign_ros.export.image_side import READERS, ImageSide, vehicle_frames
 from semalign_ros.export.language import (
     CachedDecoder,
@@ -45,6 +46,8 @@ from semalign_ros.types import Image
 FAMILIES = tuple(READERS)
 _YES, _NO = ("Yes", " Yes", "yes", " yes"), ("No", " No", "no", " no")
 _MARK = "QUESTION-GOES-HERE"
+# What a checkpoint asks for beside that (a repetition penalty) the runtime does not do.
+_GREEDY = {"do_sample": False, "repetition_penalty": 1.0, "no_repeat_ngram_size": 0}
 
 
 class _Causal(nn.Module):
@@ -124,7 +127,11 @@ class Original:
         said = self.says(question).replace(
             self.mark, self.side.layout(self.mark, self.image_tokens), 1
         )
-        ids: Tensor = self.tokenizer(said, return_tensors="pt")["input_ids"]
+        # Templates of some families write the token of the beginning themselves.
+        begun = bool(self.tokenizer.bos_token) and said.startswith(self.tokenizer.bos_token)
+        ids: Tensor = self.tokenizer(said, return_tensors="pt", add_special_tokens=not begun)[
+            "input_ids"
+        ]
         return ids
 
     def asked(self, image: Image, question: str) -> dict[str, Tensor]:
@@ -209,7 +216,7 @@ def export_public_generative(
     def write(files: dict[str, Path], differences: dict[str, float]) -> Bundle:
         files["tokenizer"] = files["decoder"].with_name("tokenizer.json")
         tokenizer.backend_tokenizer.save(str(files["tokenizer"]))
-        content = {path.name: path for path in files.values()}
+        content = bundle_files(files.values())
         with tempfile.TemporaryDirectory() as scratch:
             draft = Path(scratch) / "draft"
             write_bundle(draft, manifest, content)
@@ -234,7 +241,8 @@ def load_chat_tokenizer(folder: Path) -> Any:
 
     tokenizer = load_pretrained(AutoTokenizer, folder, "a tokenizer")
     path = folder / "chat_template.json"
-    if tokenizer.chat_template is None and path.is_file():
+    # As transformers' processors do: a tokenizer's own template may know no images.
+    if path.is_file() and not (folder / "chat_template.jinja").is_file():
         try:
             tokenizer.chat_template = json.loads(path.read_text(encoding="utf-8"))["chat_template"]
         except (ValueError, KeyError, TypeError) as error:
@@ -255,6 +263,10 @@ def read_chat(original: Original) -> Chat:
         raise BundleError(
             f"the chat template gives {said!r}, expected the image {mark!r} before the question"
         )
+    # What closes the image belongs to it: a sentence about the scene comes after that.
+    for token in original.tokenizer.get_added_vocab():
+        if after.startswith(token) and ("vision" in token or "image" in token):
+            after = after.removeprefix(token)
     template = after.replace(_MARK, "{question}")
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / "tokenizer.json"
@@ -342,7 +354,7 @@ def whole_difference(
                 for q in questions
             ]
             asked = original.asked(frame, prompts.description)
-            said = original.model.generate(**asked, max_new_tokens=tokens, do_sample=False)
+            said = original.model.generate(**asked, max_new_tokens=tokens, **_GREEDY)
         scores = max(scores, difference(np.array(wanted), found))
         text = original.tokenizer.decode(
             said[0, asked["input_ids"].shape[1] :], skip_special_tokens=True

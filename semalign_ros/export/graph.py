@@ -8,7 +8,7 @@ import io
 import itertools
 import logging
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,8 @@ OPSETS = range(18, 26)
 """Operator sets to choose from: torch's exporter writes 18, and onnxscript converts up to 25."""
 # Below this a tensor is kept in float32: biases and norms weigh nothing and set the scale.
 _HALF_FROM = 1024
+_DATA = ".data"
+_LARGEST = 1_800_000_000  # protobuf holds 2 GB
 
 
 def tool_versions() -> dict[str, str]:
@@ -148,10 +150,14 @@ def conv_norm_pairs(module: nn.Module) -> Iterator[tuple[str, nn.Conv2d, nn.Batc
     for prefix, block in module.named_modules():
         if isinstance(block, nn.Sequential):
             continue
-        for (name, conv), (_, norm) in itertools.pairwise(block.named_children()):
+        pairs = list(itertools.pairwise(block.named_children()))
+        # "conv1, conv2, norm1, norm2" (DPT) is not in the order of use.
+        if any(type(a) is type(b) is nn.BatchNorm2d for (_, a), (_, b) in pairs):
+            continue
+        for (name, conv), (_, norm) in pairs:
             if (
                 isinstance(conv, nn.Conv2d)
-                and isinstance(norm, nn.BatchNorm2d)
+                and type(norm) is nn.BatchNorm2d  # others may hold an activation too
                 and conv.out_channels == norm.num_features
             ):
                 yield f"{prefix}.{name}" if prefix else name, conv, norm
@@ -178,12 +184,33 @@ def store_half(path: Path) -> None:
     nodes = [*casts, *model.graph.node]
     del model.graph.node[:]
     model.graph.node.extend(nodes)
-    onnx.checker.check_model(model)
-    onnx.save_model(model, path)
+    _save(model, path)
+    onnx.checker.check_model(str(path))
+
+
+def bundle_files(files: Iterable[Path]) -> dict[str, Path]:
+    """Files of a bundle by name: these, and the weights that graphs among them keep beside them."""
+    found = {path.name: path for path in files}
+    for path in list(found.values()):
+        beside = path.with_name(path.name + _DATA)
+        if beside.is_file():
+            found[beside.name] = beside
+    return found
+
+
+def _save(model: onnx.ModelProto, path: Path) -> None:
+    """Write a graph, with its weights in a file beside it where one file may not hold them."""
+    path.with_name(path.name + _DATA).unlink(missing_ok=True)  # it would be added to
+    if sum(len(tensor.raw_data) for tensor in model.graph.initializer) <= _LARGEST:
+        onnx.save_model(model, path)
+        return
+    onnx.save_model(
+        model, path, save_as_external_data=True, location=path.name + _DATA, size_threshold=4096
+    )
 
 
 def strip(path: Path) -> None:
-    """Put the weights into the file, and drop the notes on source lines of this machine."""
+    """Put the weights into the file if they fit, and drop notes on this machine's source lines."""
     model = onnx.load_model(path)
     for node in model.graph.node:
         del node.metadata_props[:]
@@ -197,8 +224,7 @@ def strip(path: Path) -> None:
         del tensor.metadata_props[:]
     del model.graph.metadata_props[:]
     del model.metadata_props[:]
-    onnx.save_model(model, path)
-    path.with_name(path.name + ".data").unlink(missing_ok=True)
+    _save(model, path)
 
 
 @contextlib.contextmanager

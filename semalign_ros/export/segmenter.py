@@ -12,6 +12,7 @@ from torch import nn
 from semalign_ros.errors import BundleError, ConfigError
 from semalign_ros.export.adapters import LabelsAndConfidence, LogitsOnly, SemanticScores
 from semalign_ros.export.checkpoint import load_pretrained, load_weights
+from semalign_ros.export.graph import bundle_files
 from semalign_ros.export.options import ExportOptions
 from semalign_ros.export.parity import graph_differences, require_parity, sample_frames
 from semalign_ros.export.pixels import (
@@ -121,7 +122,7 @@ def export_segmenter(
             class_map=channels,
             metrics={"parity": {"pixels": off, **differences}, **metrics},
         )
-        return write_bundle(out, manifest, {"segmenter.onnx": graph}, overwrite=options.overwrite)
+        return write_bundle(out, manifest, bundle_files([graph]), overwrite=options.overwrite)
 
 
 def labels_module(model: nn.Module, recipe: ImageRecipe) -> nn.Module:

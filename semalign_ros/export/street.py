@@ -10,6 +10,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from semalign_ros.errors import BundleError
+from semalign_ros.export.graph import bundle_files
 from semalign_ros.export.language import (
     CachedDecoder,
     ImageFeatures,
@@ -171,6 +172,6 @@ def _write(
     trained: Trained,
     options: ExportOptions,
 ) -> Bundle:
-    content: dict[str, Path | bytes] = {path.name: path for path in files.values()}
+    content: dict[str, Path | bytes] = dict(bundle_files(files.values()))
     content["tokenizer.json"] = tokenizer_bytes(trained.tokenizer)
     return write_bundle(out, manifest, content, overwrite=options.overwrite)

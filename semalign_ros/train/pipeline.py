@@ -126,6 +126,7 @@ def run_plan(plan: Plan, report: Report, count: Count) -> dict[str, Bundle]:
     data = _load(plan, count)
     bundles: dict[str, Bundle] = {}
     kind = family_name(family)
+    _require_same(plan.work / f"{kind}.pt", _fingerprint(plan, data))
     segmenter = train_segmenter(
         data.train,
         data.scored,
@@ -152,9 +153,11 @@ def run_plan(plan: Plan, report: Report, count: Count) -> dict[str, Bundle]:
     tower.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stubs
     views, held_out = _views(plan, tower, data, count)
     tower.cpu()
+    basis = _fingerprint(plan, data, tower)
     prompts = PromptSet.load()
     tokenizer = build_tokenizer(prompts, settings.vocabulary, settings.seed)
     for stage in [s for s in STAGES[1:] if s in plan.stages]:
+        _require_same(plan.work / f"{stage}.pt", basis)
         _train_language(plan, stage, tower, views, held_out, prompts, tokenizer, report)
         export = export_contrastive if stage == "contrastive" else export_generative
         name = bundle_name(settings, stage)
@@ -278,7 +281,7 @@ def _train_language(
 def _views(plan: Plan, tower: Tower, data: _Data, count: Count) -> tuple[Views, dict[str, Views]]:
     """Views of all frames; those of the training frames are kept in the work folder."""
     settings = plan.settings
-    path = plan.work / f"views-{_fingerprint(plan, tower, data)}.pt"
+    path = plan.work / f"views-{_fingerprint(plan, data, tower)}.pt"
     if path.exists():
         views = Views.load(path)
     else:
@@ -295,14 +298,32 @@ def _views(plan: Plan, tower: Tower, data: _Data, count: Count) -> tuple[Views, 
     return views, {name: plain_views(tower, frames) for name, frames in data.held_out.items()}
 
 
-def _fingerprint(plan: Plan, tower: Tower, data: _Data) -> str:
-    """What the cached views depend on: the tower, the frames, how they are changed."""
+def _require_same(checkpoint: Path, basis: str) -> None:
+    """Refuse a checkpoint of other frames, another seed or another tower; see :func:`_fingerprint`.
+
+    Raises:
+        ConfigError: It is one.
+    """
+    note = checkpoint.with_suffix(".basis")
+    if checkpoint.exists() and note.exists() and note.read_text("utf-8") != basis:
+        raise ConfigError(
+            f"checkpoint {checkpoint} was trained on other frames, with another seed or behind "
+            "another segmenter; train into another --work folder, or remove it"
+        )
+    note.parent.mkdir(parents=True, exist_ok=True)
+    note.write_text(basis, "utf-8")
+
+
+def _fingerprint(plan: Plan, data: _Data, tower: Tower | None = None) -> str:
+    """What a checkpoint or cached views depend on: frames, seed, the tower before them."""
     digest = hashlib.sha256()
-    for tensor in tower.state_dict().values():
+    for tensor in tower.state_dict().values() if tower is not None else ():
         digest.update(tensor.cpu().contiguous().numpy().tobytes())
     for frames in data.train:
         digest.update("\0".join([*frames.names, str(frames.weight)]).encode())
-    part = plan.settings.model_dump_json(include={"seed", "views", "segmenter"})
+    # A longer schedule goes on from the same checkpoint; a finished tower stands for its own.
+    fields = {"seed"} if tower is None else {"seed", "views", "segmenter"}
+    part = plan.settings.model_dump_json(include=fields)
     digest.update(part.encode())
     return digest.hexdigest()[:12]
 

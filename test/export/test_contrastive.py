@@ -8,6 +8,7 @@ torch = pytest.importorskip("torch")
 
 from semalign_ros.cli import main  # noqa: E402
 from semalign_ros.errors import BundleError  # noqa: E402
+from semalign_ros.export import graph  # noqa: E402
 from semalign_ros.export.contrastive import export_public_contrastive  # noqa: E402
 from semalign_ros.export.options import ExportOptions  # noqa: E402
 from semalign_ros.inference.bundle import load_bundle  # noqa: E402
@@ -63,6 +64,17 @@ def test_half_weights_are_compared_with_rounded_ones(checkpoints, tmp_path):
     manifest = load_bundle(out).manifest
     assert manifest.precision == "float16-weights"
     assert manifest.metrics["parity"]["logits"] < 1e-4
+
+
+def test_weights_that_one_file_cannot_hold_lie_beside_it(checkpoints, tmp_path, monkeypatch):
+    monkeypatch.setattr(graph, "_LARGEST", 10_000)
+    out = tmp_path / "clip"
+    arguments = [str(checkpoints("clip")), str(out), "--kind", "contrastive", "--licence", "none"]
+    assert main(["export", *arguments, "--precision", "float16-weights"]) == 0
+    bundle = load_bundle(out)
+    assert {"vision.onnx.data", "text.onnx.data"} <= set(bundle.manifest.files)
+    assert bundle.manifest.metrics["parity"]["logits"] < 1e-4
+    open_vlm(out, "cpu", prompts=PROMPTS).answer(VlmQuery(np.zeros((32, 48, 3), np.uint8)))
 
 
 def test_a_family_that_is_none(checkpoints, tmp_path):

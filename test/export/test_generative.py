@@ -74,6 +74,8 @@ def test_scores_and_words_are_those_of_the_checkpoint(family, checkpoints, frame
     assert parity.pop("pixels") < 1e-3
     assert max(parity.values()) < 1e-3
     assert manifest.prompt.image_tokens == IMAGE_TOKENS[family]
+    # A sentence about the scene comes after the image, not inside of what marks it.
+    assert "vision" not in manifest.prompt.question_template
     model = AutoModelForImageTextToText.from_pretrained(folder).eval()
     words = AutoTokenizer.from_pretrained(folder)
     vlm = open_vlm(out, "cpu", prompts=PROMPTS)

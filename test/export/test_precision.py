@@ -9,7 +9,7 @@ torch = pytest.importorskip("torch")
 
 from semalign_ros.cli import main  # noqa: E402
 from semalign_ros.errors import BundleError, ConfigError  # noqa: E402
-from semalign_ros.export.graph import export_graph  # noqa: E402
+from semalign_ros.export.graph import export_graph, fold_batch_norms  # noqa: E402
 from semalign_ros.export.language import CachedDecoder  # noqa: E402
 from semalign_ros.export.options import FUSED, TOLERANCES, ExportOptions  # noqa: E402
 from semalign_ros.export.parity import Tolerance, graph_differences, require_parity  # noqa: E402
@@ -178,3 +178,26 @@ def test_an_opset_that_cannot_be(checkpoints, tmp_path, capsys):
 def test_int8_is_not_fused():
     with pytest.raises(ConfigError, match="TensorRT, which knows none of the fused operators"):
         ExportOptions("x", SOURCE, precision="int8", fuse=True)
+
+
+def test_norms_that_are_not_defined_in_the_order_of_use_are_not_folded():
+    class Residual(torch.nn.Module):
+        """As DPT's: conv1, norm1, conv2, norm2 in use, but defined otherwise."""
+
+        def __init__(self):
+            super().__init__()
+            self.conv1 = torch.nn.Conv2d(4, 4, 3, padding=1)
+            self.conv2 = torch.nn.Conv2d(4, 4, 3, padding=1)
+            self.norm1 = torch.nn.BatchNorm2d(4)
+            self.norm2 = torch.nn.BatchNorm2d(4)
+
+        def forward(self, x):
+            return self.norm2(self.conv2(self.norm1(self.conv1(x))))
+
+    module = Residual().eval()
+    for norm in (module.norm1, module.norm2):
+        torch.nn.init.uniform_(norm.running_mean, 1, 2)
+    x = torch.randn(1, 4, 8, 8)
+    with torch.no_grad():
+        before = module(x)
+        assert torch.equal(fold_batch_norms(module)(x), before)

@@ -236,6 +236,13 @@ def test_a_damaged_or_foreign_checkpoint_is_refused(plan, bundles, tmp_path):
         load_language_model(tmp_path, "contrastive")
 
 
+def test_a_work_folder_of_another_seed_is_refused(plan, bundles, tmp_path):
+    settings = plan.settings.model_copy(update={"seed": plan.settings.seed + 1})
+    other = replace(plan, settings=settings, out=tmp_path, stages=("segmenter",))
+    with pytest.raises(ConfigError, match=r"segmenter\.pt was trained on other frames, with anot"):
+        run_plan(other, lambda _: None, lambda *_: None)
+
+
 def test_views_of_another_tower_are_not_reused(plan, bundles):
     found = list(plan.work.glob("views-*.pt"))
     assert len(found) == 1
