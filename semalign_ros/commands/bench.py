@@ -186,6 +186,7 @@ def _inference(args: argparse.Namespace) -> int:
     from semalign_ros.benchmarks.corruption import scene
     from semalign_ros.benchmarks.peers import compare, peer_table
     from semalign_ros.benchmarks.ways import AskingVlm
+    from semalign_ros.errors import BundleError
     from semalign_ros.language import PromptSet
     from semalign_ros.types import Frame
 
@@ -214,7 +215,10 @@ def _inference(args: argparse.Namespace) -> int:
             break
         if (checkpoints / model.name / "config.json").is_file():
             folder = checkpoints / model.name
-            compared += compare(model, folder, frame.image, prompts, args.repetitions)
+            try:
+                compared += compare(model, folder, frame.image, prompts, args.repetitions)
+            except BundleError as error:  # the others were worth the minutes
+                _show(f"\n{model.name}: not run in PyTorch: {error}")
         else:
             _show(f"\n{model.name}: no checkpoint in {checkpoints}, so not run in PyTorch")
     if compared:
