@@ -154,6 +154,7 @@ class BagWriter:
         """
         writer = self._open_writer()
         self._writer = None
+        writer.abort()  # closes it as it is
         kept = self.path.with_name(f"{self.path.name}.{uuid.uuid4().hex[:4]}.partial")
         writer.path.rename(kept)
         return kept

@@ -98,15 +98,6 @@ class Segmenter:
         output = self.manifest.output
         if output.content == "labels":
             channels, confidence = _plane(found[0], output.layout, output.name), None
-            known = len(self.manifest.class_map)
-            if (
-                channels.max(initial=0) >= known
-                and (odd := channels[(channels >= known) & (channels < IGNORE)]).size
-            ):
-                raise InferenceError(
-                    f"segmenter: output {output.name!r} holds label {odd[0]:g}, the class map has "
-                    f"{known}; complete class_map in bundle.yaml (ignore for what is not judged)"
-                )
         else:
             channels, confidence = self._best_channels(found[0])
         if len(found) == 2:

@@ -397,12 +397,12 @@ class StageNode(ManagedNode[ConfigT]):
     def _on_set_enabled(
         self, request: SetBool.Request, response: SetBool.Response
     ) -> SetBool.Response:
-        with self._lock:
-            # What was published meanwhile is not lost.
-            self._sequence.pause()
-            self._enabled = bool(request.data)
+        self._enabled = bool(request.data)
         if not self._enabled:
             self.restart("disabled")
+            with self._lock:
+                # What is published until it is enabled is not lost.
+                self._sequence.pause()
         self.on_enabled(self._enabled)
         response.success = True
         response.message = "enabled" if self._enabled else "disabled"

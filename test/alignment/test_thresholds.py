@@ -29,7 +29,12 @@ def test_each_end_of_a_range_is_allowed_and_beyond_is_not(end):
             else p.name.replace("_error", "_warn")
         )
         value = getattr(p, end)
-        HealthThresholds(**{p.name: value, partner: value})
+        values = {p.name: value, partner: value}
+        if p.name == "window_frames":
+            values["min_samples"] = min(10, value)  # no more than fit
+        if p.name == "min_samples":
+            values["window_frames"] = 100_000
+        HealthThresholds(**values)
         beyond = value + 1 if end == "high" else value - 1
         with pytest.raises(ConfigError, match=f"{p.name}: found"):
             HealthThresholds(**{p.name: beyond})

@@ -120,33 +120,6 @@ def test_logits_become_labels(foreign: Callable[..., Bundle], layout: str) -> No
     np.testing.assert_allclose(found.confidence[:, 0], np.exp(peak) / (np.exp(peak) + 2), rtol=1e-5)
 
 
-def test_labels_that_the_class_map_does_not_know_are_told(
-    tmp_path: Path, graph_writer: Callable[..., Path], manifest_of_segmenter: Callable[..., Any]
-) -> None:
-    graph = graph_writer(
-        tmp_path / "red.onnx",
-        [helper.make_node("Gather", ["x", "first"], ["y"], axis=3)],
-        {"x": (U8, [1, 8, 8, 3])},
-        {"y": (U8, [1, 8, 8])},
-        {"first": np.array(0)},
-    )
-    manifest = manifest_of_segmenter(
-        graphs={"segmenter": {"file": "m.onnx"}},
-        input={"name": "x", "dtype": "uint8", "layout": "NHWC", "resize": "nearest"},
-        output={"name": "y", "content": "labels", "layout": "NHW"},
-        class_map=["car", "sky"],
-    )
-    bundle = write_bundle(tmp_path / "foreign", manifest, {"m.onnx": graph})
-    segmenter = open_segmenter(bundle.folder, "cpu")
-    image = np.zeros((8, 8, 3), np.uint8)
-    image[:4] = 255  # the usual number of what is not judged
-    assert segmenter.segment(image).labels[:, 0].tolist() == [255] * 4 + [13] * 4
-    with pytest.raises(InferenceError, match="holds label 7, the class map has 2"):
-        segmenter.segment(np.where(image == 0, np.uint8(7), image))
-    with pytest.raises(InferenceError, match="holds label 7, the class map has 2"):
-        segmenter.segment(np.full((8, 8, 3), 7, np.uint8))
-
-
 def test_ignored_channels_may_be_kept_out_of_the_maximum(foreign: Callable[..., Bundle]) -> None:
     bundle = foreign(
         F32,
