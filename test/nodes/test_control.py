@@ -233,10 +233,11 @@ def test_services_and_debug_outputs(monitor, probe, tmp_path):
     )
     for skipped in range(51, 60):
         camera.publish(ORIGIN_NS + skipped * STEP_NS)
-    probe.refreshed()
     assert probe.counters()["received"] == received
     probe.call(SetBool, "/monitor/set_enabled", SetBool.Request(data=True))
-    camera.judge(60)
+    stamp = ORIGIN_NS + 60 * STEP_NS
+    camera.publish(stamp)
+    probe.wait(lambda: stamp_of(camera.judged[-1]) == stamp, "a verdict after it was enabled")
     # What was published meanwhile is not lost: nobody listened.
     assert probe.counters()["dropped_lost"] == 0
 
