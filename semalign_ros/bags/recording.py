@@ -64,7 +64,7 @@ def even_stamps(count: int, rate_hz: float) -> list[int]:
     """Stamps at a constant rate, nanoseconds.
 
     Raises:
-        ConfigError: `rate_hz` is not positive.
+        ConfigError: `rate_hz` is not within 0.001 to 1e6 Hz.
     """
     check_rate(rate_hz)
     return [STAMP_ORIGIN_NS + round(i * 1e9 / rate_hz) for i in range(count)]
@@ -74,7 +74,7 @@ def check_rate(rate_hz: float) -> None:
     """Check a frame rate.
 
     Raises:
-        ConfigError: It is not positive and finite.
+        ConfigError: It is not within 0.001 to 1e6 Hz.
     """
     if not 1e-3 <= rate_hz <= 1e6:
         raise ConfigError(f"--rate {rate_hz:g}: expected a frame rate of 0.001 to 1e6 Hz")

@@ -17,7 +17,6 @@ from semalign_ros.language.phrases import is_attribute, token_at
 _SUBJECT_REACH = 8
 _FAR = 25
 _GENERALLY = w.word_set("easily harder hard difficult less")
-_GENERAL_VERBS = w.word_set("need take require make brake swerve behave deserve")
 _DISREGARDING = w.word_set(
     "run runs running jump jumps jumping ignore ignores ignoring disregard disregards"
 )
@@ -87,7 +86,7 @@ def supposed(analysis: Analysis, mention: Mention, clause: Clause, sign_end: int
         # "once two cars have passed" counts cars that are there, "if two cars meet" does not.
         certain = mention.determiners & w.QUANTIFIERS - {"another", "more"}
         return not certain or tokens[clause.start] in {"if", "unless", "whether", "in"}
-    if _habitual(tokens, mention, clause) or _in_general(tokens, mention):
+    if _habitual(tokens, mention, clause):
         return True
     if (token_at(tokens, mention.governor), token_at(tokens, mention.governor - 1)) in w.CRASHING:
         return True
@@ -211,21 +210,6 @@ def _habitual(tokens: Sequence[str], mention: Mention, clause: Clause) -> bool:
         return False
     existential = "there" in span[:usual] and span[usual - 1] in w.BE
     return existential or bool(w.VERBS & set(span[usual + 1 : usual + 2]))
-
-
-def _in_general(tokens: Sequence[str], mention: Mention) -> bool:
-    """Match "trucks have blind spots", "riders need room": what is true of all of them."""
-    if mention.determiners or not mention.plural:
-        return False
-    k = mention.end
-    while w.is_adverb(token_at(tokens, k)):
-        k += 1
-    verb, after = token_at(tokens, k), token_at(tokens, k + 1)
-    if verb == "have":
-        # "Trucks have stopped" tells of these trucks.
-        done = after.endswith("ed") or after in w.IRREGULAR_FORMS or after in {"been", "just"}
-        return not done and not w.is_adverb(after)
-    return verb in _GENERAL_VERBS
 
 
 def _defines(tokens: Sequence[str], k: int) -> bool:
