@@ -17,6 +17,7 @@ from semalign_ros.nodes.processes import NodeProcess, node_command
 
 _ALARMS = (1, 2)  # WARN and ERROR, not STALE
 _JUDGMENT, _METRICS, _DIAGNOSTICS = "/output/judgment", "/metrics", "/diagnostics"
+_OURS = "semalign_"
 _SETTLE_S = 20.0
 """Longest wait for the last frames in work after the bag has ended."""
 
@@ -88,7 +89,10 @@ def run_live(
                 "recorder_node",
                 {
                     "output": str(recorded),
-                    "topics": [f"*{_JUDGMENT}", f"*{_METRICS}", _DIAGNOSTICS],
+                    "topics": [
+                        *(f"/{node}{topic}" for node in names for topic in (_JUDGMENT, _METRICS)),
+                        _DIAGNOSTICS,
+                    ],
                 },
             ),
         )
@@ -158,8 +162,8 @@ def summarize_live(recorded: Path) -> list[LiveSummary]:
     for topic, name, level, code, values in _statuses(recorded):
         if topic.endswith(_METRICS):
             metrics[topic.removesuffix(_METRICS).strip("/")].append(values)
-        elif topic == _DIAGNOSTICS:
-            camera, _, what = name.removeprefix("semalign_").partition(": ")
+        elif topic == _DIAGNOSTICS and name.startswith(_OURS):  # others speak there too
+            camera, _, what = name.removeprefix(_OURS).partition(": ")
             if what == "pipeline":
                 pipeline[camera] = values
             if level in _ALARMS and code != "BUILDING":

@@ -47,7 +47,8 @@ class RecorderNode(Node):  # type: ignore[misc]  # rclpy is untyped
         )
         self._early: defaultdict[str, deque[bytes]] = defaultdict(lambda: deque(maxlen=_EARLY))
         self._failure: OutputError | None = None
-        self._offering: dict[str, int] = {}
+        self._offering: Counter[str] = Counter()
+        self._recorded: dict[str, Any] = {}  # None where the topic cannot be recorded
         self._counts: Counter[str] = Counter()
         self._lost: Counter[str] = Counter()
 
@@ -75,17 +76,26 @@ class RecorderNode(Node):  # type: ignore[misc]  # rclpy is untyped
     def _discover(self) -> None:
         for name, types in self.get_topic_names_and_types():
             if self._wanted(name):
-                publishers = self.get_publishers_info_by_topic(name)
-                known = name in self._offering
-                if known or publishers:  # else only subscribers speak of it
-                    self._offering[name] = len(publishers)
-                if publishers and not known:
-                    self._subscribe(name, types[0], [p.qos_profile for p in publishers])
+                offered = [p.qos_profile for p in self.get_publishers_info_by_topic(name)]
+                self._offering[name] = len(offered)
+                if offered and name not in self._recorded:
+                    self._recorded[name] = self._subscribe(name, types[0], offered)
+                elif offered and self._recorded[name] is not None:
+                    self._follow(name, offered)
 
     def _wanted(self, name: str) -> bool:
         return any(fnmatchcase(name, pattern) for pattern in self._config.topics)
 
-    def _subscribe(self, name: str, msgtype: str, offered: list[QoSProfile]) -> None:
+    def _follow(self, name: str, offered: list[QoSProfile]) -> None:
+        """Subscribe anew where a publisher that came later could not be heard."""
+        old, profile = self._recorded[name], _fitting(offered)
+        if profile.reliability != old.qos_profile.reliability:
+            self.destroy_subscription(old)
+            self._recorded[name] = self.create_subscription(
+                old.msg_type, name, old.callback, profile, raw=True
+            )
+
+    def _subscribe(self, name: str, msgtype: str, offered: list[QoSProfile]) -> Any:
         kind = message_class(msgtype)
         try:
             if kind is None:
@@ -93,10 +103,7 @@ class RecorderNode(Node):  # type: ignore[misc]  # rclpy is untyped
             self._bag.add_topic(name, msgtype, from_ros(offered[0]))
         except BagError as error:
             self.get_logger().warning(f"{name} is not recorded: {error}")
-            return
-        profile = matching([p.reliability for p in offered], depth=_DEPTH)
-        if all(p.durability == DurabilityPolicy.TRANSIENT_LOCAL for p in offered):
-            profile.durability = DurabilityPolicy.TRANSIENT_LOCAL
+            return None
         sequence = StreamSequence()
 
         def receive(data: bytes, info: Mapping[str, Any]) -> None:
@@ -105,7 +112,7 @@ class RecorderNode(Node):  # type: ignore[misc]  # rclpy is untyped
             self._lost[name] += sequence.arrive(number, sole).lost
             self._write(name, data)
 
-        self.create_subscription(kind, name, receive, profile, raw=True)
+        return self.create_subscription(kind, name, receive, _fitting(offered), raw=True)
 
     def _write(self, name: str, data: bytes) -> None:
         now = self.get_clock().now().nanoseconds
@@ -125,6 +132,13 @@ class RecorderNode(Node):  # type: ignore[misc]  # rclpy is untyped
             self.get_logger().error(f"{error}; what was written before is in {self._bag.rescue()}")
             raise SystemExit(1) from error
         self._early.clear()
+
+
+def _fitting(offered: list[QoSProfile]) -> QoSProfile:
+    profile = matching([p.reliability for p in offered], depth=_DEPTH)
+    if all(p.durability == DurabilityPolicy.TRANSIENT_LOCAL for p in offered):
+        profile.durability = DurabilityPolicy.TRANSIENT_LOCAL
+    return profile
 
 
 def main() -> int:

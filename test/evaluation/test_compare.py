@@ -11,7 +11,14 @@ from scipy import stats
 from semalign_ros.alignment.metrics import iou_per_class
 from semalign_ros.cli import main
 from semalign_ros.errors import ConfigError, OutputError
-from semalign_ros.evaluation.compare import contrasts, draw, estimate, load_drive, shifts
+from semalign_ros.evaluation.compare import (
+    contrasts,
+    draw,
+    estimate,
+    load_drive,
+    require_comparable,
+    shifts,
+)
 from semalign_ros.evaluation.store import ResultStore
 from semalign_ros.scene.taxonomy import NUM_CLASSES
 
@@ -244,6 +251,34 @@ def test_what_cannot_be_compared_is_named(day, tmp_path):
     short = write_drive(tmp_path / "short", 3, frames=2)[0]
     with pytest.raises(OutputError, match=r"2 of 2 frames .* expected at least 3"):
         load_drive(short)
+
+
+@pytest.mark.parametrize(
+    ("base", "other", "differing"),
+    [
+        ({"labelled": True}, {"labelled": False}, "labelled"),
+        ({"labelled": False}, {"labelled": False}, None),
+        ({"labelled": True, "models": ["net@2"]}, {"labelled": True, "models": ["net@1"]}, None),
+        (
+            {"labelled": False, "models": ["net@2"]},
+            {"labelled": False, "models": ["net@1"]},
+            "segmenter of the reference",
+        ),
+        ({"prompts": "a"}, {"prompts": "b"}, "prompts"),
+        ({"rule": {"near": 1}}, {"rule": {"near": 2}}, "rule"),
+        ({"critical": ["car"]}, {"critical": ["car", "bus"]}, "critical"),
+    ],
+)
+def test_drives_of_different_references_are_not_compared(tmp_path, base, other, differing):
+    drives = [
+        load_drive(write_drive(tmp_path / name, 1, frames=6, settings=settings)[0])
+        for name, settings in (("base", base), ("other", other))
+    ]
+    if differing is None:
+        require_comparable(*drives)
+    else:
+        with pytest.raises(ConfigError, match=f"not judged alike, {differing} differ"):
+            require_comparable(*drives)
 
 
 def test_undefined_resamples_do_not_count():

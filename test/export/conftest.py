@@ -215,6 +215,7 @@ def llava() -> tuple[Any, ...]:
         ),
     )
     model = enliven(LlavaForConditionalGeneration(config))
+    model.generation_config.repetition_penalty = 3.0
     return silenced(model, [config.image_token_index, words.eos_token_id]), processor
 
 

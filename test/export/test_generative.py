@@ -87,7 +87,10 @@ def test_scores_and_words_are_those_of_the_checkpoint(family, checkpoints, frame
             odds = logits[list(yes)].logsumexp(0) - logits[list(no)].logsumexp(0)
             assert answer.scores[question.id] == pytest.approx(odds.item(), abs=1e-3), question.id
         inputs = asked(family, folder, model, frame, PROMPTS.description)
-        tokens = model.generate(**inputs, max_new_tokens=32, do_sample=False)
+        # Greedy, whatever else a checkpoint's generation_config.json says.
+        tokens = model.generate(
+            **inputs, max_new_tokens=32, do_sample=False, repetition_penalty=1.0
+        )
     said = tokens[0, inputs["input_ids"].shape[1] :]
     assert len(said) == 32
     text = words.decode(said, skip_special_tokens=True)
@@ -130,6 +133,15 @@ def test_a_template_that_the_bundle_cannot_follow(checkpoints):
         read_chat(asking)
 
 
+def test_a_template_that_writes_the_beginning_itself(checkpoints):
+    asking = original(checkpoints)
+    plain = asking.tokens("Is there a car?")
+    asking.tokenizer.chat_template = "{{ bos_token }}" + asking.tokenizer.chat_template
+    begun = asking.tokens("Is there a car?")
+    assert begun.tolist() == plain.tolist()
+    assert begun[0].tolist().count(asking.tokenizer.bos_token_id) == 1
+
+
 def test_the_template_of_an_older_checkpoint(checkpoints, tmp_path):
     for path in checkpoints("smolvlm").iterdir():
         if path.name != "chat_template.jinja":
@@ -138,6 +150,9 @@ def test_the_template_of_an_older_checkpoint(checkpoints, tmp_path):
     path = tmp_path / "chat_template.json"
     path.write_text('{"chat_template": "{{ messages }}"}')
     assert load_chat_tokenizer(tmp_path).chat_template == "{{ messages }}"
+    (tmp_path / "chat_template.jinja").write_text("{{ newer }}")
+    assert load_chat_tokenizer(tmp_path).chat_template == "{{ newer }}"
+    (tmp_path / "chat_template.jinja").unlink()
     path.write_text("[]")
     with pytest.raises(BundleError, match=r"chat_template\.json: no chat_template in it"):
         load_chat_tokenizer(tmp_path)

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 
 import pytest
-from rclpy.qos import DurabilityPolicy, ReliabilityPolicy
+from geometry_msgs.msg import Twist
+from rclpy.qos import DurabilityPolicy, ReliabilityPolicy, qos_profile_sensor_data
 from ros_kit import HEIGHT, WIDTH, paint, scene
 from rosgraph_msgs.msg import Clock
 
 from semalign_ros.bags.camera import CameraModel
 from semalign_ros.bags.messages import (
     camera_info_message,
+    deserialize,
     image_message,
+    stamp_ns,
     tf_message,
     twist_message,
 )
@@ -54,8 +58,6 @@ def bag(tmp_path_factory):
 
 def payload(path, topic):
     """What a bag holds of a topic: CDR bytes without the padding that nobody defines."""
-    from semalign_ros.bags.messages import deserialize, stamp_ns
-
     found = []
     for raw in read_raw(path, [topic]):
         message = deserialize(raw.data, raw.msgtype)
@@ -120,6 +122,33 @@ def test_the_player_waits_for_its_readers_and_gives_up(bag, start):
     )
     assert player.wait(60) == 1
     assert "nobody subscribed to /cam/image_raw within 0.5 s" in player.log.read_text()
+
+
+def test_the_recorder_hears_a_second_publisher_and_takes_its_numbers_for_no_loss(
+    start, tmp_path, probe
+):
+    def send(count):
+        for _ in range(count):
+            number.linear.x += 1.0
+            turn = senders[int(number.linear.x) % len(senders)]
+            turn.publish(number)
+            time.sleep(0.02)
+
+    number = Twist()
+    senders = [probe.node.create_publisher(Twist, "/twist", 10)]
+    copy = tmp_path / "copy"
+    recorder = start("recorder_node", {"output": str(copy), "topics": ["/twist"]})
+    probe.wait(senders[0].get_subscription_count, "the recorder")
+    send(20)
+    senders.append(probe.node.create_publisher(Twist, "/twist", qos_profile_sensor_data))
+    probe.wait(senders[1].get_subscription_count, "the recorder again")
+    probe.wait(senders[0].get_subscription_count, "the recorder again")
+    send(20)
+    time.sleep(0.5)
+    assert recorder.stop() == 0
+    recorded = [deserialize(raw.data, raw.msgtype).linear.x for raw in read_raw(copy)]
+    assert recorded == [float(n) for n in range(1, 41)]
+    assert "lost" not in recorder.log.read_text()
 
 
 def test_the_recorder_keeps_the_time_of_a_simulation(bag, start, tmp_path, probe):

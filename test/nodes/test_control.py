@@ -141,6 +141,9 @@ def test_a_node_that_cannot_start_says_why_and_fails(drive, start, tmp_path):
         start("monitor_node", drive.parameters(**change), name=f"bad{i}", clean=False)
         for i, (change, _) in enumerate(bad)
     ]
+    alone = {"reference": "segmenter", "segmentation": False}
+    nodes.append(start("alignment_node", alone, clean=False))
+    bad = (*bad, (alone, "reference segmenter needs the label maps"))
     for node, (_, text) in zip(nodes, bad, strict=True):
         assert node.wait(60) == 1, text
         log = node.log.read_text()
