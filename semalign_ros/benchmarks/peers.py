@@ -61,8 +61,9 @@ def compare(
     same: dict[str, float] = {}
     failures: dict[str, str] = {}
     runs = {}
-    half = model.bundle.manifest.precision == "float16"
-    for peer in open_peers(checkpoint, device, prompts, MAX_TOKENS, half):
+    manifest = model.bundle.manifest
+    half, size = manifest.precision == "float16", manifest.net_size
+    for peer in open_peers(checkpoint, device, prompts, MAX_TOKENS, half, size):
         try:
             same[peer.name] = agreement(wanted, peer.run(image))
         except Exception as error:  # torch raises many types; the other ways go on

@@ -109,11 +109,9 @@ def export_public_contrastive(
     model = load_weights(AutoModel, folder, "a dual encoder")
     prepare(model, options)
     frames = list(options.frames or sample_frames())
-    if hasattr(processor, "max_num_patches"):
-        frames, frame_size = vehicle_frames(options.frames, size)
-        side = naflex(processor, model, frame_size)
-    else:
-        side = ImageSide(Pixels(read_recipe(processor)), ImageEncoder(model))
+    if keeps_shape(processor):
+        frames, size = vehicle_frames(options.frames, size)
+    side = image_side(processor, model, size)
     off = require_equal_pixels(processor, side.pixels, frames)
     tokenizer = load_pretrained(AutoTokenizer, folder, "a tokenizer")
     manifest = ContrastiveManifest(
@@ -156,6 +154,19 @@ def export_public_contrastive(
         )
 
     return export_checked(graphs, options, write)
+
+
+def keeps_shape(processor: Any) -> bool:
+    """Whether frames of another shape are brought to another net size, as by NaFlex."""
+    return hasattr(processor, "max_num_patches")
+
+
+def image_side(processor: Any, model: Any, size: tuple[int, int] | None) -> ImageSide:
+    """What a dual encoder does to a frame; `size` of the frames counts where it keeps their shape."""
+    if keeps_shape(processor):
+        assert size is not None
+        return naflex(processor, model, size)
+    return ImageSide(Pixels(read_recipe(processor)), ImageEncoder(model))
 
 
 def scores_module(model: Any, side: ImageSide) -> ImageScores:

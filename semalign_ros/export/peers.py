@@ -20,8 +20,7 @@ from semalign_ros.export.checkpoint import (
     reason_of,
 )
 from semalign_ros.export.families import OWN, kind_of
-from semalign_ros.export.image_side import ImageSide
-from semalign_ros.export.pixels import Pixels, load_image_processor, read_recipe
+from semalign_ros.export.pixels import load_image_processor, read_recipe
 from semalign_ros.export.precision import in_half
 from semalign_ros.export.segmenter import labels_module, load_checkpoint
 from semalign_ros.inference.contrastive import pair_weights
@@ -46,7 +45,12 @@ class Peer:
 
 
 def open_peers(
-    folder: Path, device: str, prompts: PromptSet, max_tokens: int, half: bool = False
+    folder: Path,
+    device: str,
+    prompts: PromptSet,
+    max_tokens: int,
+    half: bool = False,
+    net_size: tuple[int, int] | None = None,
 ) -> list[Peer]:
     """Load a checkpoint in PyTorch, as it is and compiled.
 
@@ -56,6 +60,7 @@ def open_peers(
         prompts: What vision-language models are asked.
         max_tokens: Longest generated answer.
         half: Compute in float16, as a bundle of that precision does.
+        net_size: Height and width that the bundle brings frames to; None for the checkpoint's own.
 
     Raises:
         BundleError: It cannot be loaded, or is of a family that is ours alone.
@@ -68,14 +73,19 @@ def open_peers(
         torch.set_float32_matmul_precision("high")
     kind = kind_of(family)
     if kind == "segmenter":
-        return _segmenters(folder, device, half)
+        return _segmenters(folder, device, half, net_size)
     if kind == "contrastive":
-        return _contrastive(folder, device, prompts, half)
+        return _contrastive(folder, device, prompts, half, net_size)
     return _generative(folder, device, prompts, max_tokens, half)
 
 
-def _segmenters(folder: Path, device: str, half: bool) -> list[Peer]:
-    recipe = read_recipe(load_image_processor(folder))
+def _segmenters(
+    folder: Path, device: str, half: bool, net_size: tuple[int, int] | None
+) -> list[Peer]:
+    processor = load_image_processor(folder)
+    recipe = read_recipe(processor)
+    if net_size not in (None, recipe.size):  # exported with --size
+        recipe = read_recipe(processor, net_size)
     module = labels_module(load_checkpoint(folder), recipe)
     module = (in_half(module) if half else module).to(device)
 
@@ -86,10 +96,16 @@ def _segmenters(folder: Path, device: str, half: bool) -> list[Peer]:
     return _eager_and_compiled(module, labels)
 
 
-def _contrastive(folder: Path, device: str, prompts: PromptSet, half: bool) -> list[Peer]:
+def _contrastive(
+    folder: Path,
+    device: str,
+    prompts: PromptSet,
+    half: bool,
+    net_size: tuple[int, int] | None,
+) -> list[Peer]:
     from transformers import AutoModel, AutoTokenizer
 
-    recipe = read_recipe(load_image_processor(folder))
+    processor = load_image_processor(folder)
     model = load_weights(AutoModel, folder, "a dual encoder")
     tokenizer = load_pretrained(AutoTokenizer, folder, "a tokenizer")
     pairs = prompts.pairs()
@@ -104,7 +120,7 @@ def _contrastive(folder: Path, device: str, prompts: PromptSet, half: bool) -> l
         embeds = contrastive.TextEncoder(model, masked)(
             tokens["input_ids"], tokens["attention_mask"]
         ).to(device)
-    side = ImageSide(Pixels(recipe), contrastive.ImageEncoder(model))
+    side = contrastive.image_side(processor, model, net_size)
     scores: nn.Module = contrastive.scores_module(model, side)
     module = (in_half(scores) if half else scores).to(device)
 

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import json
+import shutil
+
 import numpy as np
 import pytest
 
@@ -143,6 +146,40 @@ def test_the_dual_encoder_in_pytorch_answers_as_its_processor_and_model_do(
         with torch.no_grad():
             yes, no = model(**inputs).logits_per_image[0].tolist()
         margins.setdefault(pair.question, []).append(yes - no)
+    wanted = {question: sum(values) > 0 for question, values in margins.items()}
+    assert agreement(wanted, found) == 1
+    assert set(found.values()) == {True, False}
+
+
+def test_peers_see_frames_at_the_size_of_the_bundle(checkpoints, frame, tmp_path, uncompiled):
+    folder, other = checkpoints("segformer"), tmp_path / "other"
+    shutil.copytree(folder, other)
+    path = other / "preprocessor_config.json"
+    stated = json.loads(path.read_text()) | {"size": {"height": 64, "width": 96}}
+    path.write_text(json.dumps(stated))
+    own, _ = open_peers(folder, "cpu", PROMPTS, 8)
+    wide, _ = open_peers(folder, "cpu", PROMPTS, 8, net_size=(64, 96))
+    wanted = open_peers(other, "cpu", PROMPTS, 8)[0].run(frame)
+    assert (wide.run(frame) == wanted).all()
+    assert (own.run(frame) != wanted).any()
+
+
+def test_the_peer_of_a_model_that_keeps_the_shape_of_frames(checkpoints, frame, uncompiled):
+    from transformers import AutoImageProcessor, AutoModel, AutoTokenizer
+
+    folder = checkpoints("siglip2")
+    found = open_peers(folder, "cpu", PROMPTS, 8, net_size=frame.shape[:2])[0].run(frame)
+    model, words = AutoModel.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
+    seen = AutoImageProcessor.from_pretrained(folder, backend="pil")(
+        images=frame, return_tensors="pt"
+    )
+    margins: dict[str, list[float]] = {}
+    for pair in PROMPTS.pairs():
+        texts = [pair.positive, pair.negative]
+        said = words(texts, padding="max_length", max_length=40, return_tensors="pt")
+        with torch.no_grad():
+            both = model(input_ids=said["input_ids"], **seen).logits_per_image[0].tolist()
+        margins.setdefault(pair.question, []).append(both[0] - both[1])
     wanted = {question: sum(values) > 0 for question, values in margins.items()}
     assert agreement(wanted, found) == 1
     assert set(found.values()) == {True, False}
