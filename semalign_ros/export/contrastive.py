@@ -162,7 +162,7 @@ def keeps_shape(processor: Any) -> bool:
 
 
 def image_side(processor: Any, model: Any, size: tuple[int, int] | None) -> ImageSide:
-    """What a dual encoder does to a frame; `size` of the frames counts where it keeps their shape."""
+    """What a dual encoder does to a frame; `size`, of the frames, is for one that keeps shapes."""
     if keeps_shape(processor):
         assert size is not None
         return naflex(processor, model, size)
