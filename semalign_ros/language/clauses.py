@@ -140,7 +140,7 @@ def _opens_condition(
         return _clause_follows(tokens, first)
     if opener in {"should", "had"} and start == 0:
         # "Should a pedestrian step out", "had the light been red"
-        return after in w.INDEFINITE | w.DEFINITE | w.ANY
+        return after in w.INDEFINITE | w.DEFINITE | w.ANY | {"there", "another"}
     return opener in w.CONDITIONS or opener == "provided" or (opener, after) in _CONDITION_PAIRS
 
 
@@ -193,6 +193,9 @@ def advice_cue(tokens: Sequence[str], start: int, end: int, heading: str = "") -
         token = tokens[i]
         following = tokens[i + 1] if i + 1 < end else ""
         if token in {"should", "must", "shall", "ought", "will", "would"}:
+            if token == "will" and following in {"find", "see", "notice"}:
+                # "Behind the bend you will find a shop."
+                continue
             return i
         if token in {"need", "needs", "have", "has"} and following == "to":
             return i

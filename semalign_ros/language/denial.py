@@ -11,6 +11,8 @@ from semalign_ros.language.mentions import Status
 from semalign_ros.language.phrases import Phrase, is_attribute, token_at
 
 _REACH = 14
+_NAMING = w.word_set("identify recognize recognise")
+_PEOPLE = w.word_set("person people persons individual individuals man men woman women")
 _MAYBE = frozenset({"may", "might", "could"})
 
 
@@ -38,7 +40,7 @@ def denial_of(tokens: Sequence[str], mention: Phrase, clause: Clause) -> Status 
         # "It neither disturbs cyclists nor ..." negates the verb.
         verb = mention.left < mention.start and tokens[mention.left].endswith("s")
         return None if verb and before in {"nor", "neither"} else Status.DENIED
-    if before2 in {"nor", "neither"} and before in w.AUXILIARIES:
+    if before2 in {"nor", "neither"} and before in w.AUXILIARIES and not mention.definite:
         return Status.DENIED
     if (
         before in {"of", "from"}
@@ -93,7 +95,10 @@ def _negated_perception(tokens: Sequence[str], mention: Phrase, clause: Clause) 
     if "but" in rest or "because" in rest:
         return False
     verb = next((k for k, token in enumerate(rest) if token in w.PERCEIVING), None)
-    if verb is None:
+    if verb is None or (
+        # Who they are cannot be told, they are there.
+        rest[verb] in _NAMING and mention.definite and tokens[mention.end - 1] in _PEOPLE
+    ):
         return False
     # "That is not possible, find a car": only helpers may stand between.
     helpers = w.AUXILIARIES | w.ADVERBS | {"able", "to", "out", "any", "possible"}
@@ -134,6 +139,9 @@ def _denied_by_predicate(tokens: Sequence[str], mention: Phrase) -> Status | Non
         negated |= token in {"not", "no", "never"}
         if token in w.ABSENT:
             absent = True
+            break
+        if token == "appear" and token_at(tokens, k + 1) == "to":
+            # "does not appear to have noticed us"
             break
         if token in w.PERCEIVABLE and k > verb:
             percept = True

@@ -13,7 +13,8 @@ from semalign_ros.language.phrases import token_at
 _REACH = 12
 _PEOPLE = w.word_set("drivers motorists users passengers animals systems models")
 _NEEDING = w.word_set(
-    "need needs require requires take takes tend tends deserve deserves brake swerve"
+    "need needs require requires take takes tend tends deserve deserves brake swerve count rely "
+    "depend trust assume misjudge underestimate"
 )
 _RISKY = w.word_set(
     "dangerous hazardous unpredictable vulnerable illegal prohibited forbidden common rare "
@@ -53,6 +54,9 @@ def states_a_rule(tokens: Sequence[str], clause: Clause, nouns: Set[int]) -> boo
     if verb is None or verb in nouns:
         return False
     if activity:
+        if tokens[verb] in w.BE:
+            # "Misjudging the speed of a motorcycle is one of the most common causes."
+            return tokens[verb + 1 : verb + 4] == ("one", "of", "the")
         return tokens[verb] in w.FREQUENCY or tokens[verb] in w.FINITE_VERBS - w.IRREGULAR_FORMS
     return _general_verb(tokens, verb, clause.end, one=tokens[start] in w.INDEFINITE)
 
@@ -76,6 +80,9 @@ def _general_verb(tokens: Sequence[str], k: int, end: int, one: bool) -> bool:
         return not (w.PERCEIVABLE | w.PERCEIVING) & set(tokens[k + 1 : k + 5])
     if token in w.BE:
         general = (w.ALLOWING | _RISKY) & set(tokens[k + 1 : k + 4])
+        if w.STRESSING & set(tokens[k + 1 : k + 2]) and _RISKY & set(tokens[k + 2 : k + 3]):
+            # "Motorcyclists are especially hard to spot."
+            return True
         able = {("and", word) for word in ("may", "might", "can", "could")}
         more = able & set(itertools.pairwise(tokens[k : min(k + 7, end)]))
         return bool(general or more) and not w.PERCEIVING & set(tokens[k + 1 : k + 6])

@@ -22,7 +22,7 @@ _TERMS: dict[tuple[str, ...], str] = {
         ramp, exit ramp, driveway, thoroughfare, rd, blvd, ave, bike lane, bicycle lane, cycle
         lane, bus lane, turn lane, lane divider, lane arrow, street scene, traffic lane, road
         lane, t junction, side street, bicycle crossing, railway crossing, level crossing,
-        school crossing, asphalt surface, dashed line, solid line, dotted line, center line,
+        zebra, zebra stripe, arterial, turn pocket, school crossing, asphalt surface, dashed line, solid line, dotted line, center line,
         centre line, centerline, yellow line, white line, lane marker, cobblestone, broken line,
         continuous line, double line, double yellow line, double white line, painted arrow, white
         arrow, yield line, guide line, guideline, wet surface, cobble, dual
@@ -35,7 +35,8 @@ _TERMS: dict[tuple[str, ...], str] = {
         apartment block, tower, apartment building, office block, office building, storefront,
         shop, house front, store, apartment, townhouse, warehouse, residential building, facade,
         shopfront, tower block, office tower, unfinished tower, residential tower, glass tower,
-        cafe, restaurant, supermarket, pharmacy, bakery, hotel, church, shopping mall, shopping
+        town hall, city hall, villa, bungalow, cottage, mansion, barn, cathedral, mosque, museum, library, theater, theatre, cinema,
+        terraced house, cafe, restaurant, supermarket, pharmacy, bakery, hotel, church, shopping mall, shopping
         center, shopping centre""",
     ("wall",): "wall, retaining wall, stone wall, brick wall, concrete wall",
     ("fence",): "fence, fencing, picket fence, metal fence",
@@ -52,7 +53,7 @@ _TERMS: dict[tuple[str, ...], str] = {
         sign, no right turn sign, give way sign, highway sign, guide sign, information sign,
         parking sign, street name sign, overhead sign, sign, pedestrian crossing sign, crosswalk
         sign, construction sign, roadwork sign, school sign, bus stop sign, signboard, traffic
-        control sign, direction board, gantry sign, prohibition sign, one way sign, do not enter
+        control sign, direction board, gantry sign, octagon, prohibition sign, one way sign, do not enter
         sign, road traffic sign, pedestrian sign, bicycle sign""",
     ("vegetation",): """
         tree, vegetation, shrub, bush, hedge, greenery, foliage, shrubbery, forest, palm tree,
@@ -73,7 +74,8 @@ _TERMS: dict[tuple[str, ...], str] = {
         schoolchild, lady, gentleman, guy, shopper, tourist, commuter, onlooker, spectator,
         vendor, courier, delivery person, delivery man, postman, mail carrier, paramedic, workman,
         construction crew, road crew, skateboarder, runner, hiker, marshal, dog walker, resident,
-        herder, farmer, mechanic, cleaner, sweeper, parent, family, shepherd, anyone, anybody,
+        attendant, porter, herdsman, traveler, traveller, customer, visitor, employee, laborer,
+        labourer, waiter, waitress, soldier, nurse, mother, father, herder, farmer, mechanic, cleaner, sweeper, parent, family, shepherd, anyone, anybody,
         someone, somebody, nobody, no one, couple""",
     ("rider",): "rider",
     ("rider", "bicycle"): "cyclist, bicyclist, bicycle rider, bike rider, pedal cyclist",
@@ -132,6 +134,7 @@ _IRREGULAR = {
     "woman": ("women",),
     "child": ("children",),
     "policeman": ("policemen",),
+    "herdsman": ("herdsmen",),
     "fireman": ("firemen",),
     "flagman": ("flagmen",),
     "workman": ("workmen",),

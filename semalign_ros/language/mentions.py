@@ -65,7 +65,7 @@ _RIDING = word_set("rides ride rode riding on driving straddling mounted operati
 _OTHERS_PLACE = word_set(
     "ahead to on at directly immediately that which behind beside next parked approaching "
     "traveling travelling coming turning crossing stopped waiting facing further nearby across "
-    "visible"
+    "visible alongside"
 )
 
 
@@ -132,7 +132,7 @@ def _person_who_crosses(tokens: Sequence[str], i: int, term: Term, end: int) -> 
 
 def _passenger(tokens: Sequence[str], i: int, term: Term, end: int) -> tuple[Term, int]:
     """Tell "passengers are boarding the tram" from those who sit inside."""
-    outside = _OUTSIDE & set(tokens[end : end + 7])
+    outside = _OUTSIDE & set(tokens[end : end + 7]) or tokens[i - 1 : i] == ("waiting",)
     if end - i == 1 and outside:
         return Term(("person",), tokens[i] == "passengers"), end
     return term, end
@@ -169,6 +169,8 @@ def _light(tokens: Sequence[str], i: int) -> tuple[Term, int] | None:
         # "The light is as dim as in the evening."
         return None
     definite = any(word in w.DEFINITE | w.EGO for word in before)
+    if definite and before[-1] == "flashing" and not _of_a_vehicle(tokens, i):
+        return term, i + 1
     own = any(word in _OWN_LIGHT_VERBS for word in tokens[max(0, i - 4) : i])
     coloured = any(word in _COLOURS for word in tokens[i + 1 : i + 9])
     if (
@@ -238,6 +240,9 @@ def _is_no_noun(tokens: Sequence[str], start: int, end: int) -> bool:
         return True
     before = tokens[start - 1] if start else ""
     if word == "building" and (before in w.BE or after == "up"):
+        return True
+    if word == "crowd" and after in w.DEFINITE:
+        # "Parked cars crowd the curb."
         return True
     if word in {"sign", "signs"} and end - start == 1:
         # "signs of pedestrians", "a sign that it works": symptoms, no traffic signs.

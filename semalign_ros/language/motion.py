@@ -27,7 +27,7 @@ CHECKING = word_set(
 )
 FAVOURABLE = word_set(
     "right correct safe safely permissible permitted allowed legal okay ok fine possible "
-    "acceptable appropriate free advisable recommended clear best safest better wise prudent "
+    "lawful acceptable appropriate free advisable recommended clear best safest better wise prudent "
     "necessary permitting indicating signaling signalling indicates able suitable reasonable"
 )
 PERMISSIONS = word_set("turn permission clearance")
@@ -41,7 +41,7 @@ UNFAVOURABLE = word_set(
 )
 VERDICTS = word_set(
     "prohibited forbidden legal illegal safe unsafe dangerous hazardous risky advisable "
-    "inadvisable recommended permitted unwise"
+    "inadvisable recommended permitted unwise lawful unlawful"
 )
 LINKING = word_set("is be are was appears seems looks")
 BEFORE_VERDICT = LINKING | word_set(
@@ -130,7 +130,7 @@ def _gerunds(verbs: str) -> frozenset[str]:
 
 GOING_GERUNDS = _gerunds(
     "proceed continue go move enter cross drive advance accelerate execute make attempt try pass "
-    "cruise"
+    "cruise edge inch creep"
 )
 _VERBS = word_set(
     "proceed continue go move drive follow turn cross accelerate stop halt wait yield pause remain "
@@ -196,6 +196,8 @@ def _stops(verb: str, rest: list[str]) -> bool:
         return first == "way"
     if verb in {"stand", "standing"}:
         return first == "still"
+    if verb == "turn":
+        return first == "back"
     if verb == "let":
         # "must let them pass first"
         return bool(_PASSING & set(rest[:6]))
@@ -266,6 +268,9 @@ def _goes(verb: str, rest: list[str]) -> bool:
     if verb == "keep" and first in GOING_GERUNDS | {"following", "going"}:
         return True
     if verb in {"maintain", "keep", "hold", "stay"}:
+        if first == "behind":
+            # "Stay behind the lorry at reduced speed."
+            return bool({"speed", "pace"} & set(rest))
         steady = (
             first in {"speed", "pace"}
             or ("lane" in rest[:3] and not {"reduce", "lower"} & set(rest))

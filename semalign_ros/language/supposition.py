@@ -21,7 +21,13 @@ _DISREGARDING = w.word_set(
     "run runs running jump jumps jumping ignore ignores ignoring disregard disregards"
 )
 _UNDER = w.word_set("on with at during for against through under")
+_MAYBE = frozenset({"may", "might", "could"})
 _LISTING = w.word_set("include includes are")
+_ROOM = w.word_set("room space enough width wide")
+_OUTRANKING = w.word_set("override overrides overrule overrules supersede supersedes outrank")
+_SURFACING = w.word_set(
+    "hidden concealed follow following emerge appear come approach approaching behind lurk"
+)
 
 
 def supposed(analysis: Analysis, mention: Mention, clause: Clause, sign_end: int | None) -> bool:
@@ -65,7 +71,13 @@ def supposed(analysis: Analysis, mention: Mention, clause: Clause, sign_end: int
         and states_a_rule(tokens, clause, analysis.nouns)
     ):
         return True
-    if _listed_as_possible(tokens, mention, clause):
+    if _listed_as_possible(tokens, mention, clause) or _room_for(tokens, mention, clause):
+        return True
+    if ("be", "it") in set(itertools.pairwise(tokens[max(0, mention.left - 12) : mention.left])):
+        # "whatever is behind the crest, be it a queue of cars or a free road"
+        return True
+    if token_at(tokens, mention.governor) in _OUTRANKING and not mention.determiners:
+        # "Hand signals override lights and signs."
         return True
     if _compared(tokens, mention):
         return True
@@ -103,11 +115,9 @@ def supposed(analysis: Analysis, mention: Mention, clause: Clause, sign_end: int
 
 def _followed_by_if_present(tokens: Sequence[str], mention: Mention) -> bool:
     after = [token for token in tokens[mention.end : mention.end + 5] if token != ","]
-    return after[:2] in (["if", "present"], ["if", "any"], ["if", "visible"]) or after[:3] == [
-        "if",
-        "there",
-        "are",
-    ]
+    return after[:1] == ["if"] and (
+        after[1:2] in (["present"], ["any"], ["visible"], ["one"]) or after[1:3] == ["there", "are"]
+    )
 
 
 def _possibly(tokens: Sequence[str], mention: Mention, clause: Clause) -> bool:
@@ -128,7 +138,7 @@ def _possibly(tokens: Sequence[str], mention: Mention, clause: Clause) -> bool:
         token = span[k]
         if token in w.POSSIBILITY:
             return True
-        if token in {"may", "might", "could"}:
+        if token in _MAYBE:
             verbs = span[k + 1 :]
             existing = any(word in w.EXISTING for word in verbs)
             if any(word in w.INTERPRETING for word in verbs) or (existing and "with" in verbs):
@@ -136,6 +146,13 @@ def _possibly(tokens: Sequence[str], mention: Mention, clause: Clause) -> bool:
                 return False
             return existing or not (
                 mention.determiners or token_at(tokens, mention.governor) in w.LOCATIVE
+            )
+        if token == "can" and k and span[k - 1] not in w.PRONOUNS:
+            # "Moving water can sweep a car away."
+            done = set(span[k + 1 :])
+            return bool(done) and not (
+                mention.determiners - w.INDEFINITE
+                or done & (w.PERCEIVING | w.PERCEIVABLE | w.BE | w.PREPOSITIONS)
             )
         if token in {"rule", "exclude"} and "not" in span[max(0, k - 2) : k]:
             return True
@@ -160,6 +177,9 @@ def _possible_subject(tokens: Sequence[str], mention: Mention) -> bool:
         and "there" in tokens[max(0, mention.governor - 2) : mention.governor]
     )
     some = "some" in mention.determiners
+    if "another" in mention.determiners and token_at(tokens, mention.end) in _MAYBE:
+        # "where another car might be hidden"
+        return bool(_SURFACING & set(tokens[mention.end : mention.end + 4]))
     if (mention.counted and not some) or existential:
         return False
     # "Pedestrians who have just got off may cross": over the verb of the relative clause.
@@ -170,12 +190,15 @@ def _possible_subject(tokens: Sequence[str], mention: Mention) -> bool:
         return True
     for k in range(mention.end, end):
         token = tokens[k]
-        if token in {"may", "might", "could"}:
+        if token in _MAYBE:
             return True
         if token in w.BE and token_at(tokens, k + 1) in _GENERALLY:
             # "Cyclists are easily overlooked."
             return not mention.determiners
-        if token in {"left", "right"}:
+        if token in {"left", "right"} or (
+            token in w.PARTICIPLES and tokens[k - 1] in w.INDEFINITE | w.DEFINITE
+        ):
+            # "a pole or a parked trailer could"
             continue
         if some and token in w.AUXILIARIES:
             return False
@@ -197,7 +220,10 @@ def _possible_subject(tokens: Sequence[str], mention: Mention) -> bool:
             or token in {";", ":", "if", "but", "as"}
         ):
             return False
-        if token == "," and not longest_match(tokens, min(k + 1, len(tokens) - 1)):
+        if token == "," and not (
+            token_at(tokens, k + 1) in _MAYBE  # "something, such as a pole, could be"
+            or longest_match(tokens, min(k + 1, len(tokens) - 1))
+        ):
             return False
     return False
 
@@ -231,7 +257,7 @@ def _ruled_for_all(analysis: Analysis, mention: Mention, clause: Clause) -> bool
         # "vehicles that might run the light"
         before = tokens[clause.start : mention.governor]
         chance = w.POSSIBILITY & set(tokens[max(0, clause.start - 3) : clause.start])
-        return bool({"may", "might", "could"} & set(before)) or bool(chance)
+        return bool(_MAYBE & set(before)) or bool(chance)
     if opener in w.OBEYING and opener.endswith("ing"):
         return mention.plural and not mention.modifiers and mention.governor == clause.start
     even = token_at(tokens, clause.start - 1) == "even" and clause.mood is Mood.CONDITION
@@ -244,6 +270,15 @@ def _done_by(tokens: Sequence[str], mention: Mention, clause: Clause) -> bool:
         return False
     before = tokens[max(clause.start, mention.governor - 6) : mention.governor]
     return bool({"can", "could", "may", "might"} & set(before)) and "be" in before
+
+
+def _room_for(tokens: Sequence[str], mention: Mention, clause: Clause) -> bool:
+    """Match "hardly enough space for two cars to pass"."""
+    return (
+        token_at(tokens, mention.governor) == "for"
+        and token_at(tokens, mention.end) == "to"
+        and bool(_ROOM & set(tokens[clause.start : mention.governor]))
+    )
 
 
 def _compared(tokens: Sequence[str], mention: Mention) -> bool:
@@ -325,7 +360,7 @@ def _cautioned(tokens: Sequence[str], mention: Mention, clause: Clause) -> bool:
         # "A gap between parked cars", "a two-way street with cars": nobody is warned.
         heads = heads - w.SPACE
     span = tokens[start : mention.governor + 1]
-    if span[-2:] != ("look", "like") and any(token in heads for token in span):
+    if any(token in heads and not _looks_only(span, k) for k, token in enumerate(span)):
         return True
     # "Be prepared for cars turning and for children": the preposition goes back to its head.
     preposition = token_at(tokens, mention.governor)
@@ -337,6 +372,11 @@ def _cautioned(tokens: Sequence[str], mention: Mention, clause: Clause) -> bool:
         return False
     far = range(max(0, mention.governor - _FAR), mention.governor)
     return any(tokens[k] in w.CAUTION_HEADS and tokens[k + 1] == preposition for k in far)
+
+
+def _looks_only(span: Sequence[str], k: int) -> bool:
+    """Match "looks like", "we are looking down a street with houses": nobody looks for anything."""
+    return span[k] in {"look", "looking"} and not {"for", "out"} & set(span[k + 1 :])
 
 
 def _reason(tokens: Sequence[str], mention: Mention, clause: Clause) -> bool:

@@ -21,7 +21,8 @@ QUANTIFIERS = word_set(
 ANY = word_set("any either")
 NEGATIVE = word_set("no zero")
 POSSIBLE = word_set(
-    "potential possible hypothetical potentially possibly unexpected hidden unseen sudden"
+    "potential possible hypothetical potentially possibly unexpected hidden unseen sudden missed "
+    "overlooked undetected unnoticed"
 )
 
 ADJECTIVES = word_set(
@@ -116,8 +117,10 @@ EXISTING = word_set(
 )
 GENERIC_VERBS = word_set("need require tend should must ought")
 FREQUENCY = word_set(
-    "often usually typically generally frequently sometimes always commonly tend normally"
+    "often usually typically generally frequently sometimes always commonly tend normally rarely "
+    "seldom notoriously"
 )
+STRESSING = word_set("especially particularly notoriously always often")
 INTERPRETING = word_set("interpreted identified recognized recognised described read seen taken")
 SEEKING = word_set("seek seeking find finding search searching")
 LOOKING = word_set("look looking check checking scan scanning watch watching search monitor")
@@ -214,7 +217,8 @@ _VERBS = """
     serve act work operate play run carry transport tow pull push hold remain stay become do
     resemble lack accommodate interfere disrupt impede predict spotlight encounter navigate
     negotiate steer brake honk exercise halt pause resume advance pass involve lift drop guide
-    trail oblige press release ease shift align switch aim roll decelerate concern
+    trail oblige press release ease shift align switch aim roll decelerate concern override
+    overrule supersede
 """
 _DOUBLING = word_set("stop get let cut put run sit hit spot plan step begin regulat tow")
 _PARTICIPLES = word_set(
