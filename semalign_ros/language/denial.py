@@ -11,6 +11,9 @@ from semalign_ros.language.mentions import Status
 from semalign_ros.language.phrases import Phrase, is_attribute, token_at
 
 _REACH = 14
+_IN_PART = w.word_set("well clearly fully completely entirely properly")
+_SIGHT = w.word_set("view sight frame")
+_RESEMBLING = w.word_set("resembles resembling like suggests indicates")
 _NAMING = w.word_set("identify recognize recognise")
 _PEOPLE = w.word_set("person people persons individual individuals man men woman women")
 _MAYBE = frozenset({"may", "might", "could"})
@@ -60,6 +63,15 @@ def denial_of(tokens: Sequence[str], mention: Phrase, clause: Clause) -> Status 
         denies = token_at(tokens, k - 2) == "there" or k <= 0
         return Status.DENIED if denies else Status.INCIDENTAL
     if mention.determiners & w.ANY and token_at(tokens, mention.left - 1) == "nor":
+        return Status.DENIED
+    if (
+        before == "there"
+        and before2 in w.AUXILIARIES
+        and (token_at(tokens, mention.governor - 2) == "nor")
+    ):
+        # "nor are there any buses", "Nor is there a sidewalk."
+        return Status.DENIED
+    if before in _RESEMBLING and "nothing" in tokens[clause.start : mention.governor]:
         return Status.DENIED
     if mention.determiners & w.ANY and {"neither", "none", "nobody", "nowhere"} & set(
         tokens[clause.start : mention.governor]
@@ -144,7 +156,11 @@ def _denied_by_predicate(tokens: Sequence[str], mention: Phrase) -> Status | Non
             # "does not appear to have noticed us"
             break
         if token in w.PERCEIVABLE and k > verb:
-            percept = True
+            # What is not seen well is seen.
+            percept = token_at(tokens, k + 1) not in _IN_PART
+            break
+        if tokens[k : k + 2] == ("out", "of") and token_at(tokens, k + 2) in _SIGHT:
+            absent = True
             break
         if token in {"but", ","} or (token not in w.AUXILIARIES | w.ADVERBS and not negated):
             break

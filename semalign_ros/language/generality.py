@@ -80,9 +80,11 @@ def _general_verb(tokens: Sequence[str], k: int, end: int, one: bool) -> bool:
         return not (w.PERCEIVABLE | w.PERCEIVING) & set(tokens[k + 1 : k + 5])
     if token in w.BE:
         general = (w.ALLOWING | _RISKY) & set(tokens[k + 1 : k + 4])
-        if w.STRESSING & set(tokens[k + 1 : k + 2]) and _RISKY & set(tokens[k + 2 : k + 3]):
+        if w.STRESSING & set(tokens[k + 1 : k + 2]) and not w.PERCEIVABLE & set(
+            tokens[k + 2 : k + 3]
+        ):
             # "Motorcyclists are especially hard to spot."
-            return True
+            return not one
         able = {("and", word) for word in ("may", "might", "can", "could")}
         more = able & set(itertools.pairwise(tokens[k : min(k + 7, end)]))
         return bool(general or more) and not w.PERCEIVING & set(tokens[k + 1 : k + 6])
@@ -96,14 +98,20 @@ def _after_scope(tokens: Sequence[str], clause: Clause) -> tuple[int, bool]:
     """Index after "in most countries," and the like, and whether that alone says it."""
     start = clause.start
     span = tokens[start : clause.end]
-    if any(span[: len(scope)] == scope for scope in _SCOPES):
+    if any(span[: len(scope)] == scope for scope in _SCOPES) or (
+        tokens[start - 1 : start] == (",",) and _in_most_places(tokens[max(0, start - 7) : start])
+    ):
         return start, True
     comma = next((k for k in range(start, min(start + 8, clause.end)) if tokens[k] == ","), None)
     if comma is not None and tokens[start] in w.PREPOSITIONS:
-        return comma + 1, "most" in tokens[start:comma] and bool(_PLACES & set(tokens[start:comma]))
+        return comma + 1, _in_most_places(tokens[start:comma])
     while start < clause.end - 1 and (tokens[start] in _JOINING or w.is_adverb(tokens[start])):
         start += 1
     return start, False
+
+
+def _in_most_places(span: Sequence[str]) -> bool:
+    return bool({"most", "many", "some"} & set(span) and _PLACES & set(span))
 
 
 def _subject(tokens: Sequence[str], start: int, end: int, nouns: Set[int]) -> int | None:

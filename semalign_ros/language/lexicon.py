@@ -22,61 +22,66 @@ _TERMS: dict[tuple[str, ...], str] = {
         ramp, exit ramp, driveway, thoroughfare, rd, blvd, ave, bike lane, bicycle lane, cycle
         lane, bus lane, turn lane, lane divider, lane arrow, street scene, traffic lane, road
         lane, t junction, side street, bicycle crossing, railway crossing, level crossing,
-        zebra, zebra stripe, arterial, turn pocket, school crossing, asphalt surface, dashed line, solid line, dotted line, center line,
-        centre line, centerline, yellow line, white line, lane marker, cobblestone, broken line,
-        continuous line, double line, double yellow line, double white line, painted arrow, white
-        arrow, yield line, guide line, guideline, wet surface, cobble, dual
-        carriageway""",
+        zebra, zebra stripe, arterial, turn pocket, school crossing, asphalt surface, dashed
+        line, solid line, dotted line, center line, centre line, centerline, yellow line, white
+        line, lane marker, cobblestone, broken line, continuous line, double line, double
+        yellow line, double white line, painted arrow, white arrow, yield line, guide line,
+        guideline, wet surface, cobble, dual carriageway""",
     ("sidewalk",): """
         sidewalk, pavement, footpath, footway, pedestrian path, pedestrian pathway, pedestrian
         walkway, pedestrian area, pedestrian zone, walkway""",
     ("building",): """
         building, house, farmhouse, skyscraper, high rise, highrise, high rise building,
         apartment block, tower, apartment building, office block, office building, storefront,
-        shop, house front, store, apartment, townhouse, warehouse, residential building, facade,
-        shopfront, tower block, office tower, unfinished tower, residential tower, glass tower,
-        town hall, city hall, villa, bungalow, cottage, mansion, barn, cathedral, mosque, museum, library, theater, theatre, cinema,
-        terraced house, cafe, restaurant, supermarket, pharmacy, bakery, hotel, church, shopping mall, shopping
+        shop, house front, store, apartment, townhouse, warehouse, residential building,
+        facade, shopfront, tower block, office tower, unfinished tower, residential tower,
+        glass tower, town hall, city hall, villa, chalet, bungalow, cottage, mansion, barn,
+        cathedral, mosque, museum, library, theater, theatre, cinema, terraced house, cafe,
+        restaurant, supermarket, pharmacy, bakery, hotel, church, shopping mall, shopping
         center, shopping centre""",
     ("wall",): "wall, retaining wall, stone wall, brick wall, concrete wall",
     ("fence",): "fence, fencing, picket fence, metal fence",
-    ("pole",): "pole, utility pole, telephone pole, power pole, light pole, electric pole",
+    ("pole",): """
+        pole, post, steel post, metal post, wooden post, reflective post, utility pole,
+        telephone pole, power pole, light pole, electric pole""",
     ("traffic light",): """
         traffic light, traffic signal, traffic light signal, traffic signal light, stoplight,
         stop light, signal light, traffic lamp, pedestrian light, pedestrian signal, pedestrian
         traffic light, traffic control signal, overhead signal, semaphore, signal head, vehicle
         signal, lane signal""",
     ("traffic sign",): """
-        traffic sign, road sign, street sign, stop sign, yield sign, speed limit sign, speed sign,
-        warning sign, direction sign, directional sign, signage, road signage, traffic signage,
-        signpost, no entry sign, no parking sign, no stopping sign, no u turn sign, no left turn
-        sign, no right turn sign, give way sign, highway sign, guide sign, information sign,
-        parking sign, street name sign, overhead sign, sign, pedestrian crossing sign, crosswalk
-        sign, construction sign, roadwork sign, school sign, bus stop sign, signboard, traffic
-        control sign, direction board, gantry sign, octagon, prohibition sign, one way sign, do not enter
-        sign, road traffic sign, pedestrian sign, bicycle sign""",
+        traffic sign, road sign, street sign, stop sign, yield sign, speed limit sign, speed
+        sign, warning sign, direction sign, directional sign, signage, road signage, traffic
+        signage, signpost, no entry sign, no parking sign, no stopping sign, no u turn sign, no
+        left turn sign, no right turn sign, give way sign, highway sign, guide sign,
+        information sign, parking sign, street name sign, overhead sign, sign, pedestrian
+        crossing sign, crosswalk sign, construction sign, roadwork sign, school sign, bus stop
+        sign, signboard, traffic control sign, direction board, gantry sign, octagon,
+        prohibition sign, one way sign, do not enter sign, road traffic sign, pedestrian sign,
+        bicycle sign""",
     ("vegetation",): """
         tree, vegetation, shrub, bush, hedge, greenery, foliage, shrubbery, forest, palm tree,
         tree canopy, tree lined, plant, woodland, street tree, leafy tree, palm lined, palms,
-        treetop, scrub, poplar, oak, pine tree, pine, maple, willow, birch, cypress, ivy, flower
-        bed, flowerbed, undergrowth""",
+        treetop, scrub, poplar, oak, pine tree, pine, maple, willow, birch, cypress, ivy,
+        bramble, flower bed, flowerbed, undergrowth""",
     ("terrain",): """
         terrain, grass, lawn, grassland, meadow, field, grassy area, soil, grass verge, grassy,
         grass strip""",
     ("sky",): "sky",
     ("person",): """
-        person, pedestrian, man, woman, child, kid, boy, girl, worker, construction worker, road
-        worker, guard, security guard, police officer, policeman, policewoman, officer, traffic
-        officer, traffic police, passerby, individual, human, people on foot, pedestrian figure,
-        crossing guard, jogger, walker, bystander, crowd, flagger, flagman, adult, human figure,
-        figure of a person, group of people, human being, personnel, first responder, firefighter,
-        fireman, cop, pedestrian group, teenager, teen, toddler, baby, student, pupil,
-        schoolchild, lady, gentleman, guy, shopper, tourist, commuter, onlooker, spectator,
-        vendor, courier, delivery person, delivery man, postman, mail carrier, paramedic, workman,
-        construction crew, road crew, skateboarder, runner, hiker, marshal, dog walker, resident,
-        attendant, porter, herdsman, traveler, traveller, customer, visitor, employee, laborer,
-        labourer, waiter, waitress, soldier, nurse, mother, father, herder, farmer, mechanic, cleaner, sweeper, parent, family, shepherd, anyone, anybody,
-        someone, somebody, nobody, no one, couple""",
+        person, pedestrian, man, woman, child, kid, boy, girl, worker, construction worker,
+        road worker, guard, security guard, police officer, policeman, policewoman, officer,
+        traffic officer, traffic police, passerby, individual, human, people on foot,
+        pedestrian figure, crossing guard, jogger, walker, bystander, crowd, flagger, flagman,
+        adult, human figure, figure of a person, group of people, human being, personnel, first
+        responder, firefighter, fireman, cop, pedestrian group, teenager, teen, toddler, baby,
+        student, pupil, schoolchild, lady, gentleman, guy, shopper, tourist, commuter,
+        onlooker, spectator, vendor, courier, delivery person, delivery man, postman, mail
+        carrier, paramedic, workman, construction crew, road crew, skateboarder, runner, hiker,
+        marshal, dog walker, resident, attendant, porter, herdsman, traveler, traveller,
+        customer, visitor, employee, laborer, labourer, waiter, waitress, soldier, nurse,
+        mother, father, herder, farmer, mechanic, cleaner, sweeper, parent, family, shepherd,
+        anyone, anybody, someone, somebody, nobody, no one, couple""",
     ("rider",): "rider",
     ("rider", "bicycle"): "cyclist, bicyclist, bicycle rider, bike rider, pedal cyclist",
     ("rider", "motorcycle"): """
@@ -108,24 +113,25 @@ _TERMS: dict[tuple[str, ...], str] = {
         brake light, tail light, taillight, headlight, head light, headlamp, fog light, street
         light, streetlight, street lamp, streetlamp, lamp post, lamppost, lamp, turn signal,
         signal lamp, indicator light, hazard light, warning light, turn signal light, indicator
-        signal, light source, daylight, sunlight, city light, ambient light, natural light, white
-        light, brake signal, hand signal, turning signal, turning light, running light, reversing
-        light, left turn signal, right turn signal, blinker, interior light, neon light, neon
-        sign, shop sign, store sign, business sign, advertising sign, restaurant sign, hotel sign,
-        building sign, commercial sign, shop signage, store signage, commercial signage,
-        storefront sign, license plate, number plate, billboard sign, vehicle sign, traffic cone,
-        traffic jam, traffic flow, traffic congestion, road user, roadside, roadwork, rules of the
-        road, road rage, road trip, road safety, road condition, on board, sign of life, bus stop,
-        bus station, bus shelter, train station, train track, train line, tram track, tram line,
+        signal, light source, daylight, sunlight, city light, ambient light, natural light,
+        white light, brake signal, hand signal, turning signal, turning light, running light,
+        reversing light, left turn signal, right turn signal, blinker, interior light, neon
+        light, neon sign, shop sign, store sign, business sign, advertising sign, restaurant
+        sign, hotel sign, building sign, commercial sign, shop signage, store signage,
+        commercial signage, storefront sign, license plate, number plate, billboard sign,
+        vehicle sign, traffic cone, traffic jam, traffic flow, traffic congestion, road user,
+        roadside, roadwork, rules of the road, post office, guard post, checkpoint post, road
+        rage, road trip, road safety, road condition, on board, sign of life, bus stop, bus
+        station, bus shelter, train station, train track, train line, tram track, tram line,
         railway track, car park, parking lot, parking garage, bicycle rack, bike rack, bicycle
         symbol, bike symbol, pedestrian symbol, bike path, bicycle path, cycle path, cyclist
         pathway, cyclist path, cycling path, car wash, field of view, field of vision, visual
         field, power plant, overhead walkway, elevated walkway, plant equipment, road barrier,
         road divider, railway crossing barrier, level crossing barrier, driver, passenger, lane
-        change, lane discipline, lane keeping, lane departure, lane changing, human error, train
-        of thought, man made, in person, street view, speed limit, child seat, shopping trolley,
-        tower crane, water tower, cell tower, radio tower, control tower, shopping cart, tram
-        rail, tram wire""",
+        change, lane discipline, lane keeping, lane departure, lane changing, human error,
+        train of thought, man made, in person, street view, speed limit, child seat, shopping
+        trolley, tower crane, water tower, cell tower, radio tower, control tower, owner,
+        shopping cart, tram rail, tram wire""",
 }
 
 _IRREGULAR = {

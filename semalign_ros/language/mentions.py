@@ -48,11 +48,16 @@ _PRONOUNS = {
     "nobody": "no",
     "one": "no",
 }
+_SOURCES = frozenset({("comes", "from"), ("belongs", "to"), ("come", "from"), ("belong", "to")})
+_LAMPS = word_set(
+    "lamp lamps taillight taillights brake headlight headlights car truck bus vehicle"
+)
 _DAYLIGHT = word_set("dim bright low poor fading soft good natural diffuse sunny warm weak")
 _OUTSIDE = word_set(
     "waiting wait cross boarding board alighting alight disembarking disembark stepping step "
     "getting got gets standing walking crossing queuing queueing loading exiting leaving gathered"
 )
+_STANDING = word_set("standing leaning walking kneeling crouching")
 _LEAVING = word_set("getting got gets stepping stepped steps climbing climbed climbs")
 _RIDDEN = frozenset({"motorcycle", "bicycle"})
 _EGO_NAMES = frozenset({"car", "vehicle", "cars", "vehicles"})
@@ -106,7 +111,7 @@ def find_mentions(tokens: Sequence[str]) -> tuple[list[Mention], frozenset[int]]
         match = longest_match(tokens, i) or _light(tokens, i) or _crossing(tokens, i)
         if match is not None and tokens[i] in {"passenger", "passengers"}:
             match = _passenger(tokens, i, *match)
-        if match is not None and tokens[i] in {"driver", "drivers"}:
+        if match is not None and tokens[i] in {"driver", "drivers", "owner", "owners"}:
             match = _driver(tokens, i, *match)
         if match is None:
             i += 1
@@ -139,9 +144,10 @@ def _passenger(tokens: Sequence[str], i: int, term: Term, end: int) -> tuple[Ter
 
 
 def _driver(tokens: Sequence[str], i: int, term: Term, end: int) -> tuple[Term, int]:
-    """Tell "the driver is getting out" from the driver of the own vehicle."""
-    if _LEAVING & set(tokens[end : end + 4]) and "out" in tokens[end : end + 5]:
-        return Term(("person",), tokens[i] == "drivers"), end
+    """Tell "the driver is getting out", "its owner is standing" from who sits inside."""
+    left = _LEAVING & set(tokens[end : end + 4]) and "out" in tokens[end : end + 5]
+    if left or _STANDING & set(tokens[end : end + 5]):
+        return Term(("person",), tokens[i].endswith("s")), end
     return term, end
 
 
@@ -162,7 +168,9 @@ def _light(tokens: Sequence[str], i: int) -> tuple[Term, int] | None:
     if colour is not None and not any(word in w.PREPOSITIONS for word in before[colour:]):
         # "the bus with its red lights flashing"
         owned = {"its", "their", "his", "her"} & set(before)
-        return None if owned or _of_a_vehicle(tokens, i) else (term, i + 1)
+        return (
+            None if owned or _of_a_vehicle(tokens, i) or _shone_by_one(tokens, i) else (term, i + 1)
+        )
     if token in {"arrow", "arrows"}:
         return None
     if _DAYLIGHT & set(tokens[i + 1 : i + 6]):
@@ -228,6 +236,14 @@ def _of_a_vehicle(tokens: Sequence[str], i: int) -> bool:
     )
 
 
+def _shone_by_one(tokens: Sequence[str], i: int) -> bool:
+    """Match "the red light in the centre comes from the lamp of a truck"."""
+    source = next(
+        (k for k in range(i, len(tokens) - 1) if tokens[k : k + 2] in _SOURCES), len(tokens)
+    )
+    return any(_LAMPS & set(tokens[k : k + 1]) for k in range(source, len(tokens)))
+
+
 def _is_no_noun(tokens: Sequence[str], start: int, end: int) -> bool:
     """Whether the words are a verb or an idiom here: "signs of", "shops online"."""
     after = tokens[end] if end < len(tokens) else ""
@@ -235,14 +251,16 @@ def _is_no_noun(tokens: Sequence[str], start: int, end: int) -> bool:
     if after in {"street", "avenue", "road", "lane", "drive"} and word in _TREES:
         # "Maple Street"
         return True
-    if word in {"cab", "couple"} and after == "of":
+    before = tokens[start - 1] if start else ""
+    if (word in {"cab", "couple"} and after == "of") or (word == "cab" and before == "its"):
         # "The cab of the truck", "a couple of cars"
         return True
-    before = tokens[start - 1] if start else ""
     if word == "building" and (before in w.BE or after == "up"):
         return True
     if word == "crowd" and after in w.DEFINITE:
         # "Parked cars crowd the curb."
+        return True
+    if word in {"signboard", "signboards"} and _of_a_shop(tokens, start, end):
         return True
     if word in {"sign", "signs"} and end - start == 1:
         # "signs of pedestrians", "a sign that it works": symptoms, no traffic signs.
@@ -330,7 +348,10 @@ def _is_own(tokens: Sequence[str], phrase: Phrase, term: Term) -> bool:
     if determiners not in ({"the"}, {"this"}, {"its"}):
         return False
     if tokens[max(0, start - 2) : start - 1] and tokens[start - 2] in {"behind", "inside"}:
-        return after != "ahead" and tokens[end : end + 2] != ("in", "front")
+        return after not in {"ahead", "that", "which"} and tokens[end : end + 2] != (
+            "in",
+            "front",
+        )
     if tokens[max(0, phrase.left - 2) : phrase.left] in _BESIDE_OWN:
         return True
     if phrase.left and tokens[phrase.left - 1] in _STEERED:
@@ -343,7 +364,9 @@ def _is_own(tokens: Sequence[str], phrase: Phrase, term: Term) -> bool:
 
 def _ridden_by(tokens: Sequence[str], mention: Mention, before: Sequence[Mention]) -> bool:
     """Match "a motorcycle, ridden by a man"."""
-    by = tokens[max(0, mention.left - 2) : mention.left] == ("ridden", "by")
+    by = tokens[max(0, mention.left - 2) : mention.left] == ("ridden", "by") or (
+        tokens[mention.left - 1 : mention.left] == ("carrying",)
+    )
     return by and any(_RIDDEN & set(earlier.classes) for earlier in before)
 
 

@@ -27,8 +27,9 @@ CHECKING = word_set(
 )
 FAVOURABLE = word_set(
     "right correct safe safely permissible permitted allowed legal okay ok fine possible "
-    "lawful acceptable appropriate free advisable recommended clear best safest better wise prudent "
-    "necessary permitting indicating signaling signalling indicates able suitable reasonable"
+    "lawful acceptable appropriate free advisable recommended clear best safest better wise "
+    "prudent necessary permitting indicating signaling signalling indicates able suitable "
+    "reasonable"
 )
 PERMISSIONS = word_set("turn permission clearance")
 REQUIRED = word_set("necessary required mandatory essential advisable appropriate")
@@ -76,7 +77,7 @@ MODALS = word_set(
 MODALS_WITH_TO = word_set(
     "expected going plan choose decide decided need needs have has required ought advised is"
 )
-OWN_SUBJECTS = word_set("i we you driver ego myself system function")
+OWN_SUBJECTS = word_set("i we you driver ego myself ours system function")
 PLAN_NOUNS = word_set(
     "behaviour behavior move choice action decision maneuver manoeuvre step option response course"
 )
@@ -115,7 +116,9 @@ _NOT_ROADS = word_set(
     "rules rule laws law signs sign signals signal instructions instruction regulations protocol "
     "directions advice guidance recommendations procedure procedures principle"
 )
-_SAME_SPEED = word_set("current consistent steady constant same present your our this even")
+_SAME_SPEED = word_set(
+    "moderate current consistent steady constant same present your our this even"
+)
 _SLOWING = word_set("reducing slowing braking decelerating")
 _TAKEN = word_set("exit ramp turn route road")
 _TURN_MAKING = word_set("carry make complete initiate execute perform begin start take")
@@ -245,7 +248,11 @@ def _goes(verb: str, rest: list[str]) -> bool:
             "turning",
         } | GOING_GERUNDS | {"following", "driving"}
     if verb in {"go", "move", "drive", "creep", "crawl", "inch", "edge"}:
-        if rest[:2] == ["away", "from"] or (rest[1:2] and rest[1] in _SLOWING):
+        if (
+            rest[:2] == ["away", "from"]
+            or (verb, first) == ("move", "over")
+            or (rest[1:2] and rest[1] in _SLOWING)
+        ):
             # "Go on reducing speed."
             return False
         # "Drive slowly" is caution, "drive slowly past the truck" a way to go.

@@ -79,7 +79,7 @@ def phrase_at(tokens: Sequence[str], start: int, end: int, plural: bool, nouns: 
     """
     left, determiners, modifiers = _walk_left(tokens, start, plural, nouns)
     governor = left - 1
-    if not determiners & _OWN_DETERMINERS:
+    if not determiners & _OWN_DETERMINERS and "only" not in modifiers:
         first, listed, shared = _list_head(tokens, left, end, nouns)
         if first < left:
             determiners |= listed
@@ -155,7 +155,8 @@ def _list_head(
         if verb_follows and not open_list:
             break
         verb_follows = False
-        item_left, item_determiners, item_modifiers = _walk_left(tokens, k + 1, False, nouns)
+        many = tokens[k].endswith("s") and k in nouns
+        item_left, item_determiners, item_modifiers = _walk_left(tokens, k + 1, many, nouns)
         if item_left == k + 1:
             break
         first = item_left

@@ -98,6 +98,9 @@ def _cancelled(
         # "Keep following the bus and turn right once the corner is reached."
         return False
     opener, body = tokens[trailing.start], tokens[trailing.start : trailing.end]
+    if tokens[trailing.start - 1] == "even":
+        # "has to stop, even if the road is empty"
+        return False
     planned = bool(_STARTING & set(body)) or "green" in tokens[: trailing.start]
     if vote is UNSAFE:
         return opener in {"if", "when", "whenever", "in"} and "already" not in body

@@ -44,13 +44,19 @@ def status_of(analysis: Analysis, mention: Mention, sign_end: int | None) -> Sta
     if supposed(analysis, mention, clause, sign_end) or (
         general is not None and (general.determiners & w.ANY or general.modifiers & w.POSSIBLE)
     ):
-        # "without endangering anyone" supposes nobody in particular.
-        return Status.INCIDENTAL if _pronoun(tokens, mention) else Status.HYPOTHETICAL
+        # "without endangering anyone" supposes nobody in particular, "someone could come" does.
+        object_ = _pronoun(tokens, mention) and not _acts(tokens, mention)
+        return Status.INCIDENTAL if object_ else Status.HYPOTHETICAL
     return Status.INCIDENTAL if mention.compound else Status.PRESENT
 
 
 def _pronoun(tokens: Sequence[str], mention: Mention) -> bool:
     return tokens[mention.end - 1] in w.PEOPLE_PRONOUNS and mention.classes == ("person",)
+
+
+def _acts(tokens: Sequence[str], mention: Mention) -> bool:
+    after = token_at(tokens, mention.end)
+    return after in w.AUXILIARIES or after.endswith("ing")
 
 
 def _general_term(analysis: Analysis, mention: Mention) -> Phrase | None:

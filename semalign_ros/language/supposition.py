@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from dataclasses import replace
 
 from semalign_ros.language import words as w
 from semalign_ros.language.analysis import Analysis
@@ -22,6 +23,12 @@ _DISREGARDING = w.word_set(
 )
 _UNDER = w.word_set("on with at during for against through under")
 _MAYBE = frozenset({"may", "might", "could"})
+_LIKENED = frozenset(
+    [(verb, "for") for verb in ("taken", "mistaken", "mistake")]
+    + [(verb, how) for verb in ("treated", "regarded", "considered") for how in ("like", "as")]
+)
+_HAPPENING = w.word_set("happen happens occur occurs")
+_ANYONE = w.word_set("them vehicles drivers traffic motorists cars")
 _LISTING = w.word_set("include includes are")
 _ROOM = w.word_set("room space enough width wide")
 _OUTRANKING = w.word_set("override overrides overrule overrules supersede supersedes outrank")
@@ -40,7 +47,8 @@ def supposed(analysis: Analysis, mention: Mention, clause: Clause, sign_end: int
         sign_end: Index after the last traffic sign named before the mention, if any.
     """
     tokens = analysis.tokens
-    if mention.determiners & w.ANY or mention.modifiers & w.POSSIBLE:
+    of_these = "of" in tokens[mention.left : mention.start]  # "behind any of the cars"
+    if (mention.determiners & w.ANY and not of_these) or mention.modifiers & w.POSSIBLE:
         return True
     if _followed_by_if_present(tokens, mention):
         return True
@@ -63,12 +71,15 @@ def supposed(analysis: Analysis, mention: Mention, clause: Clause, sign_end: int
         return True
     if mention.definite:
         return False
+    if (token_at(tokens, mention.governor - 1), token_at(tokens, mention.governor)) in _LIKENED:
+        # "might be taken for a traffic light", "is treated like a stop sign"
+        return True
     if _possibly(tokens, mention, clause) or _possible_subject(tokens, mention):
         return True
     if (
         not mention.counted
         and "road" not in mention.classes
-        and states_a_rule(tokens, clause, analysis.nouns)
+        and states_a_rule(tokens, _whole(analysis, clause), analysis.nouns)
     ):
         return True
     if _listed_as_possible(tokens, mention, clause) or _room_for(tokens, mention, clause):
@@ -97,9 +108,20 @@ def supposed(analysis: Analysis, mention: Mention, clause: Clause, sign_end: int
     if clause.mood is Mood.CONDITION:
         # "once two cars have passed" counts cars that are there, "if two cars meet" does not.
         certain = mention.determiners & w.QUANTIFIERS - {"another", "more"}
-        return not certain or tokens[clause.start] in {"if", "unless", "whether", "in"}
+        opener = tokens[clause.start]
+        if opener == "when" and not w.HAVE & set(tokens[clause.start : clause.end]):
+            # "when two cars meet" is a rule
+            return not mention.definite
+        return not certain or opener in {"if", "unless", "whether", "in"}
     if _habitual(tokens, mention, clause):
         return True
+    opener = tokens[clause.start]
+    if opener == "because" and _HAPPENING & set(tokens[: clause.start]):
+        # "Many collisions happen because a rider swerves."
+        return not mention.determiners - w.INDEFINITE
+    if opener in {"where", "wherever"} and "traffic sign" in mention.classes:
+        # "forbidden where a sign says so"
+        return mention.left == clause.start + 1 and bool(mention.determiners & w.INDEFINITE)
     if (token_at(tokens, mention.governor), token_at(tokens, mention.governor - 1)) in w.CRASHING:
         return True
     if _reason(tokens, mention, clause):
@@ -111,6 +133,20 @@ def supposed(analysis: Analysis, mention: Mention, clause: Clause, sign_end: int
     if clause.mood is Mood.ADVICE and mention.start > clause.cue:
         return mention.bare
     return False
+
+
+def _whole(analysis: Analysis, clause: Clause) -> Clause:
+    """Join "motorcyclists" to "and drivers of trucks are often affected", which has their verb."""
+    tokens, clauses = analysis.tokens, analysis.clauses
+    following = next((c for c in clauses if c.start == clause.end), None)
+    verbs = w.AUXILIARIES | w.FINITE_VERBS
+    if (
+        following is None
+        or tokens[following.start] not in {"and", "or"}
+        or verbs & set(tokens[clause.start : clause.end])
+    ):
+        return clause
+    return replace(clause, end=following.end)
 
 
 def _followed_by_if_present(tokens: Sequence[str], mention: Mention) -> bool:
@@ -144,9 +180,11 @@ def _possibly(tokens: Sequence[str], mention: Mention, clause: Clause) -> bool:
             if any(word in w.INTERPRETING for word in verbs) or (existing and "with" in verbs):
                 # "could be read as cars", "might be a park with trees"
                 return False
-            return existing or not (
-                mention.determiners or token_at(tokens, mention.governor) in w.LOCATIVE
-            )
+            governor = token_at(tokens, mention.governor)
+            if mention.determiners and mention.determiners <= w.INDEFINITE and governor == "of":
+                # "could catch the wheel of a bicycle"
+                return True
+            return existing or not (mention.determiners or governor in w.LOCATIVE)
         if token == "can" and k and span[k - 1] not in w.PRONOUNS:
             # "Moving water can sweep a car away."
             done = set(span[k + 1 :])
@@ -183,7 +221,8 @@ def _possible_subject(tokens: Sequence[str], mention: Mention) -> bool:
     if (mention.counted and not some) or existential:
         return False
     # "Pedestrians who have just got off may cross": over the verb of the relative clause.
-    relative = mention.bare and token_at(tokens, mention.end) in {"who", "that", "which"}
+    kind = mention.bare or mention.determiners <= w.INDEFINITE
+    relative = kind and token_at(tokens, mention.end) in {"who", "that", "which"}
     end = min(mention.end + _SUBJECT_REACH * (1 + relative), len(tokens))
     if token_at(tokens, mention.end) in {"possibly", "potentially"}:
         # "children possibly crossing"
@@ -205,7 +244,7 @@ def _possible_subject(tokens: Sequence[str], mention: Mention) -> bool:
         if token == "would":
             return not mention.determiners - w.INDEFINITE
         if token == "can" and not some:
-            return not (w.PERCEIVABLE | w.PERCEIVING) & set(tokens[k + 1 : k + 5])
+            return not (w.PERCEIVABLE - {"in"} | w.PERCEIVING) & set(tokens[k + 1 : k + 5])
         if token in w.FREQUENCY:
             return not mention.determiners
         if token in w.GENERIC_VERBS or (token in w.BE and w.ALLOWING & set(tokens[k + 1 : k + 4])):
@@ -220,9 +259,13 @@ def _possible_subject(tokens: Sequence[str], mention: Mention) -> bool:
             or token in {";", ":", "if", "but", "as"}
         ):
             return False
-        if token == "," and not (
-            token_at(tokens, k + 1) in _MAYBE  # "something, such as a pole, could be"
-            or longest_match(tokens, min(k + 1, len(tokens) - 1))
+        if (
+            token == ","
+            and not (
+                token_at(tokens, k + 1) in _MAYBE  # "something, such as a pole, could be"
+                or "or" in tokens[k + 1 : k + 5]  # "stopped cars, debris or people might be"
+                or longest_match(tokens, min(k + 1, len(tokens) - 1))
+            )
         ):
             return False
     return False
@@ -243,8 +286,10 @@ def _defines(tokens: Sequence[str], k: int) -> bool:
     for i in range(k, min(k + 5, len(tokens))):
         if tokens[i] in {"means", "does"}:
             return True
-        if tokens[i] == "is":
-            return tokens[i + 1 : i + 2] in (("a",), ("no",))
+        if tokens[i] in {"permits", "allows", "requires"}:
+            return bool(_ANYONE & set(tokens[i + 1 : i + 3]))
+        if tokens[i] in {"is", "be"}:
+            return token_at(tokens, i + 1) in {"a", "no", "treated", "regarded", "considered"}
     return False
 
 
@@ -274,10 +319,11 @@ def _done_by(tokens: Sequence[str], mention: Mention, clause: Clause) -> bool:
 
 def _room_for(tokens: Sequence[str], mention: Mention, clause: Clause) -> bool:
     """Match "hardly enough space for two cars to pass"."""
-    return (
-        token_at(tokens, mention.governor) == "for"
-        and token_at(tokens, mention.end) == "to"
-        and bool(_ROOM & set(tokens[clause.start : mention.governor]))
+    if token_at(tokens, mention.governor) != "for":
+        return False
+    passing = token_at(tokens, mention.end) == "to"
+    return (passing and bool(_ROOM & set(tokens[clause.start : mention.governor]))) or (
+        token_at(tokens, mention.governor - 1) == "enough"  # "wide enough for a truck"
     )
 
 
@@ -295,7 +341,10 @@ def rule_about_light(
     """Match "Turning on a red light is illegal", "with a green light, drivers must still yield"."""
     if mention.classes != ("traffic light",) or not mention.determiners & w.INDEFINITE:
         return False
-    if mention.left == clauses[position].start and _defines(tokens, mention.end):
+    start = clauses[position].start
+    if mention.left - (tokens[start] in {"whereas", "while", "and", "but"}) == start and _defines(
+        tokens, mention.end
+    ):
         return True
     if token_at(tokens, mention.governor - 1) == "even":
         # "Even with a green signal"

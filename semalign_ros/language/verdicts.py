@@ -14,6 +14,10 @@ _REACH = 6
 _CHOICES = frozenset(("no", noun) for noun in ("choice", "option", "alternative"))
 _FOR_US = frozenset(("for", other) for other in ("us", "me", "our", "everyone", "both", "all"))
 _ABRUPT = frozenset({"hard", "sudden", "abrupt", "emergency"})
+_FULL_STOPS = frozenset(
+    ("a", how, stop) for how in ("full", "complete") for stop in ("stop", "halt")
+)
+_PRESENT = frozenset({"current", "present", "this"})
 _LETTING = frozenset({"let", "lets", "letting"})
 _LET = frozenset({"us", "me"}) | m.GENERIC_SUBJECTS
 _MAYBE = frozenset({"may", "might", "could"})
@@ -90,8 +94,10 @@ def _is_predicate(tokens: Sequence[str], i: int, clause: Clause, favourable: boo
     if "attempt" in subject and not favourable:
         # "Any attempt to pass would be unsafe."
         return True
-    if {"opposite", "line", "style"} & set(subject):
-        # "Crossing to the opposite side is prohibited."
+    if {"opposite", "oncoming", "line", "style"} & set(subject) or (
+        "speed" in subject and not favourable and not _PRESENT & set(subject)
+    ):
+        # "Crossing to the opposite side is prohibited.", "At high speed that would be dangerous."
         return False
     if (m.GOING_GERUNDS - {"passing"}) & set(subject) or (
         favourable and "turning" in subject and not {"red", "straight"} <= set(tokens)
@@ -158,6 +164,8 @@ def _caused(tokens: Sequence[str], i: int, clause: Clause) -> Judgment | None:
         return None
     if m.NEGATIONS & set(tokens[max(clause.start, i - 3) : i]):
         return None
+    if tokens[i].startswith("requir") and tokens[i + 1 : i + 4] in _FULL_STOPS:
+        return UNSAFE
     verb = infinitive(tokens, i + 1, clause.end)
     if tokens[i] in _LETTING and tokens[i + 1 : i + 2] and tokens[i + 1] in _LET:
         verb = i + 2 if i + 2 < clause.end else None  # "lets us go"
@@ -266,7 +274,7 @@ def way_ahead(tokens: Sequence[str], i: int, clause: Clause) -> Judgment | None:
         return None if m.NEGATIONS & set(span) else SAFE
     end = min(i + 10, clause.end)
     verb = next((k for k in range(i + 1, end) if tokens[k] in m.COPULAS), None)
-    if verb is None or (m.OTHER_SIDES | {","}) & set(tokens[i + 1 : verb]):
+    if verb is None or (m.OTHER_SIDES | {",", "behind"}) & set(tokens[i + 1 : verb]):
         return None
     # "The road is empty" describes; "the road ahead is empty" concludes.
     clear = {"clear", "unobstructed"} if verb == i + 1 else m.CLEAR

@@ -82,7 +82,7 @@ EVALUATING = word_set(
     "helpful useful sensible preferable important crucial essential necessary vital critical "
     "imperative advisable recommended required requires require prudent wise necessitates "
     "necessitate needed caution careful harder difficult easier challenging cautious importance "
-    "necessity need needs responsibility"
+    "necessity need needs responsibility obligatory mandatory compulsory"
 )
 PURPOSES = word_set(
     "avoid ensure prevent accommodate allow anticipate prepare protect comply yield respond react "
@@ -128,7 +128,8 @@ CRASHING = frozenset(
     ("with", noun) for noun in ("collision", "collisions", "accident", "crash", "conflict")
 )
 ALLOWING = word_set(
-    "allowed permitted prohibited forbidden banned required expected obliged supposed able unable"
+    "allowed permitted prohibited forbidden banned required expected obliged supposed able unable "
+    "entitled"
 )
 RESERVED = frozenset(
     [(verb, "for") for verb in ("reserved", "intended", "meant", "designated", "dedicated")]

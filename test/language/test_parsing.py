@@ -41,7 +41,7 @@ def test_on_sentences_of_our_own_the_bounds_hold(own_claims, scorer):
 
 def test_on_longer_answers_of_our_own_the_bounds_hold(own_segments, scorer):
     scores = scorer(own_segments)
-    assert len(own_segments) > 1300
+    assert len(own_segments) > 1700
     assert scores.f1["present"] >= 0.97
     assert scores.f1["denied"] >= 0.97
     assert scores.f1["hypothetical"] >= 0.9
@@ -198,7 +198,38 @@ RULES = [
     ("Neither does the bus, which turns.", "bus", "", ""),
     ("The cyclist does not appear to have noticed us.", "bicycle, rider", "", ""),
     ("I cannot identify the people in the image.", "person", "", ""),
+    ("It comes out from behind any of the cars.", "car", "", ""),
+    ("It might be taken for a traffic light.", "", "", "traffic light"),
+    ("A vehicle that stops here may not start again.", "", "", "vehicle"),
+    ("Motorcycles can be hidden in the mirror.", "", "", "motorcycle"),
+    ("The rails could catch the wheel of a bicycle.", "", "", "bicycle"),
+    ("A red light is treated like a stop sign.", "", "", "traffic light, traffic sign"),
+    ("Go, whereas a red light means stop.", "", "", "traffic light"),
+    ("Parked cars, debris or people might be hidden.", "", "", "car, person"),
+    ("When two cars meet, one waits.", "", "", "car"),
+    ("When two cars have passed, go.", "car", "", ""),
+    ("The gap is wide enough for a truck.", "", "", "truck"),
+    ("Turns are forbidden where a sign says so.", "", "", "traffic sign"),
+    ("Accidents happen because a cyclist swerves.", "", "", "bicycle, rider"),
+    ("The wires suggest that buses or trams may come.", "", "", "bus, train"),
+    ("No trees are on either side, only houses.", "building", "vegetation", ""),
+    ("I see no signals, nor are there any buses.", "", "bus", ""),
+    ("Nor is there a sidewalk.", "", "sidewalk", ""),
+    ("Nothing here resembles a traffic light.", "", "traffic light", ""),
+    ("The van is out of view.", "", "car", ""),
+    ("The cars behind it cannot be seen well.", "car", "", ""),
+    ("The cars behind it cannot be seen.", "", "car", ""),
+    ("Cyclists and drivers of cars are especially affected.", "", "", "bicycle, car, rider"),
+    ("In many cities, a bus pulling out has priority.", "", "", "bus"),
+    ("Someone could walk there.", "", "", "person"),
+    ("It is obligatory to yield to buses.", "", "", "bus"),
     # synonyms
+    ("The owner is standing by the van.", "car, person", "", ""),
+    ("The owner is away.", "", "", ""),
+    ("A truck with its cab open", "truck", "", ""),
+    ("Shops with signboards", "building", "", ""),
+    ("Motorbikes carrying two people", "motorcycle, rider", "", ""),
+    ("The red light comes from the lamp of a truck.", "truck", "", ""),
     ("The flashing signal warns.", "traffic light", "", ""),
     ("Cars crowd the curb.", "car", "", ""),
     ("Some waiting passengers", "person", "", ""),
@@ -375,6 +406,12 @@ SAFETY = [
     ("Keep following the truck until the road widens.", SAFE),
     ("Stay at the current speed.", SAFE), ("Stay behind the stop line.", UNSAFE),
     ("Stay behind the truck at low speed.", SAFE),
+    ("Entering at high speed would be dangerous.", None),
+    ("Going on at the present speed would be dangerous.", UNSAFE),
+    ("Crossing into the oncoming lane is prohibited.", None),
+    ("The road behind it is empty.", None), ("We must move over.", None),
+    ("The sign requires a complete stop, even if no car is near.", UNSAFE),
+    ("The sign requires a complete stop if a car is near.", None),
     ("We should turn back.", UNSAFE), ("We should turn left.", SAFE),
     ("Edging forward would not be lawful.", UNSAFE),
     ("The ego car should stay where it is.", UNSAFE),
