@@ -198,6 +198,9 @@ def _state(
         "action" in heading or {"red", "light", "signal", "line"} & set(tokens)
     ):
         return None
+    if tokens[i] == "standing" and not w.BE & set(tokens[i - 1 : i]):
+        # "be aware of standing water"
+        return None
     before = tokens[max(clause.start, i - 4) : i]
     present = {"is", "are", "am", "be", "being"} | (
         {"has", "have"} if "action" in heading else set()

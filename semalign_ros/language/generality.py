@@ -21,6 +21,11 @@ _RISKY = w.word_set(
     "unlikely harder hard"
 )
 _PLACES = w.word_set("countries jurisdictions cities regions states places cases situations")
+_NOT_BARE = w.DEFINITE | w.QUANTIFIERS | w.GENERAL | w.PREPOSITIONS | w.VERBS
+_STREETS = w.word_set(
+    "streets roads zones areas intersections junctions crossings highways motorways corners curves "
+    "neighborhoods neighbourhoods tunnels bridges"
+)
 _JOINING = frozenset({",", "and", "or", "but", "since", "because", "so", "that"})
 _SCOPES = frozenset([("as", "a", "rule"), ("by", "law"), ("in", "general"), ("in", "principle")])
 
@@ -51,6 +56,8 @@ def states_a_rule(tokens: Sequence[str], clause: Clause, nouns: Set[int]) -> boo
     if head is None:
         return False
     verb = next((k for k in range(head, min(head + _REACH, clause.end)) if _tells(tokens, k)), None)
+    if _place_of_a_kind(tokens, start, clause.end):
+        return True
     if verb is None or verb in nouns:
         return False
     if activity:
@@ -89,9 +96,21 @@ def _general_verb(tokens: Sequence[str], k: int, end: int, one: bool) -> bool:
         more = able & set(itertools.pairwise(tokens[k : min(k + 7, end)]))
         return bool(general or more) and not w.PERCEIVING & set(tokens[k + 1 : k + 6])
     if token in w.HAVE:
+        if one and token_at(tokens, k + 2) in {"authority", "right", "duty", "priority"}:
+            # "A crossing guard has the authority to direct traffic."
+            return True
         done = after.endswith("ed") or after in w.IRREGULAR_FORMS or after in {"been", "just"}
         return not (one or done or w.is_adverb(after))
     return token in _NEEDING
+
+
+def _place_of_a_kind(tokens: Sequence[str], start: int, end: int) -> bool:
+    """Match "Narrow streets with parked cars leave little room": a picture shows one street."""
+    place = next((k for k in range(start, min(start + 3, end)) if tokens[k] in _STREETS), None)
+    if place is None or _NOT_BARE & set(tokens[start:place]):
+        return False
+    verb = next((k for k in range(place + 1, end) if tokens[k] in w.BASE_VERBS | w.BE), None)
+    return verb is not None and tokens[verb] not in w.BE and "," not in tokens[place:verb]
 
 
 def _after_scope(tokens: Sequence[str], clause: Clause) -> tuple[int, bool]:

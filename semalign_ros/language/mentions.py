@@ -157,7 +157,9 @@ def _light(tokens: Sequence[str], i: int) -> tuple[Term, int] | None:
     if token not in _LIGHT_WORDS or tokens[i + 1 : i + 2] in (("bar",), ("bars",), ("strip",)):
         return None
     term = Term(("traffic light",), token.endswith("s"))
-    if token.startswith("arrow") and _painted(tokens[i + 1 : i + 5]):
+    if token.startswith("arrow") and (
+        _painted(tokens[i + 1 : i + 5]) or "painted" in tokens[max(0, i - 8) : i]
+    ):
         return Term(("road",), term.plural), i + 1
     before = tokens[max(0, i - 3) : i]
     after = tokens[i + 1 : i + 4]

@@ -69,7 +69,9 @@ def _votes(analysis: Analysis) -> Iterator[tuple[Judgment, bool]]:
 
 
 def _later(tokens: Sequence[str]) -> bool:
-    """Match "In 80 metres, turn left", "Afterwards I would pass it"."""
+    """Match "In 80 metres, turn left", "To reach the airport, turn left", "Afterwards I would"."""
+    if tokens[:2] in {("to", "reach"), ("to", "get")}:
+        return True
     if tokens[0] in {"afterwards", "afterward", "later", "subsequently"}:
         return True
     return any(
@@ -82,7 +84,9 @@ def _later(tokens: Sequence[str]) -> bool:
 
 def _checked_only(tokens: Sequence[str], clause: Clause) -> bool:
     """Match "Make sure that the road is clear": nobody says that it is."""
-    return any(token in m.CHECKING for token in tokens[max(0, clause.start - 4) : clause.start])
+    before = tokens[max(0, clause.start - 4) : clause.start]
+    unsure = before[-2:] in {(maybe, "mean") for maybe in ("could", "may", "might")}
+    return unsure or any(token in m.CHECKING for token in before)
 
 
 def _cancelled(

@@ -27,6 +27,7 @@ _LIKENED = frozenset(
     [(verb, "for") for verb in ("taken", "mistaken", "mistake")]
     + [(verb, how) for verb in ("treated", "regarded", "considered") for how in ("like", "as")]
 )
+_DRAWINGS = w.word_set("pictogram silhouette symbol icon drawing pictograms symbols icons")
 _HAPPENING = w.word_set("happen happens occur occurs")
 _ANYONE = w.word_set("them vehicles drivers traffic motorists cars")
 _LISTING = w.word_set("include includes are")
@@ -90,7 +91,7 @@ def supposed(analysis: Analysis, mention: Mention, clause: Clause, sign_end: int
     if token_at(tokens, mention.governor) in _OUTRANKING and not mention.determiners:
         # "Hand signals override lights and signs."
         return True
-    if _compared(tokens, mention):
+    if _compared(tokens, mention) or _drawn(tokens, mention):
         return True
     instance = {("for", "instance"), ("for", "example")}
     if instance & set(itertools.pairwise(tokens[max(0, mention.governor - 5) : mention.governor])):
@@ -158,7 +159,7 @@ def _followed_by_if_present(tokens: Sequence[str], mention: Mention) -> bool:
 
 def _possibly(tokens: Sequence[str], mention: Mention, clause: Clause) -> bool:
     """Match "possibly a bus", "there may be a signal", "could be fields"."""
-    start = max(clause.start, mention.left - _SUBJECT_REACH)
+    start = max(clause.start, mention.governor - _SUBJECT_REACH)
     before = tokens[max(0, clause.start - 6) : clause.start]
     if tokens[clause.start] == "that" and (
         w.POSSIBILITY & set(before[-3:])
@@ -169,7 +170,8 @@ def _possibly(tokens: Sequence[str], mention: Mention, clause: Clause) -> bool:
     if tokens[clause.start] == "because" and w.POSSIBILITY & set(before[-1:]):
         # "perhaps because of a stopped bus"
         return True
-    span = tokens[start : mention.left]
+    # "There may be children, cyclists": what is possible is the whole list.
+    span = tokens[start : max(start, min(mention.left, mention.governor + 1))]
     for k in range(len(span) - 1, -1, -1):
         token = span[k]
         if token in w.POSSIBILITY:
@@ -195,7 +197,6 @@ def _possibly(tokens: Sequence[str], mention: Mention, clause: Clause) -> bool:
         if token in {"rule", "exclude"} and "not" in span[max(0, k - 2) : k]:
             return True
         if token in {",", ";", ":", "but"}:
-            # "There may be pedestrians, cyclists": a list goes on over its commas.
             return False
     return False
 
@@ -305,6 +306,9 @@ def _ruled_for_all(analysis: Analysis, mention: Mention, clause: Clause) -> bool
         return bool(_MAYBE & set(before)) or bool(chance)
     if opener in w.OBEYING and opener.endswith("ing"):
         return mention.plural and not mention.modifiers and mention.governor == clause.start
+    if opener == "always" and token_at(tokens, mention.governor) in w.OBEYING:
+        # "Always follow the traffic signals."
+        return True
     even = token_at(tokens, clause.start - 1) == "even" and clause.mood is Mood.CONDITION
     return even and any(states_a_rule(tokens, c, analysis.nouns) for c in analysis.clauses)
 
@@ -325,6 +329,14 @@ def _room_for(tokens: Sequence[str], mention: Mention, clause: Clause) -> bool:
     return (passing and bool(_ROOM & set(tokens[clause.start : mention.governor]))) or (
         token_at(tokens, mention.governor - 1) == "enough"  # "wide enough for a truck"
     )
+
+
+def _drawn(tokens: Sequence[str], mention: Mention) -> bool:
+    """Match "a panel with a picture of a truck", "the silhouette of a cyclist"."""
+    if token_at(tokens, mention.governor) != "of" or mention.governor < 2:
+        return False
+    before = tokens[max(0, mention.governor - 3) : mention.governor]
+    return before[-1] in _DRAWINGS or before == ("with", "a", "picture")
 
 
 def _compared(tokens: Sequence[str], mention: Mention) -> bool:

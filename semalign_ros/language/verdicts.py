@@ -17,6 +17,7 @@ _ABRUPT = frozenset({"hard", "sudden", "abrupt", "emergency"})
 _FULL_STOPS = frozenset(
     ("a", how, stop) for how in ("full", "complete") for stop in ("stop", "halt")
 )
+_HARM = frozenset({"conflict", "collision", "accident", "crash"})
 _PRESENT = frozenset({"current", "present", "this"})
 _LETTING = frozenset({"let", "lets", "letting"})
 _LET = frozenset({"us", "me"}) | m.GENERIC_SUBJECTS
@@ -164,6 +165,9 @@ def _caused(tokens: Sequence[str], i: int, clause: Clause) -> Judgment | None:
         return None
     if m.NEGATIONS & set(tokens[max(clause.start, i - 3) : i]):
         return None
+    if tokens[i].startswith("allow") and {"turn", "green"} <= {*tokens[i : i + 5], *tokens[:i]}:
+        # "The green arrow allows the right turn."
+        return SAFE
     if tokens[i].startswith("requir") and tokens[i + 1 : i + 4] in _FULL_STOPS:
         return UNSAFE
     verb = infinitive(tokens, i + 1, clause.end)
@@ -235,6 +239,10 @@ def _idiom(tokens: Sequence[str], i: int, clause: Clause) -> Judgment | None:
         # "The green arrow gives protected passage."
         given = {"gives", "grants", "give", "giving"} & set(before)
         return SAFE if given and not m.NEGATIONS & set(before) else None
+    if tokens[i] in {"lead", "result"} and {"could", "would", "can", "will"} & set(before[-2:]):
+        # "Entering the junction now could lead to a conflict."
+        harm = _HARM & set(tokens[i + 1 : i + 5])
+        return UNSAFE if harm and before[0] in m.GOING_GERUNDS and "now" in before else None
     if tokens[i] == "law" and before[-2:] == ("against", "the"):
         return UNSAFE if m.GOING_GERUNDS & set(before) else None
     return None

@@ -41,7 +41,7 @@ def test_on_sentences_of_our_own_the_bounds_hold(own_claims, scorer):
 
 def test_on_longer_answers_of_our_own_the_bounds_hold(own_segments, scorer):
     scores = scorer(own_segments)
-    assert len(own_segments) > 1700
+    assert len(own_segments) > 1900
     assert scores.f1["present"] >= 0.97
     assert scores.f1["denied"] >= 0.97
     assert scores.f1["hypothetical"] >= 0.9
@@ -223,7 +223,14 @@ RULES = [
     ("In many cities, a bus pulling out has priority.", "", "", "bus"),
     ("Someone could walk there.", "", "", "person"),
     ("It is obligatory to yield to buses.", "", "", "bus"),
+    ("Narrow streets with parked cars leave little room.", "road", "", "car"),
+    ("A guard has the authority to stop us.", "", "", "person"),
+    ("There may be more children, cyclists and cars.", "", "", "bicycle, car, person, rider"),
+    ("Always follow the traffic signals.", "", "", "traffic light"),
+    ("A panel with a picture of a truck", "", "", "truck"),
     # synonyms
+    ("The temporary lights are on.", "traffic light", "", ""),
+    ("The floor is painted with yellow arrows.", "road", "", ""),
     ("The owner is standing by the van.", "car, person", "", ""),
     ("The owner is away.", "", "", ""),
     ("A truck with its cab open", "truck", "", ""),
@@ -412,6 +419,11 @@ SAFETY = [
     ("The road behind it is empty.", None), ("We must move over.", None),
     ("The sign requires a complete stop, even if no car is near.", UNSAFE),
     ("The sign requires a complete stop if a car is near.", None),
+    ("Entering the intersection now could lead to a conflict.", UNSAFE),
+    ("The green arrow allows the right turn.", SAFE),
+    ("This could mean that we have to stop.", None),
+    ("To reach the airport, take the exit.", None),
+    ("Current Action: Being aware of any standing water.", None),
     ("We should turn back.", UNSAFE), ("We should turn left.", SAFE),
     ("Edging forward would not be lawful.", UNSAFE),
     ("The ego car should stay where it is.", UNSAFE),
