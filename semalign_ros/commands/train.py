@@ -24,9 +24,12 @@ def _positive(text: str) -> float:
     return value
 
 
-def _source(text: str) -> tuple[Path, float]:
-    root, mark, weight = text.rpartition("=")
-    return (Path(root), _positive(weight)) if mark else (Path(text), 1.0)
+def _source(text: str) -> tuple[Path, float, float]:
+    root, mark, weights = text.rpartition("=")
+    if not mark:
+        return Path(text), 1.0, 1.0
+    weight, _, language = weights.partition(":")
+    return Path(root), _positive(weight), _positive(language or weight)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,9 +39,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         required=True,
         type=_source,
-        metavar="ROOT[=WEIGHT]",
+        metavar="ROOT[=WEIGHT[:LANGUAGE]]",
         help="data set in the Cityscapes layout, and how often its frames are drawn relative to "
-        "the others (default 1); may be repeated",
+        "the others (default 1), by the segmenter and by the language models; may be repeated",
     )
     parser.add_argument(
         "--out", type=Path, required=True, metavar="DIR", help="folder that gets the bundles"
@@ -141,7 +144,7 @@ def run(args: argparse.Namespace) -> None:
     check_stages(settings, stages)
     start = None if args.start is None else find_resource(args.start, "models", "")
     device = choose_device(args.device)
-    sources = [DataSource(_name(root), root, weight) for root, weight in args.data]
+    sources = [DataSource(_name(root), root, *weights) for root, *weights in args.data]
     if len({s.name for s in sources}) < len(sources):
         raise ConfigError(
             f"--data: folders need different names, found {', '.join(s.name for s in sources)}"

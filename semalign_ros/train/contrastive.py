@@ -66,7 +66,8 @@ def train_contrastive(
     model = Contrastive(views.tokens.shape[2], settings, tokenizer.get_vocab_size(), EOS)
     questions, bank = _bank(prompts, tokenizer)
     answers = question_answers(questions, views, prompts)
-    shift = torch.tensor(_shifts(questions, answers, settings.presence_shift))
+    share = np.average(answers, axis=0, weights=views.weight)
+    shift = torch.tensor(_shifts(questions, share, settings.presence_shift))
 
     constants = shift, *anchors_of(questions, prompts)
 
@@ -194,10 +195,9 @@ def _bank(prompts: PromptSet, tokenizer: Tokenizer) -> tuple[list[str], _Bank]:
 
 
 def _shifts(
-    questions: Sequence[str], answers: NDArray[np.bool_], presence_shift: float
+    questions: Sequence[str], share: NDArray[np.float64], presence_shift: float
 ) -> NDArray[np.float32]:
     strength = np.array([presence_shift if q.startswith("presence/") else 1.0 for q in questions])
-    share = answers.mean(axis=0)
     return np.asarray(
         [float(logit_shift(np.array(s), k)) for s, k in zip(share, strength, strict=True)],
         np.float32,

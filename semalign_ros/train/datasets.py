@@ -54,7 +54,8 @@ class FrameSet:
         names: One a frame.
         images: u8[N, S, S, 3], RGB.
         labels: u8[N, S, S], train ids, 255 ignored.
-        weight: How often each frame is drawn, relative to 1.
+        weight: How often the segmenter draws each frame, relative to 1.
+        language_weight: How often the language models draw it.
         is_annotated: Whether that holds of all frames, see :class:`Sample`.
     """
 
@@ -62,6 +63,7 @@ class FrameSet:
     images: NDArray[np.uint8]
     labels: NDArray[np.uint8]
     weight: float = 1.0
+    language_weight: float = 1.0
     is_annotated: bool = False
 
     def __len__(self) -> int:
@@ -144,7 +146,7 @@ def load_frames(
     split: str,
     size: int,
     *,
-    weight: float = 1.0,
+    weights: tuple[float, float] = (1.0, 1.0),
     limit: int | None = None,
     min_support: int = 1,
     progress: Callable[[int, int], None] | None = None,
@@ -155,7 +157,7 @@ def load_frames(
         root: Folder of the data set.
         split: ``train`` or ``val``.
         size: Pixels.
-        weight: See :class:`FrameSet`.
+        weights: `weight` and `language_weight` of :class:`FrameSet`.
         limit: Use that many frames, evenly spread, at most.
         min_support: For :func:`drop_unsupported`, where labels are not annotated.
         progress: Called with frames done and frames in all.
@@ -189,7 +191,8 @@ def load_frames(
             if progress is not None:
                 progress(done, len(samples))
     names = tuple(s.name for s in samples)
-    return FrameSet(names, images, labels, weight, all(s.is_annotated for s in samples))
+    annotated = all(s.is_annotated for s in samples)
+    return FrameSet(names, images, labels, *weights, annotated)
 
 
 def drop_unsupported(labels: Labels, min_support: int) -> Labels:

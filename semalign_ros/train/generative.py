@@ -91,8 +91,9 @@ def train_generative(
     model = Generative(views.tokens.shape[2], settings, tokenizer.get_vocab_size(), EOS)
     model.name_classes([encode(tokenizer, f" {name}") for name in CLASSES])
     words = _vocabulary(prompts, tokenizer)
-    presence_shift = logit_shift(views.presence.mean(axis=0), settings.presence_shift)
-    safe_shift = float(logit_shift(np.array(1 - views.unsafe.mean()), 1.0))
+    presence_shift = logit_shift(views.share, settings.presence_shift)
+    safe = 1 - np.average(views.unsafe, weights=views.weight)
+    safe_shift = float(logit_shift(np.array(safe), 1.0))
 
     facts = np.concatenate([views.presence, views.unsafe[:, None]], axis=1).astype(np.float32)
 

@@ -50,11 +50,19 @@ Count = Callable[[str, int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class DataSource:
-    """A data set in the Cityscapes layout and how often its frames are drawn."""
+    """A data set in the Cityscapes layout and how often its frames are drawn.
+
+    Args:
+        name: Of the data set.
+        root: Its folder.
+        weight: By the segmenter, relative to 1.
+        language_weight: By the language models.
+    """
 
     name: str
     root: Path
     weight: float = 1.0
+    language_weight: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +227,7 @@ def _load(plan: Plan, count: Count) -> _Data:
                 source.root,
                 "train",
                 size,
-                weight=source.weight,
+                weights=(source.weight, source.language_weight),
                 limit=plan.limit,
                 min_support=plan.settings.segmenter.min_label_support,
                 progress=lambda done, of: count("reading frames", done, of),
@@ -321,6 +329,8 @@ def _fingerprint(plan: Plan, data: _Data, tower: Tower | None = None) -> str:
         digest.update(tensor.cpu().contiguous().numpy().tobytes())
     for frames in data.train:
         digest.update("\0".join([*frames.names, str(frames.weight)]).encode())
+        if tower is not None:
+            digest.update(str(frames.language_weight).encode())
     # A longer schedule goes on from the same checkpoint; a finished tower stands for its own.
     fields = {"seed"} if tower is None else {"seed", "views", "segmenter"}
     part = plan.settings.model_dump_json(include=fields)
@@ -348,7 +358,7 @@ def _publish(
 
 
 def _notes(plan: Plan, origin: str) -> tuple[str, ...]:
-    drawn = ", ".join(f"{s.name} (weight {s.weight:g})" for s in plan.sources)
+    drawn = ", ".join(f"{s.name} ({_weights(s)})" for s in plan.sources)
     return (
         f"trained from {origin} by `semalign train` on {drawn}; seed {plan.settings.seed}",
         "held_out: frames of the val splits, never trained on; mIoU over all pixels where instance "
@@ -359,13 +369,20 @@ def _notes(plan: Plan, origin: str) -> tuple[str, ...]:
     )
 
 
+def _weights(source: DataSource) -> str:
+    language = f"weight {source.weight:g}"
+    if source.language_weight != source.weight:
+        language += f", for language {source.language_weight:g}"
+    return language
+
+
 def _thresholds(
     settings: ContrastiveSettings | GenerativeSettings, views: Views
 ) -> dict[str, float]:
     """Scores above which a class counts as present, by question id."""
     if settings.decision_balance is None:
         return {}
-    share = views.presence.mean(axis=0)
+    share = views.share
     # Training has added the shift to the logits that we compare.
     moved = decision_logit(share, settings.decision_balance) - logit_shift(
         share, settings.presence_shift

@@ -47,6 +47,11 @@ class Views:
         """Return the number of views."""
         return len(self.unsafe)
 
+    @property
+    def share(self) -> NDArray[np.float64]:
+        """How often each class is present in what is drawn, f64[19]."""
+        return np.asarray(np.average(self.presence, axis=0, weights=self.weight))
+
     def save(self, path: Path) -> None:
         """Write to a file."""
         rest = {k: torch.from_numpy(getattr(self, k)) for k in ("presence", "unsafe", "weight")}
@@ -96,7 +101,8 @@ def training_views(
                 rng = generator(seed, 3 + number, i * 64 + copy)
                 pairs.append(augment(image, labels, settings, rng))
             pairs.append((overlay(image, labels) if i % 2 else colorize(labels), labels))
-            weights += [frames.weight] * (each - 1) + [frames.weight * _PAINTED]
+            drawn = frames.language_weight
+            weights += [drawn] * (each - 1) + [drawn * _PAINTED]
             if len(pairs) >= _BATCH or i == len(frames) - 1:
                 parts.append(_encode(tower, pairs))
                 done += len(pairs)
