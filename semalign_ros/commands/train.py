@@ -28,8 +28,8 @@ def _source(text: str) -> tuple[Path, float, float]:
     root, mark, weights = text.rpartition("=")
     if not mark:
         return Path(text), 1.0, 1.0
-    weight, _, language = weights.partition(":")
-    return Path(root), _positive(weight), _positive(language or weight)
+    weight, colon, language = weights.partition(":")
+    return Path(root), _positive(weight), _positive(language if colon else weight)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

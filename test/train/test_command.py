@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 pytestmark = pytest.mark.torch
 pytest.importorskip("torch")
 
-from semalign_ros.cli import main  # noqa: E402
+from semalign_ros.cli import build_parser, main  # noqa: E402
 from semalign_ros.errors import ConfigError  # noqa: E402
 from semalign_ros.resources import resource  # noqa: E402
 from semalign_ros.train.pipeline import scaled  # noqa: E402
@@ -32,7 +34,16 @@ def test_says_what_is_wrong(data_set, tmp_path, capsys, arguments, message):
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("value", ["x", "0", "-1", "nan", "inf"])
+@pytest.mark.parametrize(
+    ("text", "weights"),
+    [("a/b", (1.0, 1.0)), ("a/b=0.5", (0.5, 0.5)), ("a/b=0.75:0.2", (0.75, 0.2))],
+)
+def test_a_data_set_has_a_weight_for_the_segmenter_and_one_for_language(text, weights):
+    arguments = build_parser("train").parse_args(["--data", text, "--out", "out"])
+    assert arguments.data == [(Path("a/b"), *weights)]
+
+
+@pytest.mark.parametrize("value", ["x", "0", "-1", "nan", "inf", "1:", "1:0", ":1"])
 def test_weights_must_be_positive_numbers(data_set, tmp_path, value):
     with pytest.raises(SystemExit) as error:
         main(["train", "--data", f"{data_set}={value}", "--out", str(tmp_path)])

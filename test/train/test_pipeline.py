@@ -42,7 +42,7 @@ PROMPTS = PromptSet.load()
 def plan(data_set, tiny_settings, tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
     return Plan(
-        sources=(DataSource("town", data_set),),
+        sources=(DataSource("town", data_set, 1.0, 0.5),),
         work=folder / "work",
         out=folder / "models",
         settings=tiny_settings,
@@ -69,6 +69,7 @@ def test_makes_three_valid_bundles_with_licence_seed_and_figures(bundles):
         assert manifest.source.licence == "test only"
         assert manifest.source.licence_note == "made of noise"
         assert "seed 3" in manifest.source.checkpoint
+        assert "town (weight 1, for language 0.5)" in manifest.notes[0]
         assert max(manifest.metrics["parity"].values()) < 2e-3
         figures = manifest.metrics["held_out"]["town"]
         assert ("mean_iou" in figures) == (stage == "segmenter")
@@ -247,3 +248,17 @@ def test_views_of_another_tower_are_not_reused(plan, bundles):
     found = list(plan.work.glob("views-*.pt"))
     assert len(found) == 1
     assert pipeline.Views.load(found[0]).presence.shape == (12 * 3, 19)
+
+
+def test_the_language_models_draw_frames_by_weights_of_their_own(plan, bundles, tmp_path):
+    (path,) = plan.work.glob("views-*.pt")
+    views = pipeline.Views.load(path)
+    assert views.weight.tolist() == pytest.approx([0.5, 0.5, 0.1] * 12)
+    seen = views.presence.reshape(12, 3, 19)
+    expected = (5 * seen[:, :2].sum(axis=1) + seen[:, 2]).sum(axis=0) / (11 * 12)
+    assert views.share == pytest.approx(expected)
+    # Other weights of theirs leave the segmenter as it is, and want other language models.
+    other = replace(plan, sources=(DataSource("town", plan.sources[0].root, 1.0, 0.25),))
+    with pytest.raises(ConfigError, match=r"contrastive\.pt was trained on other frames"):
+        run_plan(replace(other, out=tmp_path), lambda _: None, lambda *_: None)
+    path.with_name(next(p.name for p in plan.work.glob("views-*.pt") if p != path)).unlink()
