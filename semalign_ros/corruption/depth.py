@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from semalign_ros.types import Frame
+from semalign_ros.types import Frame, Image
 
 _NEAR_M = 0.1  # nothing is nearer to a lens
 FAR_M = 1000.0
@@ -32,6 +32,7 @@ _BELOW_ROAD = 1.5
 # Gaps up to this share of the width take their neighbour's depth; of larger ones only a rim,
 # as stereo leaves it beside things, and what lies so near to the border, where stereo sees none.
 _GAP, _RIM = 0.04, 0.006
+_OTHER_COLOUR, _BRIGHT = 32, 0.8  # levels in any channel; share of the brightest percentile
 
 
 @functools.lru_cache(maxsize=4)
@@ -89,8 +90,9 @@ def depth_is_assumed(frame: Frame) -> bool:
 def complete_depth(frame: Frame) -> NDArray[np.float32]:
     """Distances of a frame without gaps and gross errors.
 
-    Small gaps in the frame's depth, as at stereo shadows, take the nearest known
-    distance; large ones, as the sky, take the assumed one, and so does a frame without depth.
+    Small gaps in the frame's depth, as at stereo shadows, take the nearest known distance;
+    large ones, as the sky, take the assumed one, and so do gaps above the horizon that are
+    bright and of another colour than their neighbour, and a frame without depth.
 
     Returns:
         f32[H, W], metres, all finite and positive.
@@ -104,12 +106,15 @@ def complete_depth(frame: Frame) -> NDArray[np.float32]:
     road = road_depth(height, width) * np.float32(_BELOW_ROAD)
     depth = np.asarray(np.minimum(frame.depth, road), np.float32)
     if missing.any():
-        np.copyto(depth, _neighbours(depth, missing, prior), where=missing)
+        np.copyto(depth, _neighbours(depth, missing, prior, frame.image), where=missing)
     return depth
 
 
 def _neighbours(
-    depth: NDArray[np.float32], missing: NDArray[np.bool_], prior: NDArray[np.float32]
+    depth: NDArray[np.float32],
+    missing: NDArray[np.bool_],
+    prior: NDArray[np.float32],
+    image: Image,
 ) -> NDArray[np.float32]:
     """What to put where depth is missing; correct to four pixels, which a gap does not show."""
     coarse, gaps, guess = depth[::4, ::4], missing[::4, ::4], prior[::4, ::4]
@@ -121,8 +126,9 @@ def _neighbours(
         cv2.DIST_MASK_5,
         labelType=cv2.DIST_LABEL_PIXEL,
     )
-    depth_of = np.zeros(int(nearest.max()) + 1, np.float32)
-    depth_of[nearest[~gaps]] = coarse[~gaps]
+    pixel_of = np.zeros(int(nearest.max()) + 1, np.int32)
+    pixel_of[nearest[~gaps]] = np.flatnonzero(~gaps)
+    source = np.take(pixel_of, np.asarray(nearest, np.int32))
     far, rim = (share * coarse.shape[1] for share in (_GAP, _RIM))
     _, numbers = cv2.connectedComponents(np.ascontiguousarray(gaps).view(np.uint8))
     regions = np.asarray(numbers, np.int32)
@@ -130,8 +136,17 @@ def _neighbours(
     reach = np.where(np.isin(np.arange(int(regions.max()) + 1), large), rim, far)[regions]
     edge = math.ceil(far)
     reach[:edge] = reach[:, :edge] = reach[:, -edge:] = far
-    sky = (np.arange(len(coarse)) * 4 + 0.5) / len(depth) < HORIZON
-    guess = np.where(sky[:, None], np.float32(FAR_M), guess)
-    filled = np.where(distance < reach, np.take(depth_of, np.asarray(nearest, np.int32)), guess)
+    sky = math.ceil(HORIZON * len(coarse))
+    guess = guess.copy()
+    guess[:sky] = FAR_M
+    # Between roofs and trees the sky is as small a gap as any, but of another colour than they,
+    # and among the brightest that there is.
+    color = image[::4, ::4]
+    bright = cv2.max(cv2.max(color[:sky, :, 0], color[:sky, :, 1]), color[:sky, :, 2])
+    seen = np.nonzero(gaps[:sky] & (bright > _BRIGHT * np.percentile(bright, 99)))
+    known = color[np.unravel_index(source[seen], coarse.shape)]
+    off = np.abs(known.astype(np.int16) - color[seen]).max(axis=1, initial=0)
+    reach[tuple(axis[off > _OTHER_COLOUR] for axis in seen)] = 0
+    filled = np.where(distance < reach, np.take(np.ravel(coarse), source), guess)
     height, width = depth.shape
     return np.asarray(filled.repeat(4, axis=0)[:height].repeat(4, axis=1)[:, :width])

@@ -65,6 +65,23 @@ def test_the_sky_begins_close_to_what_is_before_it():
     assert (above[:92] == FAR_M).all()
 
 
+def test_a_small_gap_above_the_horizon_is_sky_where_it_looks_like_it():
+    depth = np.full((256, 512), 20.0, np.float32)
+    frame = with_depth(depth)
+    frame.image[:] = 120, 100, 90
+    rows, plain, bright, dark = slice(16, 28), slice(32, 40), slice(96, 104), slice(160, 168)
+    for columns in (plain, bright, dark):
+        depth[rows, columns] = np.nan
+    frame.image[:40, 300:] = frame.image[rows, bright] = 250  # sky, and some between roofs
+    frame.image[rows, dark] = 20  # a window
+    found = complete_depth(frame)
+    assert (found[20:24, 100] == FAR_M).all()
+    assert (found[20:24, [36, 164]] == 20).all()
+    # Below the horizon a bright gap is a wall or a car.
+    depth[150:158, 96:104], frame.image[150:158, 96:104] = np.nan, 250
+    assert found[100, 100] == complete_depth(frame)[154, 100] == 20
+
+
 def test_depth_without_a_known_pixel_is_assumed_and_says_so():
     fog = get_corruption("fog")
     nothing = with_depth(np.full((50, 90), np.nan, np.float32))
