@@ -32,7 +32,7 @@ _BELOW_ROAD = 1.5
 # Gaps up to this share of the width take their neighbour's depth; of larger ones only a rim,
 # as stereo leaves it beside things, and what lies so near to the border, where stereo sees none.
 _GAP, _RIM = 0.04, 0.006
-_OTHER_COLOUR, _BRIGHT = 32, 0.8  # levels in any channel; share of the brightest percentile
+_OTHER_COLOR, _BRIGHT = 32, 0.8  # levels in any channel; share of the brightest percentile
 
 
 @functools.lru_cache(maxsize=4)
@@ -146,7 +146,7 @@ def _neighbours(
     seen = np.nonzero(gaps[:sky] & (bright > _BRIGHT * np.percentile(bright, 99)))
     known = color[np.unravel_index(source[seen], coarse.shape)]
     off = np.abs(known.astype(np.int16) - color[seen]).max(axis=1, initial=0)
-    reach[tuple(axis[off > _OTHER_COLOUR] for axis in seen)] = 0
+    reach[tuple(axis[off > _OTHER_COLOR] for axis in seen)] = 0
     filled = np.where(distance < reach, np.take(np.ravel(coarse), source), guess)
     height, width = depth.shape
     return np.asarray(filled.repeat(4, axis=0)[:height].repeat(4, axis=1)[:, :width])

@@ -370,10 +370,10 @@ def _notes(plan: Plan, origin: str) -> tuple[str, ...]:
 
 
 def _weights(source: DataSource) -> str:
-    language = f"weight {source.weight:g}"
+    said = f"weight {source.weight:g}"
     if source.language_weight != source.weight:
-        language += f", for language {source.language_weight:g}"
-    return language
+        said += f", for language {source.language_weight:g}"
+    return said
 
 
 def _thresholds(
