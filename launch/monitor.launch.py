@@ -9,6 +9,7 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
 from semalign_ros.nodes.environment import settings
+from semalign_ros.nodes.launching import is_true, logger_name, node_path
 from semalign_ros.resources import resource
 
 ARGUMENTS = (
@@ -55,7 +56,7 @@ def start(context: LaunchContext) -> list[Node]:
         for name, parameter in OVERRIDES.items()
         if given[name]
     }
-    parameters["use_sim_time"] = given["use_sim_time"].lower() in ("true", "1", "yes")
+    parameters["use_sim_time"] = is_true(given["use_sim_time"])
     remappings = [("~/input/image", given["image"])]
     if given["segmentation"]:
         parameters["reference"] = "topic"
@@ -64,11 +65,10 @@ def start(context: LaunchContext) -> list[Node]:
         if given[name]:
             parameters[f"input.{name}"] = True
             remappings.append((f"~/input/{name}", given[name]))
-    place = [*given["namespace"].strip("/").split("/"), given["name"]]
-    logger = ".".join(place).strip(".")
+    topic = node_path(given["namespace"], given["name"])
+    logger = logger_name(given["namespace"], given["name"])
     shown = []
-    if given["rviz"].lower() in ("true", "1", "yes"):
-        topic = "/" + "/".join(part for part in place if part)
+    if is_true(given["rviz"]):
         shown.append(
             Node(
                 package="rviz2",

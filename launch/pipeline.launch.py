@@ -5,11 +5,11 @@ ros2 launch semalign_ros pipeline.launch.py image:=/camera/front/image_raw
 
 from launch import LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable
-from launch.conditions import IfCondition
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
 from semalign_ros.nodes.environment import settings
+from semalign_ros.nodes.launching import is_true, logger_name, node_path
 from semalign_ros.resources import resource
 
 ARGUMENTS = (
@@ -35,6 +35,13 @@ ARGUMENTS = (
     ("overlay", "false", "Bring the images to alignment_node too, so that it draws the overlay."),
     ("rviz", "false", "Also start RViz with the overlay (needs overlay:=true)."),
 )
+# What config/rviz/monitor.rviz shows of /monitor -> the node that publishes it here.
+SHOWN = {
+    "debug/overlay": "alignment_node",
+    "debug/markers": "alignment_node",
+    "output/corrupted/image": "corruption_node",
+    "output/segmentation/degraded/color": "segmenter_node",
+}
 # Output of one node -> input of another, by node.
 LINKS = {
     "segmenter_node": {
@@ -58,7 +65,7 @@ LINKS = {
 
 
 def start(context: LaunchContext) -> list[Node]:
-    """The four nodes, with what the arguments say."""
+    """RViz if asked for, and the four nodes, with what the arguments say."""
     given = {name: LaunchConfiguration(name).perform(context) for name, _, _ in ARGUMENTS}
     own: dict[str, dict[str, object]] = {
         "corruption_node": {
@@ -69,10 +76,23 @@ def start(context: LaunchContext) -> list[Node]:
         "vlm_node": {"vlm.bundle": given["vlm"], "vlm_input": given["vlm_input"]},
         "alignment_node": {
             "reference": "topic" if given["segmentation"] else "",
-            "images": True if _true(given["overlay"]) else "",
+            "images": True if is_true(given["overlay"]) else "",
         },
     }
     nodes = []
+    # RViz first: where it is not installed, the launch ends before a node has started.
+    if is_true(given["rviz"]):
+        nodes.append(
+            Node(
+                package="rviz2",
+                executable="rviz2",
+                arguments=["-d", str(resource("config", "rviz", "monitor.rviz"))],
+                remappings=[
+                    (f"/monitor/{topic}", f"{node_path(given['namespace'], name)}/{topic}")
+                    for topic, name in SHOWN.items()
+                ],
+            )
+        )
     for name, parameters in own.items():
         remappings = [("~/input/image", given["image"]), *LINKS.get(name, {}).items()]
         if name == "alignment_node" and given["segmentation"]:
@@ -86,25 +106,17 @@ def start(context: LaunchContext) -> list[Node]:
                 namespace=given["namespace"],
                 parameters=[
                     given["params_file"],
-                    {**chosen, "use_sim_time": _true(given["use_sim_time"])},
+                    {**chosen, "use_sim_time": is_true(given["use_sim_time"])},
                 ],
                 remappings=remappings,
                 ros_arguments=[
                     "--log-level",
-                    f"{_logger(given['namespace'], name)}:={given['log_level']}",
+                    f"{logger_name(given['namespace'], name)}:={given['log_level']}",
                 ],
                 output="screen",
             )
         )
     return nodes
-
-
-def _logger(namespace: str, name: str) -> str:
-    return ".".join([*namespace.strip("/").split("/"), name]).strip(".")
-
-
-def _true(text: str) -> bool:
-    return text.lower() in ("true", "1", "yes")
 
 
 def generate_launch_description() -> LaunchDescription:
@@ -115,25 +127,6 @@ def generate_launch_description() -> LaunchDescription:
             *(
                 DeclareLaunchArgument(name, default_value=default, description=text)
                 for name, default, text in ARGUMENTS
-            ),
-            # First: where RViz is not installed, the launch ends before a node has started.
-            Node(
-                package="rviz2",
-                executable="rviz2",
-                arguments=["-d", str(resource("config", "rviz", "monitor.rviz"))],
-                remappings=[
-                    ("/monitor/debug/overlay", "/alignment_node/debug/overlay"),
-                    ("/monitor/debug/markers", "/alignment_node/debug/markers"),
-                    (
-                        "/monitor/output/corrupted/image",
-                        "/corruption_node/output/corrupted/image",
-                    ),
-                    (
-                        "/monitor/output/segmentation/degraded/color",
-                        "/segmenter_node/output/segmentation/degraded/color",
-                    ),
-                ],
-                condition=IfCondition(LaunchConfiguration("rviz")),
             ),
             OpaqueFunction(function=start),
         ]

@@ -19,6 +19,7 @@ from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
+from semalign_ros.nodes.launching import is_true, node_path
 from semalign_ros.resources import resource
 
 ARGUMENTS = (
@@ -41,12 +42,12 @@ def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     """Player, and recorder if asked for."""
     names = ["bag", *(name for name, _, _ in ARGUMENTS)]
     given = {name: LaunchConfiguration(name).perform(context) for name in names}
-    monitor = "/" + "/".join(p for p in (given["namespace"].strip("/"), given["name"]) if p)
+    monitor = node_path(given["namespace"], given["name"])
     # The recorder reads the images too.
     needed = [given["image"]] * (2 if given["record"] else 1)
     inputs = [given[name] for name in ("image", "segmentation", "depth", "twist") if given[name]]
     inputs.append(f"{given['image']}/compressed")
-    loop = given["loop"].lower() in ("true", "1", "yes")
+    loop = is_true(given["loop"])
     if loop and given["record"]:
         raise RuntimeError("loop:=true repeats the stamps of the bag: do not record it")
     actions: list[LaunchDescriptionEntity] = []
