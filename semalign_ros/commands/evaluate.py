@@ -56,6 +56,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--prompts", default="default", help="prompt set, name or path; default: %(default)s"
     )
+    parser.add_argument(
+        "--protocol",
+        help="how the VLMs are asked: questions, top_k (contrastive), description (generative, "
+        "recorded); default: questions",
+    )
+    parser.add_argument(
+        "--top-k",
+        type=int,
+        metavar="K",
+        help="classes that --protocol top_k claims of every frame; default: the bundle's",
+    )
     add_device_arguments(parser)
     parser.add_argument("--seed", type=int, default=0, help="of every random draw (default: 0)")
     parser.add_argument("--limit", type=int, help="only the first frames")
@@ -82,6 +93,8 @@ def run(args: argparse.Namespace) -> int:
         vlms=tuple(args.vlm),
         vlm_input=args.vlm_input,
         prompts=args.prompts,
+        protocol=args.protocol,
+        top_k=args.top_k,
         device=args.device,
         gpu=gpu_options(args),
         seed=args.seed,

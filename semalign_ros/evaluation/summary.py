@@ -95,6 +95,16 @@ class PairDisconnect:
 
 
 @dataclass(frozen=True, slots=True)
+class TopKFloor:
+    """What no model that names exactly `k` classes can stay below on these frames, 0..1."""
+
+    vlm: str
+    k: int
+    cor: float
+    hr: float
+
+
+@dataclass(frozen=True, slots=True)
 class Summary:
     """Everything that the report and the tables show.
 
@@ -105,6 +115,7 @@ class Summary:
         segmentation: By segmenter and condition, clean first.
         disconnect: For every pair of segmenter and VLM.
         baselines: Scores of constant answers on the same frames.
+        floors: Of the VLMs that were asked by Top-K.
         failures: Count by reason.
         messages: The first message of each reason.
     """
@@ -115,6 +126,7 @@ class Summary:
     segmentation: tuple[SegmentationSummary, ...]
     disconnect: tuple[PairDisconnect, ...]
     baselines: Mapping[str, Mapping[str, float]]
+    floors: tuple[TopKFloor, ...]
     failures: Mapping[str, int]
     messages: Mapping[str, str]
 
@@ -141,6 +153,11 @@ class Summary:
                 f"no label maps on {self.settings['topics']['segmentation']}: the reference is "
                 "what the first segmenter finds in the clean frame, so that its mIoU there is 1"
             )
+        found += [
+            f"{floor.vlm} names {floor.k} classes in every frame, whatever it sees: its COR cannot "
+            f"be below {floor.cor:.2f}, nor its HR below {floor.hr:.2f}"
+            for floor in self.floors
+        ]
         for reason, count in self.failures.items():
             found.append(f"not judged: {count} {reason}, the first one: {self.messages[reason]}")
         return tuple(found)
@@ -173,6 +190,7 @@ def summarize(folder: Path | str) -> Summary:
         ),
         disconnect=tuple(_disconnect(verdicts, segmentation)),
         baselines=_baselines(verdicts, critical),
+        floors=tuple(_floors(verdicts, settings.get("claim_limits", {}))),
         failures={reason: reasons.count(reason) for reason in sorted(set(reasons))},
         messages={row["reason"]: row["message"] for row in reversed(failed)},
     )
@@ -331,6 +349,17 @@ def _disconnect(verdicts: Sequence[Row], segmentation: Sequence[Row]) -> list[Pa
                 )
                 pairs.append(PairDisconnect(segmenter, vlm, disconnect(table, resamples=300)))
     return pairs
+
+
+def _floors(verdicts: Sequence[Row], limits: Mapping[str, int]) -> list[TopKFloor]:
+    found = []
+    for vlm, k in limits.items():
+        rows = [r for r in verdicts if r["vlm"] == vlm and r["condition"] == CLEAN]
+        if rows:
+            cor = metrics.top_k_omission_floor([set(r["critical"]) for r in rows], k)
+            hr = metrics.top_k_hallucination_floor([set(r["present"]) for r in rows], k)
+            found.append(TopKFloor(vlm, k, cor, hr))
+    return found
 
 
 def _baselines(verdicts: Sequence[Row], critical_set: Sequence[str]) -> dict[str, dict[str, float]]:

@@ -36,6 +36,7 @@ from semalign_ros.language import PromptSet
 from semalign_ros.monitor import Observation, Perception, ask, compare, perceive
 from semalign_ros.resources import find_resource, resource
 from semalign_ros.scene.reference import ReferenceRule
+from semalign_ros.scene.taxonomy import NUM_CLASSES
 from semalign_ros.types import Frame, Labels
 
 BLOCK_FRAMES = 8
@@ -56,6 +57,9 @@ class SweepSettings:
         vlms: Bundles or recorded answers (.jsonl).
         vlm_input: ``image``, ``overlay``, ``mask`` or ``scene_text``.
         prompts: Prompt set, a name or a path.
+        protocol: How the VLMs are asked, see :data:`semalign_ros.inference.vlm.PROTOCOLS`; None
+            for the default of each.
+        top_k: Classes claimed with the protocol ``top_k``; None for the bundle's number.
         device: ``cpu``, ``cuda``, ``tensorrt`` or ``auto``.
         gpu: How the models run on a GPU.
         seed: Of every random draw.
@@ -70,6 +74,8 @@ class SweepSettings:
     vlms: tuple[str, ...] = ()
     vlm_input: str = "image"
     prompts: str = "default"
+    protocol: str | None = None
+    top_k: int | None = None
     device: str = "auto"
     gpu: GpuOptions = field(default_factory=GpuOptions)
     seed: int = 0
@@ -94,6 +100,7 @@ class SweepSettings:
                 "sha256": prompts.sha256,
                 "safe_when_yes": {prompt.id: prompt.safe_when_yes for prompt in prompts.safety},
             },
+            "protocol": self.protocol,
             "device": self.device,
             "fp16": self.gpu.fp16,  # the other options change no score
             "seed": self.seed,
@@ -138,14 +145,22 @@ def open_models(settings: SweepSettings, threads: int | None) -> Models:
         raise ConfigError("nothing to evaluate: give at least one --segmenter or --vlm")
     if settings.vlm_input not in VLM_INPUTS:
         raise ConfigError(unknown_name("vlm_input", settings.vlm_input, VLM_INPUTS))
+    if settings.top_k is not None:
+        if settings.protocol != "top_k":
+            raise ConfigError(f"top_k: found {settings.top_k}, expected --protocol top_k with it")
+        if not 1 <= settings.top_k <= NUM_CLASSES:
+            raise ConfigError(f"top_k: found {settings.top_k}, expected 1 to {NUM_CLASSES}")
     prompts = PromptSet.load(settings.prompts)
     where: dict[str, Any] = {"device": settings.device, "threads": threads, "gpu": settings.gpu}
     segmenters = [
         open_segmenter(find_resource(name, "models", ""), **where) for name in settings.segmenters
     ]
-    vlms = [
-        open_vlm(find_resource(n, "models", ""), prompts=prompts, **where) for n in settings.vlms
-    ]
+    asked: dict[str, Any] = {
+        "prompts": prompts,
+        "protocol": settings.protocol,
+        "top_k": settings.top_k,
+    }
+    vlms = [open_vlm(find_resource(name, "models", ""), **asked, **where) for name in settings.vlms]
     return Models(
         settings,
         has_labels(settings.bag, settings.topics),
@@ -318,6 +333,11 @@ def sweep(
         "models": {
             **{name: model.device for name, model in models.segmenters.items()},
             **{name: model.device for name, model in models.vlms.items()},
+        },
+        "claim_limits": {
+            name: model.claim_limit
+            for name, model in models.vlms.items()
+            if model.claim_limit is not None
         },
     }
     recalls = recalls_of(models.conditions)

@@ -213,23 +213,6 @@ def embed_texts(
     return np.ascontiguousarray(np.concatenate(rows), np.float32)
 
 
-def structural_floor(critical: Iterable[frozenset[str]], k: int) -> float:
-    """Lowest COR that any model can reach when it must name at most `k` classes.
-
-    A frame with more than `k` critical classes counts as an omission whatever the
-    model says, so COR is at least the share of such frames.
-
-    Args:
-        critical: Critical classes present, by frame.
-        k: Classes that one answer can claim.
-
-    Returns:
-        0..1; 0 without frames.
-    """
-    counts = [len(names) for names in critical]
-    return sum(n > k for n in counts) / len(counts) if counts else 0.0
-
-
 def _cached(
     key: str, folder: Path | None, compute: Callable[[], NDArray[np.float32]]
 ) -> NDArray[np.float32]:

@@ -38,7 +38,7 @@ class Vlm(Protocol):
             stored answers.
         accepts_text: Whether it reads a sentence beside the image (``scene_text``).
         claim_limit: Most classes that one answer can claim, or None; see
-            :func:`semalign_ros.inference.contrastive.structural_floor`.
+            :func:`semalign_ros.alignment.metrics.top_k_omission_floor`.
     """
 
     bundle_id: str

@@ -9,7 +9,7 @@ from scipy import stats
 
 from semalign_ros.errors import OutputError
 from semalign_ros.evaluation.report import paper_tables, write_report, write_tables
-from semalign_ros.evaluation.store import ResultStore
+from semalign_ros.evaluation.store import ResultStore, read_table
 from semalign_ros.evaluation.summary import summarize
 from semalign_ros.evaluation.sweep import SweepSettings, sweep
 
@@ -127,3 +127,32 @@ def test_a_corrupt_block_is_named(results, tmp_path):
     (copy / "blocks/000001/verdicts.parquet").write_bytes(b"no parquet")
     with pytest.raises(OutputError, match="a block cannot be read"):
         summarize(copy)
+
+
+@pytest.mark.parametrize(("k", "cor", "hr"), [(1, 1 / 4, 0), (4, 0, 3 / 4 * 1 / 4)])
+def test_top_k_claims_k_classes_and_its_floors_are_told(bag, tmp_path, k, cor, hr):
+    """A person beside the car in every fourth frame; three or four classes in each."""
+    profile = tmp_path / "dark.yaml"
+    profile.write_text(
+        "schema_version: 1\nname: dark\nconditions:\n"
+        "  - {name: dark, severity: 1, steps: [{corruption: low_light_gamma}]}\n"
+    )
+    settings = SweepSettings(
+        str(bag),
+        str(profile),
+        vlms=("street_contrastive",),
+        protocol="top_k",
+        top_k=k,
+        device="cpu",
+    )
+    sweep(settings, tmp_path / "out")
+    assert {len(r["claims"]) for r in read_table(tmp_path / "out", "verdicts").to_pylist()} == {k}
+    summary = summarize(tmp_path / "out")
+    (floor,) = summary.floors
+    assert (floor.k, floor.cor, floor.hr) == (k, pytest.approx(cor), pytest.approx(hr))
+    assert row(summary, "clean", 0).cor.value >= cor
+    assert row(summary, "clean", 0).hr.value >= hr
+    told = f"names {k} classes in every frame"
+    assert told in " ".join(summary.notes)
+    write_report(tmp_path / "out", tmp_path / "page.html")
+    assert told in (tmp_path / "page.html").read_text("utf-8")

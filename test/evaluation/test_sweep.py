@@ -116,6 +116,9 @@ def test_a_folder_with_other_things_is_left_alone(bag, recorded, tmp_path):
         ({"bag": "nowhere"}, BagError, "nowhere"),
         ({"topics": BagTopics(image="/back")}, BagError, "no message on topic /back"),
         ({"limit": 0}, ConfigError, "limit: found 0, expected 1 or more"),
+        ({"protocol": "top_k"}, ConfigError, "protocol of a recorded model 'top_k'"),
+        ({"top_k": 3}, ConfigError, "top_k: found 3, expected --protocol top_k with it"),
+        ({"protocol": "top_k", "top_k": 0}, ConfigError, "top_k: found 0, expected 1 to 19"),
     ],
 )
 def test_bad_settings_are_refused(bag, recorded, tmp_path, change, error, text):

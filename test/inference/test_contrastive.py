@@ -8,7 +8,7 @@ import pytest
 
 from semalign_ros.errors import BundleError, ConfigError, InferenceError
 from semalign_ros.inference import contrastive
-from semalign_ros.inference.contrastive import ContrastiveVlm, structural_floor
+from semalign_ros.inference.contrastive import ContrastiveVlm
 from semalign_ros.inference.query import VlmQuery
 from semalign_ros.language import PromptSet
 from semalign_ros.types import Judgment
@@ -104,13 +104,6 @@ def test_top_k_claims_the_k_best_fitting_classes(
     answer = vlm.answer(VlmQuery(image))
     assert answer.claims.present == set(sorted(fit, key=fit.__getitem__)[-2:])
     assert vlm.claim_limit == 2
-
-
-def test_the_floor_of_top_k() -> None:
-    frames = [frozenset(), frozenset("ab"), frozenset("abc"), frozenset("abcd")]
-    assert structural_floor(frames, 2) == 0.5
-    assert structural_floor(frames, 4) == 0
-    assert structural_floor([], 2) == 0
 
 
 def test_padding_to_the_full_length_does_not_change_a_masked_tower(
