@@ -15,6 +15,7 @@ from semalign_ros.types import Judgment
 
 # "Our lane has to stop."
 _OURS = frozenset((own, way) for own in ("our", "my") for way in ("lane", "side", "direction"))
+_DOING = frozenset({"proceed", "continue", "steer", "carry", "roll"})
 
 
 def action_vote(analysis: Analysis, i: int, clause: Clause) -> Judgment | None:
@@ -33,7 +34,10 @@ def _modal(
         action = m.action_at(tokens, verb, clause.end)
         if action is m.Action.STOP and not tokens[verb].endswith(("ed", "brought")):
             return UNSAFE
-        return SAFE if tokens[verb] in {"proceed", "continue"} and action is m.Action.GO else None
+        return SAFE if tokens[verb] in _DOING and action is m.Action.GO else None
+    if token == "would" and tokens[i + 1 : i + 2] == ("then",):
+        # "The driver would then wait" follows a condition.
+        return None
     if token not in m.MODALS or (i and tokens[i - 1] in {"may", "might", "could"}):
         return None
     start = i + 1
@@ -76,7 +80,7 @@ def _verbs(tokens: Sequence[str], start: int, end: int) -> Iterator[tuple[int, b
         token = tokens[k]
         if token in m.NEGATIONS:
             negated = True
-        elif token in m.PREPARING:
+        elif token in m.PREPARING or (token == "then" and tokens[k - 1] == "only"):
             return
         elif token in {"and", ",", "then"}:
             expecting = True
@@ -92,6 +96,9 @@ def _own_subject(
     tokens: Sequence[str], i: int, clause: Clause, mentions: Sequence[Mention]
 ) -> bool:
     subject = tokens[clause.start : i]
+    if "traffic" in subject and {"both", "all"} & set(subject) and "stop" in tokens[i : i + 4]:
+        # "Traffic in both directions has to stop."
+        return True
     if subject[:1] in {("who",), ("which",), ("that",)}:
         # "the driver who wants to turn left must wait", "the ego car, which is about to turn, ..."
         end = clause.start - (tokens[clause.start - 1] == ",")

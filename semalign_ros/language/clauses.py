@@ -160,7 +160,9 @@ def _mood(
         joined = tokens[start] in {"and", "or"} and tokens[start - 1] != ","
         if joined and parent.mood is Mood.CONDITION:
             return Mood.CONDITION, start
-        if opener.endswith("ing") and parent.cue <= parent.end:
+        # "Even after it turns green, moving would be dangerous", "..., so moving is dangerous"
+        result = tokens[start] == "so" or tokens[parent.start - 1 : parent.start] == ("even",)
+        if opener.endswith("ing") and parent.cue <= parent.end and not result:
             return parent.mood, start
     conditional = parent is not None and parent.mood is Mood.CONDITION
     if opener == "that" and conditional and tokens[start - 1] != ",":

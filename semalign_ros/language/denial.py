@@ -16,7 +16,6 @@ _SIGHT = w.word_set("view sight frame")
 _RESEMBLING = w.word_set("resembles resembling like suggests indicates")
 _NAMING = w.word_set("identify recognize recognise")
 _PEOPLE = w.word_set("person people persons individual individuals man men woman women")
-_MAYBE = frozenset({"may", "might", "could"})
 
 
 def denial_of(tokens: Sequence[str], mention: Phrase, clause: Clause) -> Status | None:
@@ -30,7 +29,7 @@ def denial_of(tokens: Sequence[str], mention: Phrase, clause: Clause) -> Status 
         others = (
             mention.modifiers & {"other", "further", "additional"} or "more" in mention.determiners
         )
-        if _MAYBE & set(tokens[max(0, mention.left - 2) : mention.left]):
+        if w.MAYBE & set(tokens[max(0, mention.left - 2) : mention.left]):
             # "there may be no lights"
             return Status.HYPOTHETICAL
         if others and clause.mood is Mood.CONDITION:
@@ -60,7 +59,8 @@ def denial_of(tokens: Sequence[str], mention: Phrase, clause: Clause) -> Status 
     if before == "not" or (before in w.INDEFINITE and before2 == "not"):
         # "There is not a car", "Not a car in sight" deny; "it is not a car" names another thing.
         k = mention.governor if before == "not" else mention.governor - 1
-        denies = token_at(tokens, k - 2) == "there" or k <= 0
+        single = "single" in mention.modifiers  # "not a single car is coming our way"
+        denies = single or token_at(tokens, k - 2) == "there" or k <= 0
         return Status.DENIED if denies else Status.INCIDENTAL
     if mention.determiners & w.ANY and token_at(tokens, mention.left - 1) == "nor":
         return Status.DENIED
@@ -82,7 +82,7 @@ def denial_of(tokens: Sequence[str], mention: Phrase, clause: Clause) -> Status 
         return Status.INCIDENTAL
     if _negated_perception(tokens, mention, clause):
         # "Its driver may not notice a car" leaves it open.
-        doubtful = _MAYBE & set(tokens[max(clause.start, mention.governor - 5) : mention.governor])
+        doubtful = w.MAYBE & set(tokens[max(clause.start, mention.governor - 5) : mention.governor])
         return Status.HYPOTHETICAL if doubtful else Status.DENIED
     if _negated_appearance(tokens, mention):
         return Status.DENIED
@@ -148,7 +148,7 @@ def _denied_by_predicate(tokens: Sequence[str], mention: Phrase) -> Status | Non
     negated = absent = percept = False
     for k in range(verb, min(verb + 6, end)):
         token = tokens[k]
-        negated |= token in {"not", "no", "never"}
+        negated |= token in {"not", "no", "never", "neither"}
         if token in w.ABSENT:
             absent = True
             break

@@ -15,18 +15,18 @@ from semalign_ros.language.words import word_set
 _TERMS: dict[tuple[str, ...], str] = {
     ("road",): """
         road, street, highway, motorway, freeway, expressway, avenue, boulevard, lane, alley,
-        alleyway, intersection, junction, crossroad, roundabout, carriageway, roadway,
-        crosswalk, zebra crossing, pedestrian crossing, pedestrian crossing area, pedestrian
-        crossing zone, pedestrian crosswalk, zebra crosswalk, pedestrian lane, asphalt, tarmac,
-        lane marking, lane line, road marking, marking, box marking, road surface, stop line,
-        ramp, exit ramp, driveway, thoroughfare, rd, blvd, ave, bike lane, bicycle lane, cycle
-        lane, bus lane, turn lane, lane divider, lane arrow, street scene, traffic lane, road
-        lane, t junction, side street, bicycle crossing, railway crossing, level crossing,
-        zebra, zebra stripe, arterial, turn pocket, school crossing, asphalt surface, dashed
-        line, solid line, dotted line, center line, centre line, centerline, yellow line, white
-        line, lane marker, cobblestone, broken line, continuous line, double line, double
-        yellow line, double white line, painted arrow, white arrow, yield line, guide line,
-        guideline, wet surface, cobble, dual carriageway""",
+        alleyway, intersection, junction, crossroad, roundabout, carriageway, roadway, crosswalk,
+        zebra crossing, pedestrian crossing, pedestrian crossing area, pedestrian crossing zone,
+        pedestrian crosswalk, zebra crosswalk, pedestrian lane, asphalt, tarmac, lane marking,
+        lane line, road marking, marking, box marking, road surface, stop line, ramp, exit ramp,
+        driveway, thoroughfare, rd, blvd, ave, bike lane, bicycle lane, cycle lane, bus lane, turn
+        lane, lane divider, lane arrow, street scene, traffic lane, road lane, t junction, side
+        street, bicycle crossing, railway crossing, level crossing, zebra, zebra stripe, arterial,
+        turn pocket, school crossing, asphalt surface, dashed line, solid line, dotted line,
+        marked crossing, center line, centre line, centerline, yellow line, white line, lane
+        marker, cobblestone, broken line, continuous line, double line, double yellow line, double
+        white line, painted arrow, white arrow, yield line, guide line, guideline, wet surface,
+        cobble, dual carriageway""",
     ("sidewalk",): """
         sidewalk, pavement, footpath, footway, pedestrian path, pedestrian pathway, pedestrian
         walkway, pedestrian area, pedestrian zone, walkway""",
@@ -69,19 +69,19 @@ _TERMS: dict[tuple[str, ...], str] = {
         grass strip""",
     ("sky",): "sky",
     ("person",): """
-        person, pedestrian, man, woman, child, kid, boy, girl, worker, construction worker,
-        road worker, guard, security guard, police officer, policeman, policewoman, officer,
-        traffic officer, traffic police, passerby, individual, human, people on foot,
-        pedestrian figure, crossing guard, jogger, walker, bystander, crowd, flagger, flagman,
-        adult, human figure, figure of a person, group of people, human being, personnel, first
-        responder, firefighter, fireman, cop, pedestrian group, teenager, teen, toddler, baby,
-        student, pupil, schoolchild, lady, gentleman, guy, shopper, tourist, commuter,
-        onlooker, spectator, vendor, courier, delivery person, delivery man, postman, mail
-        carrier, paramedic, workman, construction crew, road crew, skateboarder, runner, hiker,
-        marshal, dog walker, resident, attendant, porter, herdsman, traveler, traveller,
-        customer, visitor, employee, laborer, labourer, waiter, waitress, soldier, nurse,
-        mother, father, herder, farmer, mechanic, cleaner, sweeper, parent, family, shepherd,
-        anyone, anybody, someone, somebody, nobody, no one, couple""",
+        person, pedestrian, man, woman, child, kid, boy, girl, worker, construction worker, road
+        worker, guard, security guard, police officer, policeman, policewoman, officer, traffic
+        officer, traffic police, passerby, individual, human, people on foot, pedestrian figure,
+        crossing guard, jogger, walker, bystander, crowd, flagger, flagman, adult, human figure,
+        figure of a person, group of people, human being, personnel, first responder, firefighter,
+        fireman, cop, pedestrian group, teenager, teen, toddler, baby, student, pupil,
+        schoolchild, lady, gentleman, guy, shopper, tourist, commuter, onlooker, spectator,
+        vendor, courier, delivery person, delivery man, postman, mail carrier, paramedic, workman,
+        construction crew, road crew, skateboarder, runner, hiker, marshal, dog walker, resident,
+        attendant, porter, herdsman, traveler, traveller, customer, wheelchair user, handler,
+        visitor, employee, laborer, labourer, waiter, waitress, soldier, nurse, mother, father,
+        herder, farmer, mechanic, cleaner, sweeper, parent, family, shepherd, anyone, anybody,
+        someone, somebody, nobody, no one, couple""",
     ("rider",): "rider",
     ("rider", "bicycle"): "cyclist, bicyclist, bicycle rider, bike rider, pedal cyclist",
     ("rider", "motorcycle"): """
@@ -113,24 +113,24 @@ _TERMS: dict[tuple[str, ...], str] = {
         brake light, tail light, taillight, headlight, head light, headlamp, fog light, street
         light, streetlight, street lamp, streetlamp, lamp post, lamppost, lamp, turn signal,
         signal lamp, indicator light, hazard light, warning light, turn signal light, indicator
-        signal, light source, daylight, sunlight, city light, ambient light, natural light,
-        white light, brake signal, hand signal, turning signal, turning light, running light,
-        reversing light, left turn signal, right turn signal, blinker, interior light, neon
-        light, neon sign, shop sign, store sign, business sign, advertising sign, restaurant
-        sign, hotel sign, building sign, commercial sign, shop signage, store signage,
-        commercial signage, storefront sign, license plate, number plate, billboard sign,
-        vehicle sign, traffic cone, traffic jam, traffic flow, traffic congestion, road user,
-        roadside, roadwork, rules of the road, post office, guard post, checkpoint post, road
-        rage, road trip, road safety, road condition, on board, sign of life, bus stop, bus
-        station, bus shelter, train station, train track, train line, tram track, tram line,
-        railway track, car park, parking lot, parking garage, bicycle rack, bike rack, bicycle
-        symbol, bike symbol, pedestrian symbol, bike path, bicycle path, cycle path, cyclist
-        pathway, cyclist path, cycling path, car wash, field of view, field of vision, visual
-        field, power plant, overhead walkway, elevated walkway, plant equipment, road barrier,
-        road divider, railway crossing barrier, level crossing barrier, driver, passenger, lane
-        change, lane discipline, lane keeping, lane departure, lane changing, human error,
-        train of thought, man made, in person, street view, speed limit, child seat, shopping
-        trolley, tower crane, water tower, cell tower, radio tower, control tower, owner,
+        signal, light source, daylight, sunlight, city light, ambient light, natural light, white
+        light, brake signal, hand signal, turning signal, turning light, running light, reversing
+        light, left turn signal, right turn signal, blinker, interior light, neon light, neon
+        sign, shop sign, store sign, business sign, advertising sign, restaurant sign, hotel sign,
+        building sign, commercial sign, shop signage, store signage, commercial signage,
+        storefront sign, store shutter, shop shutter, store window, shop window, license plate,
+        number plate, billboard sign, vehicle sign, traffic cone, traffic jam, traffic flow,
+        traffic congestion, road user, roadside, roadwork, rules of the road, post office, guard
+        post, checkpoint post, road rage, road trip, road safety, road condition, on board, sign
+        of life, bus stop, bus station, bus shelter, train station, train track, train line, tram
+        track, tram line, railway track, car park, parking lot, parking garage, bicycle rack, bike
+        rack, bicycle symbol, bike symbol, pedestrian symbol, bike path, bicycle path, cycle path,
+        cyclist pathway, cyclist path, cycling path, car wash, field of view, field of vision,
+        visual field, power plant, overhead walkway, elevated walkway, plant equipment, road
+        barrier, road divider, railway crossing barrier, level crossing barrier, driver,
+        passenger, lane change, lane discipline, lane keeping, lane departure, lane changing,
+        human error, train of thought, man made, in person, street view, speed limit, child seat,
+        shopping trolley, tower crane, water tower, cell tower, radio tower, control tower, owner,
         shopping cart, tram rail, tram wire""",
 }
 

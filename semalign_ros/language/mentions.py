@@ -12,6 +12,7 @@ from semalign_ros.language.phrases import Phrase, phrase_at
 from semalign_ros.language.words import word_set
 
 _COLOURS = word_set("green red yellow amber orange")
+_BY_LINES = word_set("at over behind before across cross crosses crossed crossing past")
 _LIGHT_WORDS = word_set("light lights signal signals arrow arrows")
 _LIGHT_PREDICATES = word_set(
     "turn turns turned turning change changes changed changing is are show shows showing permit "
@@ -108,7 +109,12 @@ def find_mentions(tokens: Sequence[str]) -> tuple[list[Mention], frozenset[int]]
     matches: list[tuple[int, int, Term]] = []
     i = 0
     while i < len(tokens):
-        match = longest_match(tokens, i) or _light(tokens, i) or _crossing(tokens, i)
+        match = (
+            longest_match(tokens, i)
+            or _light(tokens, i)
+            or _crossing(tokens, i)
+            or _stop_line(tokens, i)
+        )
         if match is not None and tokens[i] in {"passenger", "passengers"}:
             match = _passenger(tokens, i, *match)
         if match is not None and tokens[i] in {"driver", "drivers", "owner", "owners"}:
@@ -209,6 +215,14 @@ def _light(tokens: Sequence[str], i: int) -> tuple[Term, int] | None:
     return None
 
 
+def _stop_line(tokens: Sequence[str], i: int) -> tuple[Term, int] | None:
+    """Read "at the line", "over the line" as a marking."""
+    placed = tokens[i] == "line" and i > 1 and tokens[i - 1] == "the"
+    if not placed or tokens[i - 2] not in _BY_LINES or tokens[i + 1 : i + 2] == ("of",):
+        return None
+    return Term(("road",), False), i + 1
+
+
 def _painted(after: Sequence[str]) -> bool:
     """Match "(arrows) on the floor", "(an arrow) painted on our lane"."""
     return after[:1] in (("on",), ("painted",), ("marked",)) and bool(_GROUND & set(after))
@@ -303,12 +317,13 @@ def _mention(tokens: Sequence[str], start: int, end: int, term: Term, nouns: Set
     return Mention(
         **{name: getattr(phrase, name) for name in Phrase.__slots__},
         classes=term.classes,
-        compound=_is_compound(tokens, start, end, term),
+        compound=_is_compound(tokens, phrase, term),
         own=_is_own(tokens, phrase, term),
     )
 
 
-def _is_compound(tokens: Sequence[str], start: int, end: int, term: Term) -> bool:
+def _is_compound(tokens: Sequence[str], phrase: Phrase, term: Term) -> bool:
+    start, end = phrase.start, phrase.end
     after = tokens[end] if end < len(tokens) else ""
     if "building" in term.classes and after in {"sign", "signs", "signage"}:
         return True
@@ -326,7 +341,8 @@ def _is_compound(tokens: Sequence[str], start: int, end: int, term: Term) -> boo
         return not following[0].classes or bool(_VEHICLES & set(following[0].classes))
     if after == "'s":
         return not any(token in w.DEFINITE for token in tokens[max(0, start - 4) : start])
-    if after in w.COMPOUND_OR_VERB and start and tokens[start - 1] in w.DEFINITE | w.INDEFINITE:
+    if after in w.COMPOUND_OR_VERB and phrase.determiners & (w.DEFINITE | w.INDEFINITE):
+        # "the gray van turns"
         return False
     if after == "crossing" and tokens[end + 1 : end + 2] and tokens[end + 1] in _AFTER_CROSSING:
         return False

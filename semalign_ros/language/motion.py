@@ -55,7 +55,7 @@ ENOUGH = word_set("enough sufficient ample adequate")
 RECOMMENDING = word_set("recommend advise suggest recommended advised")
 CAUSING = word_set(
     "requires require requiring allows allow allowing permits permit permitting enables obliges "
-    "means lets let letting"
+    "means lets let letting tells telling instructs instructing directs directing urges"
 )
 """Verbs of what a light or sign makes one do."""
 ADVISING = word_set(
@@ -109,6 +109,7 @@ _ONWARD = word_set(
 DISTANCES = word_set(
     "m km meter meters metre metres kilometers kilometres kilometer feet yards miles mile"
 )
+_ASIDE = word_set("edge shoulder curb kerb side roadside")
 _MANNERS = word_set("safely cautiously slowly carefully")
 _KEPT = _ONWARD | {"immediately", "even", "still"}
 _GOING_ON = word_set("follow drive move proceed travel head go navigate cross advance turn")
@@ -133,7 +134,7 @@ def _gerunds(verbs: str) -> frozenset[str]:
 
 GOING_GERUNDS = _gerunds(
     "proceed continue go move enter cross drive advance accelerate execute make attempt try pass "
-    "cruise edge inch creep"
+    "cruise edge inch creep start begin"
 )
 _VERBS = word_set(
     "proceed continue go move drive follow turn cross accelerate stop halt wait yield pause remain "
@@ -207,7 +208,10 @@ def _stops(verb: str, rest: list[str]) -> bool:
     if verb in _ROLLING:
         return bool(_STANDSTILLS & set(rest[:5])) and "to" in rest[:3]
     if verb in {"come", "bring", "make"}:
-        return bool(_STANDSTILLS & set(rest[:6])) and "to" in rest[:4]
+        # "Come to a stop", "make a complete stop"
+        return bool(_STANDSTILLS & set(rest[:6])) and (verb == "make" or "to" in rest[:4])
+    if verb == "hold" and "at" in rest[:4] and "line" in rest[:6]:
+        return True
     if verb in {"hold", "maintain", "keep"}:
         return (first == "back" and "by" not in rest) or (
             "position" in rest[:4] and not {"lane", "right", "left", "in", "within"} & set(rest[:5])
@@ -251,12 +255,17 @@ def _goes(verb: str, rest: list[str]) -> bool:
         if (
             rest[:2] == ["away", "from"]
             or (verb, first) == ("move", "over")
+            or (first in {"to", "toward", "towards"} and bool(_ASIDE & set(rest[1:4])))
             or (rest[1:2] and rest[1] in _SLOWING)
         ):
-            # "Go on reducing speed."
+            # "Go on reducing speed.", "Move toward the shoulder."
             return False
         # "Drive slowly" is caution, "drive slowly past the truck" a way to go.
+        if verb == "drive" and first == "out":
+            return True
         return bool((_ONWARD - _MANNERS) & set(rest[:2])) or not first.isalnum()
+    if verb == "roll" and first in {"forward", "forwards", "on"}:
+        return True
     if verb == "guide":
         return "turn" in rest[:6]
     if verb in {"follow", "trail"}:

@@ -15,7 +15,7 @@ from semalign_ros.language.text import Sentence
 from semalign_ros.language.yes_no import parse_yes_no
 from semalign_ros.types import Judgment, SceneClaims
 
-PARSER_VERSION = "1.3"
+PARSER_VERSION = "1.4"
 """Version of the rules; raise it with every change that can change a result."""
 
 _NONE = w.word_set("none no absent nil n not")

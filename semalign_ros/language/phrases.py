@@ -169,8 +169,13 @@ def _list_head(
     return first, determiners, modifiers
 
 
+_MOTION = frozenset({"from", "off", "onto", "into"})
+
+
 def _places(tokens: Sequence[str], left: int) -> bool:
-    """Whether a phrase only says where: "in the left lane, (cars ...)"."""
-    if not left or tokens[left - 1] not in w.LOCATIVE:
+    """Whether a phrase only says where: "in the left lane, (cars ...)", "from the street and"."""
+    if tokens[max(0, left - 2) : left] == ("out", "of"):
+        return True
+    if not left or tokens[left - 1] not in w.LOCATIVE | _MOTION:
         return False
     return left < 2 or tokens[left - 2] not in w.CAUTION_HEADS

@@ -53,8 +53,9 @@ def _votes(analysis: Analysis) -> Iterator[tuple[Judgment, bool]]:
         if tokens[clause.start - 1] == ";" and clause.start:
             suspended = False
         if clause.mood is Mood.CONDITION:
-            # "If the car is still moving, it must stop."
-            suspended = not {"still", "already"} & set(tokens[clause.start : clause.end])
+            # "If the car is still moving, it must stop.", "Even after it turns green, we wait."
+            body = set(tokens[max(0, clause.start - 1) : clause.end])
+            suspended = not {"still", "already", "even"} & body
             continue
         if suspended or _checked_only(tokens, clause) or of_nothing(tokens, clause):
             continue

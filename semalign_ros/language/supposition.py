@@ -10,19 +10,20 @@ from semalign_ros.language import words as w
 from semalign_ros.language.analysis import Analysis
 from semalign_ros.language.clauses import Clause, Mood
 from semalign_ros.language.generality import states_a_rule
-from semalign_ros.language.lexicon import longest_match
 from semalign_ros.language.mentions import Mention
 from semalign_ros.language.motion import ROAD_USERS
 from semalign_ros.language.phrases import is_attribute, token_at
+from semalign_ros.language.possibility import (
+    listed_as_possible,
+    possible_subject,
+    possibly,
+)
 
-_SUBJECT_REACH = 8
 _FAR = 25
-_GENERALLY = w.word_set("easily harder hard difficult less")
 _DISREGARDING = w.word_set(
     "run runs running jump jumps jumping ignore ignores ignoring disregard disregards"
 )
 _UNDER = w.word_set("on with at during for against through under")
-_MAYBE = frozenset({"may", "might", "could"})
 _LIKENED = frozenset(
     [(verb, "for") for verb in ("taken", "mistaken", "mistake")]
     + [(verb, how) for verb in ("treated", "regarded", "considered") for how in ("like", "as")]
@@ -30,12 +31,9 @@ _LIKENED = frozenset(
 _DRAWINGS = w.word_set("pictogram silhouette symbol icon drawing pictograms symbols icons")
 _HAPPENING = w.word_set("happen happens occur occurs")
 _ANYONE = w.word_set("them vehicles drivers traffic motorists cars")
-_LISTING = w.word_set("include includes are")
+_AFFECTING = w.word_set("affects affect concerns concern endangers endanger threatens threaten")
 _ROOM = w.word_set("room space enough width wide")
 _OUTRANKING = w.word_set("override overrides overrule overrules supersede supersedes outrank")
-_SURFACING = w.word_set(
-    "hidden concealed follow following emerge appear come approach approaching behind lurk"
-)
 
 
 def supposed(analysis: Analysis, mention: Mention, clause: Clause, sign_end: int | None) -> bool:
@@ -50,6 +48,9 @@ def supposed(analysis: Analysis, mention: Mention, clause: Clause, sign_end: int
     tokens = analysis.tokens
     of_these = "of" in tokens[mention.left : mention.start]  # "behind any of the cars"
     if (mention.determiners & w.ANY and not of_these) or mention.modifiers & w.POSSIBLE:
+        return True
+    if tokens[mention.start - 1] == "perhaps" and mention.start:
+        # "which are perhaps vans"
         return True
     if _followed_by_if_present(tokens, mention):
         return True
@@ -70,12 +71,16 @@ def supposed(analysis: Analysis, mention: Mention, clause: Clause, sign_end: int
         return True
     if _ruled_for_all(analysis, mention, clause):
         return True
+    arrow = tokens[mention.end - 1] == "arrow"
+    if arrow and sign_end == mention.governor and tokens[sign_end] == "with":
+        # "the round sign with the red arrow"
+        return True
     if mention.definite:
         return False
     if (token_at(tokens, mention.governor - 1), token_at(tokens, mention.governor)) in _LIKENED:
         # "might be taken for a traffic light", "is treated like a stop sign"
         return True
-    if _possibly(tokens, mention, clause) or _possible_subject(tokens, mention):
+    if possibly(tokens, mention, clause) or possible_subject(tokens, mention):
         return True
     if (
         not mention.counted
@@ -83,13 +88,18 @@ def supposed(analysis: Analysis, mention: Mention, clause: Clause, sign_end: int
         and states_a_rule(tokens, _whole(analysis, clause), analysis.nouns)
     ):
         return True
-    if _listed_as_possible(tokens, mention, clause) or _room_for(tokens, mention, clause):
+    if listed_as_possible(tokens, mention, clause) or _room_for(tokens, mention, clause):
         return True
     if ("be", "it") in set(itertools.pairwise(tokens[max(0, mention.left - 12) : mention.left])):
         # "whatever is behind the crest, be it a queue of cars or a free road"
         return True
     if token_at(tokens, mention.governor) in _OUTRANKING and not mention.determiners:
         # "Hand signals override lights and signs."
+        return True
+    if token_at(tokens, mention.end) in _OUTRANKING and not mention.determiners - w.INDEFINITE:
+        # "Instructions of a police officer override traffic lights."
+        return True
+    if _of_all_such(tokens, mention):
         return True
     if _compared(tokens, mention) or _drawn(tokens, mention):
         return True
@@ -114,7 +124,7 @@ def supposed(analysis: Analysis, mention: Mention, clause: Clause, sign_end: int
             # "when two cars meet" is a rule
             return not mention.definite
         return not certain or opener in {"if", "unless", "whether", "in"}
-    if _habitual(tokens, mention, clause):
+    if _habitual(tokens, mention, clause) or _affected(tokens, mention, clause):
         return True
     opener = tokens[clause.start]
     if opener == "because" and _HAPPENING & set(tokens[: clause.start]):
@@ -157,119 +167,22 @@ def _followed_by_if_present(tokens: Sequence[str], mention: Mention) -> bool:
     )
 
 
-def _possibly(tokens: Sequence[str], mention: Mention, clause: Clause) -> bool:
-    """Match "possibly a bus", "there may be a signal", "could be fields"."""
-    start = max(clause.start, mention.governor - _SUBJECT_REACH)
-    before = tokens[max(0, clause.start - 6) : clause.start]
-    if tokens[clause.start] == "that" and (
-        w.POSSIBILITY & set(before[-3:])
-        or ({"ruled", "excluded"} & set(before) and {"not", "cannot"} & set(before))
-    ):
-        # "It is possible that a cyclist is hidden there.", "It cannot be ruled out that ..."
-        return True
-    if tokens[clause.start] == "because" and w.POSSIBILITY & set(before[-1:]):
-        # "perhaps because of a stopped bus"
-        return True
-    # "There may be children, cyclists": what is possible is the whole list.
-    span = tokens[start : max(start, min(mention.left, mention.governor + 1))]
-    for k in range(len(span) - 1, -1, -1):
-        token = span[k]
-        if token in w.POSSIBILITY:
-            return True
-        if token in _MAYBE:
-            verbs = span[k + 1 :]
-            existing = any(word in w.EXISTING for word in verbs)
-            if any(word in w.INTERPRETING for word in verbs) or (existing and "with" in verbs):
-                # "could be read as cars", "might be a park with trees"
-                return False
-            governor = token_at(tokens, mention.governor)
-            if mention.determiners and mention.determiners <= w.INDEFINITE and governor == "of":
-                # "could catch the wheel of a bicycle"
-                return True
-            return existing or not (mention.determiners or governor in w.LOCATIVE)
-        if token == "can" and k and span[k - 1] not in w.PRONOUNS:
-            # "Moving water can sweep a car away."
-            done = set(span[k + 1 :])
-            return bool(done) and not (
-                mention.determiners - w.INDEFINITE
-                or done & (w.PERCEIVING | w.PERCEIVABLE | w.BE | w.PREPOSITIONS)
-            )
-        if token in {"rule", "exclude"} and "not" in span[max(0, k - 2) : k]:
-            return True
-        if token in {",", ";", ":", "but"}:
-            return False
-    return False
-
-
-def _listed_as_possible(tokens: Sequence[str], mention: Mention, clause: Clause) -> bool:
-    """Match "Potential hazards include a child running out or a car door opening"."""
-    span = tokens[clause.start : mention.left]
-    verb = next((k for k, token in enumerate(span) if token in _LISTING), None)
-    located = w.LOCATED & set(tokens[mention.end : mention.end + 4])
-    return verb is not None and bool(w.POSSIBLE & set(span[:verb])) and not located
-
-
-def _possible_subject(tokens: Sequence[str], mention: Mention) -> bool:
-    """Match "pedestrians may cross", "vehicles that might turn", "cars can stop": general."""
-    existential = (
-        token_at(tokens, mention.governor) in w.BE
-        and "there" in tokens[max(0, mention.governor - 2) : mention.governor]
-    )
-    some = "some" in mention.determiners
-    if "another" in mention.determiners and token_at(tokens, mention.end) in _MAYBE:
-        # "where another car might be hidden"
-        return bool(_SURFACING & set(tokens[mention.end : mention.end + 4]))
-    if (mention.counted and not some) or existential:
+def _of_all_such(tokens: Sequence[str], mention: Mention) -> bool:
+    """Match "especially for tall vehicles", "for exiting vehicles only"."""
+    k = mention.governor - token_at(tokens, mention.governor).endswith("ing")
+    if token_at(tokens, k) != "for" or not (mention.bare and mention.plural):
         return False
-    # "Pedestrians who have just got off may cross": over the verb of the relative clause.
-    kind = mention.bare or mention.determiners <= w.INDEFINITE
-    relative = kind and token_at(tokens, mention.end) in {"who", "that", "which"}
-    end = min(mention.end + _SUBJECT_REACH * (1 + relative), len(tokens))
-    if token_at(tokens, mention.end) in {"possibly", "potentially"}:
-        # "children possibly crossing"
-        return True
-    for k in range(mention.end, end):
-        token = tokens[k]
-        if token in _MAYBE:
-            return True
-        if token in w.BE and token_at(tokens, k + 1) in _GENERALLY:
-            # "Cyclists are easily overlooked."
-            return not mention.determiners
-        if token in {"left", "right"} or (
-            token in w.PARTICIPLES and tokens[k - 1] in w.INDEFINITE | w.DEFINITE
-        ):
-            # "a pole or a parked trailer could"
-            continue
-        if some and token in w.AUXILIARIES:
-            return False
-        if token == "would":
-            return not mention.determiners - w.INDEFINITE
-        if token == "can" and not some:
-            return not (w.PERCEIVABLE - {"in"} | w.PERCEIVING) & set(tokens[k + 1 : k + 5])
-        if token in w.FREQUENCY:
-            return not mention.determiners
-        if token in w.GENERIC_VERBS or (token in w.BE and w.ALLOWING & set(tokens[k + 1 : k + 4])):
-            return not mention.determiners
-        if token == "have" and token_at(tokens, k + 1) in {"to", "priority"}:
-            return not mention.determiners
-        if relative and (token in w.AUXILIARIES or token in w.FINITE_VERBS):
-            continue
-        if (
-            token in w.AUXILIARIES
-            or token in w.FINITE_VERBS
-            or token in {";", ":", "if", "but", "as"}
-        ):
-            return False
-        if (
-            token == ","
-            and not (
-                token_at(tokens, k + 1) in _MAYBE  # "something, such as a pole, could be"
-                or "or" in tokens[k + 1 : k + 5]  # "stopped cars, debris or people might be"
-                or longest_match(tokens, min(k + 1, len(tokens) - 1))
-            )
-        ):
-            return False
-    return False
+    return token_at(tokens, k - 1) in w.STRESSING or token_at(tokens, mention.end) == "only"
+
+
+def _affected(tokens: Sequence[str], mention: Mention, clause: Clause) -> bool:
+    """Match "which particularly affects motorcyclists"."""
+    usual = w.STRESSING | w.FREQUENCY
+    return (
+        mention.bare
+        and token_at(tokens, mention.governor) in _AFFECTING
+        and bool(usual & set(tokens[clause.start : mention.governor]))
+    )
 
 
 def _habitual(tokens: Sequence[str], mention: Mention, clause: Clause) -> bool:
@@ -303,7 +216,7 @@ def _ruled_for_all(analysis: Analysis, mention: Mention, clause: Clause) -> bool
         # "vehicles that might run the light"
         before = tokens[clause.start : mention.governor]
         chance = w.POSSIBILITY & set(tokens[max(0, clause.start - 3) : clause.start])
-        return bool(_MAYBE & set(before)) or bool(chance)
+        return bool(w.MAYBE & set(before)) or bool(chance)
     if opener in w.OBEYING and opener.endswith("ing"):
         return mention.plural and not mention.modifiers and mention.governor == clause.start
     if opener == "always" and token_at(tokens, mention.governor) in w.OBEYING:
@@ -332,7 +245,9 @@ def _room_for(tokens: Sequence[str], mention: Mention, clause: Clause) -> bool:
 
 
 def _drawn(tokens: Sequence[str], mention: Mention) -> bool:
-    """Match "a panel with a picture of a truck", "the silhouette of a cyclist"."""
+    """Match "a panel with a picture of a truck", "advertising a hotel"."""
+    if token_at(tokens, mention.governor) in {"advertising", "advertises"}:
+        return True
     if token_at(tokens, mention.governor) != "of" or mention.governor < 2:
         return False
     before = tokens[max(0, mention.governor - 3) : mention.governor]
@@ -396,8 +311,13 @@ def _content_of_sign(tokens: Sequence[str], mention: Mention, sign_end: int) -> 
         # "a sign with two children on it"
         return True
     governor = token_at(tokens, mention.governor)
-    if governor == "with" and sign_end == mention.governor:
-        # "a round sign with a white bicycle"
+    joined = (
+        governor == "and"
+        and tokens[sign_end] == "with"
+        and not (w.AUXILIARIES | w.FINITE_VERBS | {","}) & set(tokens[sign_end : mention.governor])
+    )
+    if joined or (governor == "with" and sign_end == mention.governor):
+        # "a round sign with a white bicycle and a pedestrian"
         nearby = token_at(tokens, mention.end) in w.LOCATED
         return mention.classes[0] in ROAD_USERS and not nearby
     if governor in w.LOCATIVE:

@@ -19,9 +19,10 @@ _FULL_STOPS = frozenset(
 )
 _HARM = frozenset({"conflict", "collision", "accident", "crash"})
 _PRESENT = frozenset({"current", "present", "this"})
+_MANEUVERS = frozenset({"turn", "maneuver", "manoeuvre", "change"})
+_WHERE_NOT = w.word_set("next beside alongside too close near behind in on over through between")
 _LETTING = frozenset({"let", "lets", "letting"})
 _LET = frozenset({"us", "me"}) | m.GENERIC_SUBJECTS
-_MAYBE = frozenset({"may", "might", "could"})
 
 
 def verdict(tokens: Sequence[str], i: int, clause: Clause) -> Judgment | None:
@@ -53,8 +54,9 @@ def _evaluation(tokens: Sequence[str], i: int, clause: Clause) -> Judgment | Non
     if token in {"right", "correct"} and not w.BE & set(before[-1:]):
         # "Keep right to let it pass" judges nothing.
         return None
-    denied = bool(m.NEGATIONS & set(before))
-    if m.CHECKING & set(before) or (_MAYBE & set(before) and not denied):
+    # "Continuing without chains is dangerous" negates nothing.
+    denied = bool(m.NEGATIONS - {"without"} & set(before))
+    if m.CHECKING & set(before) or (w.MAYBE & set(before) and not denied):
         # "It may not be safe" warns; "it may be safe" leaves it open.
         return None
     favourable = (token in m.FAVOURABLE) != denied
@@ -214,7 +216,11 @@ def _no_choice(tokens: Sequence[str], i: int, clause: Clause) -> Judgment | None
     if tokens[i] != "but" or tokens[max(clause.start, i - 2) : i] not in _CHOICES:
         return None
     verb = infinitive(tokens, i + 1, clause.end)
-    stops = verb is not None and action_at(tokens, verb, clause.end) is Action.STOP
+    if verb is None:
+        return None
+    # "no choice but to switch off the engine and wait"
+    joined = [k for k in range(verb, clause.end) if k == verb or tokens[k - 1] == "and"]
+    stops = any(action_at(tokens, k, clause.end) is Action.STOP for k in joined)
     return UNSAFE if stops else None
 
 
@@ -223,9 +229,9 @@ def _idiom(tokens: Sequence[str], i: int, clause: Clause) -> Judgment | None:
     before = tokens[clause.start : i]
     if tokens == ("not", "yet", "."):
         return UNSAFE
-    if tokens[i] in {"made", "completed", "executed", "started", "performed"}:
+    if tokens[i] in {"made", "completed", "executed", "started", "performed", "carried"}:
         allowed = before[-2:] in {("can", "be"), ("may", "be")}
-        return SAFE if allowed and {"turn", "maneuver", "manoeuvre"} & set(before) else None
+        return SAFE if allowed and _MANEUVERS & set(before) else None
     if tokens[i : i + 3] == ("right", "of", "way"):
         # "The arrow gives us the right of way."
         given = {"gives", "give", "giving"} & set(before) and {"us", "our"} & set(before)
@@ -233,8 +239,12 @@ def _idiom(tokens: Sequence[str], i: int, clause: Clause) -> Judgment | None:
     if tokens[i] == "violate" or (
         tokens[i] == "violation" and {"be", "constitute"} & set(before[-3:])
     ):
-        # "Moving forward now would constitute a violation."
-        return UNSAFE if m.GOING_GERUNDS & set(before) else None
+        # "Moving forward now would constitute a violation."; "entering it": some other lane.
+        other = before[1:2] == ("it",)
+        return UNSAFE if m.GOING_GERUNDS & set(before) and not other else None
+    if tokens[i] == "way" and before[-2:] == ("in", "our"):
+        # "Nothing stands in our way."
+        return SAFE if "nothing" in before else None
     if tokens[i] == "passage":
         # "The green arrow gives protected passage."
         given = {"gives", "grants", "give", "giving"} & set(before)
@@ -261,10 +271,16 @@ def _advised_against(tokens: Sequence[str], i: int, clause: Clause) -> Judgment 
         return going_vote(action, not m.NEGATIONS & set(before)) if action in m.GOING else None
     if tokens[i] not in m.GOING_GERUNDS:
         return None
-    if governor == "from" and "nothing" not in tokens[clause.start : i]:
+    if governor == "from":
         verb = next((k for k, word in enumerate(before) if word in m.PREVENTING), None)
         ours = verb is not None and all(word in m.BENEFICIARY for word in before[verb + 1 :])
-        return UNSAFE if ours else None
+        if "nothing" not in tokens[clause.start : i]:
+            return UNSAFE if ours else None
+        # "There is nothing to prevent us from going."; "the car" may be another one.
+        return SAFE if ours and not {"car", "driver"} & set(before) else None
+    if governor == "avoid" and tokens[i + 1 : i + 2] and tokens[i + 1] in _WHERE_NOT:
+        # "Avoid driving next to the lorry": elsewhere one may.
+        return None
     return UNSAFE if governor in {"not", "avoid"} and not set(before[-1:]) & w.BE else None
 
 

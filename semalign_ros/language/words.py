@@ -50,6 +50,7 @@ BE = word_set("is are was were be been being am")
 HAVE = word_set("has have had having")
 DO = word_set("do does did")
 MODALS = word_set("can could may might must shall should will would ought")
+MAYBE = word_set("may might could")
 AUXILIARIES = BE | HAVE | DO | MODALS
 ADVERBS = word_set(
     "not also currently clearly still only just even very quite too either already now immediately "
@@ -133,6 +134,7 @@ ALLOWING = word_set(
 )
 RESERVED = frozenset(
     [(verb, "for") for verb in ("reserved", "intended", "meant", "designated", "dedicated")]
+    + [("only", "to"), ("only", "for"), ("lane", "for"), ("lanes", "for")]
     + [(word, "for") for word in ("room", "space", "common", "typical", "usual", "unusual")]
     + [(verb, "to") for verb in ("applies", "apply", "limited", "restricted", "closed")]
     + [(verb, "by") for verb in ("used", "frequented", "shared")]
@@ -265,7 +267,7 @@ AFTER_IMPERATIVE = (
     | QUANTIFIERS
     | word_set(
         "and or speed caution attention sure certain safe straight forward ahead left right "
-        "stopped stationary current clear it them away position way well short"
+        "stopped stationary current clear it them away position way well short here put"
     )
 )
 BASE_VERBS = frozenset(_VERBS.split())
