@@ -53,7 +53,8 @@ def _modal(
     negated = token in {"need", "needs"} and bool(set(tokens[max(0, i - 2) : i]) & m.NEGATIONS)
     for verb, inverted in _verbs(tokens, start, clause.end):
         action = m.action_at(tokens, verb, clause.end)
-        if action is None:
+        if action is None or "us" in tokens[verb + 1 : verb + 7]:
+            # "The driver is going to pull out in front of us": another one.
             continue
         vote = _vote(action, token, inverted != negated)
         if generic and vote is not None and not m.light_agrees(tokens, vote):
@@ -165,7 +166,9 @@ def order_vote(analysis: Analysis, clause: Clause) -> Judgment | None:
         # "Overtaking is discouraged."
         return None
     ordered = is_imperative(tokens, i, clause.end) or (
-        "action" in heading and i == clause.start and _may_be_verb(tokens, i)
+        "action" in heading
+        and i == clause.start
+        and (opener == "signal" or _may_be_verb(tokens, i))
     )
     if not gerund and not ordered:
         return None

@@ -12,6 +12,9 @@ from semalign_ros.language.phrases import Phrase, phrase_at
 from semalign_ros.language.words import word_set
 
 _COLOURS = word_set("green red yellow amber orange")
+_HANDLING = word_set("with pushing pulling his her")
+_ON_ROOFS = frozenset([("on", "its", "roof"), ("on", "the", "roof"), ("on", "their", "roofs")])
+_LAMP_NAMES = word_set("taillight taillights headlight headlights")
 _BY_LINES = word_set("at over behind before across cross crosses crossed crossing past")
 _LIGHT_WORDS = word_set("light lights signal signals arrow arrows")
 _LIGHT_PREDICATES = word_set(
@@ -164,13 +167,16 @@ def _light(tokens: Sequence[str], i: int) -> tuple[Term, int] | None:
         return None
     term = Term(("traffic light",), token.endswith("s"))
     if token.startswith("arrow") and (
-        _painted(tokens[i + 1 : i + 5]) or "painted" in tokens[max(0, i - 8) : i]
+        _painted(tokens[i + 1 : i + 6]) or {"painted", "marked"} & set(tokens[max(0, i - 8) : i])
     ):
         return Term(("road",), term.plural), i + 1
     before = tokens[max(0, i - 3) : i]
     after = tokens[i + 1 : i + 4]
     if token == "lights" and "flashing" in before:
         # Those of a school bus, a police car or a railway crossing.
+        return None
+    if _LAMP_NAMES & set(tokens[i + 1 : i + 9]):
+        # "The red lights that can be seen are taillights."
         return None
     colour = next((k for k, word in enumerate(before) if word in _COLOURS), None)
     if colour is not None and not any(word in w.PREPOSITIONS for word in before[colour:]):
@@ -181,7 +187,7 @@ def _light(tokens: Sequence[str], i: int) -> tuple[Term, int] | None:
         )
     if token in {"arrow", "arrows"}:
         return None
-    if _DAYLIGHT & set(tokens[i + 1 : i + 6]):
+    if _DAYLIGHT & set(tokens[i + 1 : i + 6]) or "tunnel" in tokens[i + 1 : i + 8]:
         # "The light is as dim as in the evening."
         return None
     definite = any(word in w.DEFINITE | w.EGO for word in before)
@@ -225,6 +231,7 @@ def _stop_line(tokens: Sequence[str], i: int) -> tuple[Term, int] | None:
 
 def _painted(after: Sequence[str]) -> bool:
     """Match "(arrows) on the floor", "(an arrow) painted on our lane"."""
+    after = after[1:] if after and after[0] in w.BE else after
     return after[:1] in (("on",), ("painted",), ("marked",)) and bool(_GROUND & set(after))
 
 
@@ -270,6 +277,15 @@ def _is_no_noun(tokens: Sequence[str], start: int, end: int) -> bool:
     before = tokens[start - 1] if start else ""
     if (word in {"cab", "couple"} and after == "of") or (word == "cab" and before == "its"):
         # "The cab of the truck", "a couple of cars"
+        return True
+    if word == "trolley" and _HANDLING & set(tokens[max(0, start - 2) : start]):
+        # "a man with a trolley"
+        return True
+    if word == "cab" and tokens[max(0, start - 2) : start] == ("of", "the"):
+        # "the front of the cab"
+        return True
+    if word == "sign" and tokens[end : end + 3] in _ON_ROOFS:
+        # of a taxi or a driving school
         return True
     if word == "building" and (before in w.BE or after == "up"):
         return True

@@ -59,7 +59,7 @@ def _votes(analysis: Analysis) -> Iterator[tuple[Judgment, bool]]:
             continue
         if suspended or _checked_only(tokens, clause) or of_nothing(tokens, clause):
             continue
-        if clause.start and tokens[clause.start] == "otherwise":
+        if tokens[clause.start] == "otherwise":
             suspended = True
         if suspended or _later(tokens[: clause.end]):
             continue
@@ -130,6 +130,9 @@ def _allowed_to_others(analysis: Analysis, i: int, clause: Clause) -> bool:
     if tokens[i] not in {"allowed", "permitted"}:
         return False
     subject = tokens[clause.start : i]
+    if "our" in subject:
+        # "Vehicles in our direction are allowed to proceed."
+        return False
     if "traffic" in subject:
         return subject[0] != "traffic"
     return any(

@@ -52,6 +52,9 @@ def supposed(analysis: Analysis, mention: Mention, clause: Clause, sign_end: int
     if tokens[mention.start - 1] == "perhaps" and mention.start:
         # "which are perhaps vans"
         return True
+    if mention.determiners & w.GENERAL and token_at(tokens, mention.end) in {"must", "shall"}:
+        # "The arrow means that all vehicles must keep right."
+        return True
     if _followed_by_if_present(tokens, mention):
         return True
     if (

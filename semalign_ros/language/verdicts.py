@@ -17,7 +17,8 @@ _ABRUPT = frozenset({"hard", "sudden", "abrupt", "emergency"})
 _FULL_STOPS = frozenset(
     ("a", how, stop) for how in ("full", "complete") for stop in ("stop", "halt")
 )
-_HARM = frozenset({"conflict", "collision", "accident", "crash"})
+_HARM = frozenset({"conflict", "collision", "accident", "crash", "injury", "injuries"})
+_CROSSED = frozenset({"crossing", "intersection", "junction", "bridge"})
 _PRESENT = frozenset({"current", "present", "this"})
 _MANEUVERS = frozenset({"turn", "maneuver", "manoeuvre", "change"})
 _WHERE_NOT = w.word_set("next beside alongside too close near behind in on over through between")
@@ -101,6 +102,9 @@ def _is_predicate(tokens: Sequence[str], i: int, clause: Clause, favourable: boo
         "speed" in subject and not favourable and not _PRESENT & set(subject)
     ):
         # "Crossing to the opposite side is prohibited.", "At high speed that would be dangerous."
+        return False
+    if {"making", "turn"} <= set(subject) and not favourable and "red" not in tokens:
+        # Who may not turn may still go straight on.
         return False
     if (m.GOING_GERUNDS - {"passing"}) & set(subject) or (
         favourable and "turning" in subject and not {"red", "straight"} <= set(tokens)
@@ -232,6 +236,9 @@ def _idiom(tokens: Sequence[str], i: int, clause: Clause) -> Judgment | None:
     if tokens[i] in {"made", "completed", "executed", "started", "performed", "carried"}:
         allowed = before[-2:] in {("can", "be"), ("may", "be")}
         return SAFE if allowed and _MANEUVERS & set(before) else None
+    if tokens[i] in {"passed", "crossed"} and before[-2:] in {("can", "be"), ("may", "be")}:
+        # "The level crossing can be passed without stopping."
+        return SAFE if _CROSSED & set(before) else None
     if tokens[i : i + 3] == ("right", "of", "way"):
         # "The arrow gives us the right of way."
         given = {"gives", "give", "giving"} & set(before) and {"us", "our"} & set(before)
@@ -249,7 +256,9 @@ def _idiom(tokens: Sequence[str], i: int, clause: Clause) -> Judgment | None:
         # "The green arrow gives protected passage."
         given = {"gives", "grants", "give", "giving"} & set(before)
         return SAFE if given and not m.NEGATIONS & set(before) else None
-    if tokens[i] in {"lead", "result"} and {"could", "would", "can", "will"} & set(before[-2:]):
+    if tokens[i] in {"lead", "result", "cause"} and {"could", "would", "can", "will"} & set(
+        before[-2:]
+    ):
         # "Entering the junction now could lead to a conflict."
         harm = _HARM & set(tokens[i + 1 : i + 5])
         return UNSAFE if harm and before[0] in m.GOING_GERUNDS and "now" in before else None
