@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
+from scipy import stats  # for Kendall's tau of long series of many values
 
 from semalign_ros.alignment._checks import NAN, check_lengths
 from semalign_ros.alignment.bootstrap import Estimate, bootstrap
 from semalign_ros.alignment.statistics import finite_vector
+
+_LARGEST_TABLE = 400_000
+"""Distinct values of one series times those of the other, up to which a table is faster."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,25 +59,65 @@ def correlate(
     Raises:
         ConfigError: The lengths differ, a value is not finite, or there is no row.
     """
-    first, second = finite_vector(x, "x"), finite_vector(y, "y")
-    labels: Sequence[Hashable] = range(len(first)) if clusters is None else clusters
-    check_lengths(x=first, y=second, clusters=labels)
+    first, second = _Series.of(finite_vector(x, "x")), _Series.of(finite_vector(y, "y"))
+    labels: Sequence[Hashable] = range(len(first.values)) if clusters is None else clusters
+    check_lengths(x=first.values, y=second.values, clusters=labels)
     estimates = bootstrap(
-        lambda rows: coefficients(first[rows], second[rows]),
+        lambda rows: _coefficients(first.drawn(rows), second.drawn(rows)),
         labels,
         resamples=resamples,
         confidence=confidence,
         seed=seed,
     )
-    return Correlation(len(first), len(set(labels)), *estimates)
+    return Correlation(len(first.values), len(set(labels)), *estimates)
 
 
-def coefficients(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[float, float, float]:
+@dataclass(frozen=True, slots=True)
+class _Series:
+    """Values with their place among all distinct ones: sorted once, not for every resample."""
+
+    values: NDArray[np.float64]
+    levels: NDArray[np.intp]
+    count: int
+
+    @classmethod
+    def of(cls, values: NDArray[np.float64]) -> _Series:
+        distinct, levels = np.unique(values, return_inverse=True)
+        return cls(values, levels, len(distinct))
+
+    def drawn(self, rows: NDArray[np.intp]) -> _Series:
+        return _Series(self.values[rows], self.levels[rows], self.count)
+
+    def ranks(self) -> NDArray[np.float64]:
+        """From 1, ties at their mean."""
+        tally = np.bincount(self.levels, minlength=self.count)
+        ranks: NDArray[np.float64] = (np.cumsum(tally) - (tally - 1) / 2)[self.levels]
+        return ranks
+
+
+def _coefficients(x: _Series, y: _Series) -> tuple[float, float, float]:
     """Pearson, Spearman and Kendall (tau-b) of two series; NaN where one is constant."""
-    if len(x) < 2 or np.ptp(x) == 0 or np.ptp(y) == 0:
+    if len(x.values) < 2 or np.ptp(x.levels) == 0 or np.ptp(y.levels) == 0:
         return NAN, NAN, NAN
-    ranks = stats.rankdata(x), stats.rankdata(y)
-    return _pearson(x, y), _pearson(*ranks), float(stats.kendalltau(x, y).statistic)
+    return _pearson(x.values, y.values), _pearson(x.ranks(), y.ranks()), _kendall(x, y)
+
+
+def _kendall(x: _Series, y: _Series) -> float:
+    """Tau-b: of the pairs, those in the same order less those in the opposite one."""
+    if x.count * y.count > _LARGEST_TABLE:
+        return float(stats.kendalltau(x.values, y.values).statistic)
+    table = np.bincount(x.levels * y.count + y.levels, minlength=x.count * y.count)
+    table = table.reshape(x.count, y.count)
+    before = np.cumsum(table, axis=0) - table  # rows with a lower x, by their y
+    lower = np.cumsum(before, axis=1) - before
+    higher = before.sum(axis=1, keepdims=True) - lower - before
+    surplus = int((table * (lower - higher)).sum())
+    untied = [_pairs(len(x.values)) - _pairs(table.sum(axis=axis)).sum() for axis in (0, 1)]
+    return float(np.clip(surplus / np.sqrt(float(untied[0]) * float(untied[1])), -1.0, 1.0))
+
+
+def _pairs(count: Any) -> Any:
+    return count * (count - 1) // 2
 
 
 def _pearson(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:

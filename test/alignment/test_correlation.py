@@ -8,7 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from semalign_ros.alignment.correlation import coefficients, correlate
+from semalign_ros.alignment import correlation
+from semalign_ros.alignment.bootstrap import bootstrap
+from semalign_ros.alignment.correlation import correlate
 from semalign_ros.errors import ConfigError
 
 
@@ -23,11 +25,9 @@ def test_worked_values_of_the_paper(paper):
 
 @pytest.mark.parametrize(("model", "r"), [("CLIP", 0.06), ("SigLIP", 0.67), ("Qwen2-VL", -0.11)])
 def test_the_paper_shows_no_negative_correlation_of_cor_with_miou(paper, model, r):
-    found = coefficients(
-        np.array(list(paper["mIoU DeepLabV3+"].values())),
-        np.array(list(paper[f"{model} COR"].values())),
-    )
-    assert found[0] == pytest.approx(r, abs=0.005)
+    quality = list(paper["mIoU DeepLabV3+"].values())
+    found = correlate(quality, list(paper[f"{model} COR"].values()), resamples=1)
+    assert found.pearson.value == pytest.approx(r, abs=0.005)
 
 
 @given(
@@ -38,8 +38,26 @@ def test_the_paper_shows_no_negative_correlation_of_cor_with_miou(paper, model, 
 @settings(max_examples=40, deadline=None)
 def test_coefficients_equal_scipy_with_ties(rows):
     x, y = np.array(rows, float).T
-    expected = [f(x, y).statistic for f in (stats.pearsonr, stats.spearmanr, stats.kendalltau)]
-    assert coefficients(x, y) == pytest.approx(expected)
+    found = correlate(x, y, resamples=1)
+    values = [found.pearson.value, found.spearman.value, found.kendall.value]
+    assert values == pytest.approx(by_scipy(x, y))
+
+
+@pytest.mark.parametrize("largest", [0, 400_000])
+def test_every_resample_is_correlated_as_by_scipy(monkeypatch, largest):
+    """Values that a resample leaves out, and ties that it makes, shift the ranks."""
+    monkeypatch.setattr(correlation, "_LARGEST_TABLE", largest)
+    rng = np.random.default_rng(1)
+    x, y = rng.normal(size=60), rng.integers(-1, 2, size=60).astype(float)
+    found = correlate(x, y, resamples=50, seed=3)
+    rows = list(range(60))
+    expected = bootstrap(lambda drawn: by_scipy(x[drawn], y[drawn]), rows, resamples=50, seed=3)
+    for ours, theirs in zip((found.pearson, found.spearman, found.kendall), expected, strict=True):
+        assert (ours.low, ours.high) == pytest.approx((theirs.low, theirs.high))
+
+
+def by_scipy(x, y):
+    return [f(x, y).statistic for f in (stats.pearsonr, stats.spearmanr, stats.kendalltau)]
 
 
 def test_the_interval_of_many_conditions_is_that_of_the_images():
