@@ -6,12 +6,14 @@ them when their time has come, by a clock that the caller may replace.
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from semalign_ros.bags.storage import OpenBag, RawMessage, open_bag
+from semalign_ros.bags.topics import TF_MESSAGE
 from semalign_ros.errors import BagError, ConfigError
 
 _NS = 1_000_000_000
@@ -27,7 +29,8 @@ class PlayOptions:
         rate: Bag seconds per second; 2 is twice as fast. Above 0.
         loop: Start again at the end, for ever; the stamps jump back then.
         start_s: Skip so many seconds of the bag. Of latched topics the last message
-            before that place is played first, as a late subscriber would have got it.
+            before that place is played first, as a late subscriber would have got it; of
+            transforms all, as each publisher of a topic such as ``/tf_static`` has its own.
         duration_s: Stop after so many seconds of the bag, or None.
         clock_hz: Ticks of the simulated clock per second (of wall time), 0 for none.
         topics: Play only these, or None for all.
@@ -161,15 +164,19 @@ def _one_round(
 
     tick_ns = _NS * options.rate / options.clock_hz if options.clock_hz else None
     ticks = 0
-    latched: dict[str, RawMessage] = {}
+    latched: dict[str, list[RawMessage]] = {}
     waiting = True
     for message in bag.messages(options.topics):
         if message.log_time_ns < start_ns:
-            if bag.info.topics[message.topic].qos.latched:
-                latched[message.topic] = message
+            topic = bag.info.topics[message.topic]
+            if topic.qos.latched:
+                kept = latched.setdefault(topic.name, [])
+                if topic.msgtype != TF_MESSAGE:
+                    kept.clear()
+                kept.append(message)
             continue
         if waiting:
-            for early in latched.values():
+            for early in itertools.chain.from_iterable(latched.values()):
                 yield PlayEvent(due(start_ns), start_ns, early, turn)
             waiting = False
         if message.log_time_ns > stop_ns:

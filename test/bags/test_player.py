@@ -59,6 +59,23 @@ def test_latched_messages_before_the_start_are_played_first(bag):
     ]
 
 
+def test_transforms_of_every_publisher_are_played_first(tmp_path):
+    """The last message of /tf_static would be that of one publisher among several."""
+    with BagWriter(tmp_path / "bag") as writer:
+        for second in range(2):
+            stamp = second * 1_000_000_000
+            writer.write("/tf_static", tf_message(stamp, []), stamp, LATCHED)
+            writer.write("/limit", twist_message(stamp, "base_link", second, 0), stamp, LATCHED)
+        writer.write("/vehicle/twist", twist_message(0, "base_link", 0, 0), 3_000_000_000)
+    events = list(schedule(tmp_path / "bag", PlayOptions(start_s=2)))
+    assert [e.message.topic for e in events] == [
+        "/tf_static",
+        "/tf_static",
+        "/limit",
+        "/vehicle/twist",
+    ]
+
+
 def test_loop(bag):
     rounds = list(
         itertools.islice(
