@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -112,12 +111,9 @@ def _kendall(x: _Series, y: _Series) -> float:
     lower = np.cumsum(before, axis=1) - before
     higher = before.sum(axis=1, keepdims=True) - lower - before
     surplus = int((table * (lower - higher)).sum())
-    untied = [_pairs(len(x.values)) - _pairs(table.sum(axis=axis)).sum() for axis in (0, 1)]
-    return float(np.clip(surplus / np.sqrt(float(untied[0]) * float(untied[1])), -1.0, 1.0))
-
-
-def _pairs(count: Any) -> Any:
-    return count * (count - 1) // 2
+    pairs = len(x.values) ** 2 / 2
+    untied = [pairs - float((table.sum(axis=axis) ** 2).sum()) / 2 for axis in (0, 1)]
+    return float(np.clip(surplus / np.sqrt(untied[0] * untied[1]), -1.0, 1.0))
 
 
 def _pearson(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:

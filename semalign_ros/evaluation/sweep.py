@@ -101,6 +101,7 @@ class SweepSettings:
                 "safe_when_yes": {prompt.id: prompt.safe_when_yes for prompt in prompts.safety},
             },
             "protocol": self.protocol,
+            "top_k": self.top_k,
             "device": self.device,
             "fp16": self.gpu.fp16,  # the other options change no score
             "seed": self.seed,

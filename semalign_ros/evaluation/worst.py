@@ -102,8 +102,10 @@ def worst_pictures(folder: Path | str, count: int = 6) -> list[Picture]:
     segmenter = None
     if settings["segmenters"]:
         segmenter = open_segmenter(find_resource(settings["segmenters"][0], "models", ""), **where)
+    asked: dict[str, Any] = {name: settings.get(name) for name in ("protocol", "top_k")}
     opened = [
-        open_vlm(find_resource(v, "models", ""), prompts=prompts, **where) for v in settings["vlms"]
+        open_vlm(find_resource(name, "models", ""), prompts=prompts, **asked, **where)
+        for name in settings["vlms"]
     ]
     vlms = {vlm.bundle_id: vlm for vlm in opened}
     changed = sorted({row["vlm"] for row in rows} - set(vlms))

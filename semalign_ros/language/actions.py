@@ -15,6 +15,7 @@ from semalign_ros.types import Judgment
 
 # "Our lane has to stop."
 _OURS = frozenset((own, way) for own in ("our", "my") for way in ("lane", "side", "direction"))
+_FIRST_PERSON = frozenset({"i", "we", "our", "my", "ego"})
 _DOING = frozenset({"proceed", "continue", "steer", "carry", "roll"})
 
 
@@ -38,7 +39,7 @@ def _modal(
     if token == "would" and tokens[i + 1 : i + 2] == ("then",):
         # "The driver would then wait" follows a condition.
         return None
-    if token not in m.MODALS or (i and tokens[i - 1] in {"may", "might", "could"}):
+    if token not in m.MODALS or (i and tokens[i - 1] in w.MAYBE):
         return None
     start = i + 1
     if token in m.MODALS_WITH_TO:
@@ -53,7 +54,13 @@ def _modal(
     negated = token in {"need", "needs"} and bool(set(tokens[max(0, i - 2) : i]) & m.NEGATIONS)
     for verb, inverted in _verbs(tokens, start, clause.end):
         action = m.action_at(tokens, verb, clause.end)
-        if action is None or "us" in tokens[verb + 1 : verb + 7]:
+        if action is None:
+            continue
+        if (
+            action in m.GOING
+            and "us" in tokens[verb + 1 : min(verb + 7, clause.end)]
+            and not _FIRST_PERSON & set(tokens[clause.start : i])
+        ):
             # "The driver is going to pull out in front of us": another one.
             continue
         vote = _vote(action, token, inverted != negated)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import itertools
 from collections.abc import Sequence, Set
 from dataclasses import dataclass, replace
 
@@ -14,6 +15,7 @@ from semalign_ros.language.words import word_set
 _COLOURS = word_set("green red yellow amber orange")
 _HANDLING = word_set("with pushing pulling his her")
 _ON_ROOFS = frozenset([("on", "its", "roof"), ("on", "the", "roof"), ("on", "their", "roofs")])
+_AT_THE_END = ("at", "the", "end", "of")
 _LAMP_NAMES = word_set("taillight taillights headlight headlights")
 _BY_LINES = word_set("at over behind before across cross crosses crossed crossing past")
 _LIGHT_WORDS = word_set("light lights signal signals arrow arrows")
@@ -167,7 +169,9 @@ def _light(tokens: Sequence[str], i: int) -> tuple[Term, int] | None:
         return None
     term = Term(("traffic light",), token.endswith("s"))
     if token.startswith("arrow") and (
-        _painted(tokens[i + 1 : i + 6]) or {"painted", "marked"} & set(tokens[max(0, i - 8) : i])
+        _painted(tokens[i + 1 : i + 6])
+        or "painted" in tokens[max(0, i - 8) : i]
+        or ("marked", "with") in itertools.pairwise(tokens[max(0, i - 8) : i])
     ):
         return Term(("road",), term.plural), i + 1
     before = tokens[max(0, i - 3) : i]
@@ -175,8 +179,7 @@ def _light(tokens: Sequence[str], i: int) -> tuple[Term, int] | None:
     if token == "lights" and "flashing" in before:
         # Those of a school bus, a police car or a railway crossing.
         return None
-    if _LAMP_NAMES & set(tokens[i + 1 : i + 9]):
-        # "The red lights that can be seen are taillights."
+    if _are_lamps(tokens, i):
         return None
     colour = next((k for k, word in enumerate(before) if word in _COLOURS), None)
     if colour is not None and not any(word in w.PREPOSITIONS for word in before[colour:]):
@@ -187,8 +190,8 @@ def _light(tokens: Sequence[str], i: int) -> tuple[Term, int] | None:
         )
     if token in {"arrow", "arrows"}:
         return None
-    if _DAYLIGHT & set(tokens[i + 1 : i + 6]) or "tunnel" in tokens[i + 1 : i + 8]:
-        # "The light is as dim as in the evening."
+    if _DAYLIGHT & set(tokens[i + 1 : i + 6]) or tokens[i + 1 : i + 5] == _AT_THE_END:
+        # "The light is as dim as in the evening.", "the light at the end of the tunnel"
         return None
     definite = any(word in w.DEFINITE | w.EGO for word in before)
     if definite and before[-1] == "flashing" and not _of_a_vehicle(tokens, i):
@@ -257,6 +260,14 @@ def _of_a_vehicle(tokens: Sequence[str], i: int) -> bool:
             for k in range(i + 2, min(i + 5, len(tokens)))
         )
     )
+
+
+def _are_lamps(tokens: Sequence[str], i: int) -> bool:
+    """Match "the red lights that can be seen are the taillights of a car"."""
+    for k in range(i + 2, min(i + 9, len(tokens))):
+        if tokens[k] in _LAMP_NAMES:
+            return tokens[k - 1 - (tokens[k - 1] in w.DEFINITE)] in w.BE
+    return False
 
 
 def _shone_by_one(tokens: Sequence[str], i: int) -> bool:

@@ -209,7 +209,9 @@ def _stops(verb: str, rest: list[str]) -> bool:
         return bool(_STANDSTILLS & set(rest[:5])) and "to" in rest[:3]
     if verb in {"come", "bring", "make"}:
         # "Come to a stop", "make a complete stop"
-        return bool(_STANDSTILLS & set(rest[:6])) and (verb == "make" or "to" in rest[:4])
+        if verb == "make" and _STANDSTILLS & set(rest[:3]):
+            return True
+        return bool(_STANDSTILLS & set(rest[:6])) and "to" in rest[:4]
     if verb == "hold" and "at" in rest[:4] and "line" in rest[:6]:
         return True
     if verb in {"hold", "maintain", "keep"}:

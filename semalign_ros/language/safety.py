@@ -86,7 +86,7 @@ def _later(tokens: Sequence[str]) -> bool:
 def _checked_only(tokens: Sequence[str], clause: Clause) -> bool:
     """Match "Make sure that the road is clear": nobody says that it is."""
     before = tokens[max(0, clause.start - 4) : clause.start]
-    unsure = before[-2:] in {(maybe, "mean") for maybe in ("could", "may", "might")}
+    unsure = before[-2:] in {(maybe, "mean") for maybe in w.MAYBE}
     return unsure or any(token in m.CHECKING for token in before)
 
 

@@ -8,6 +8,7 @@ import pytest
 from scipy import stats
 
 from semalign_ros.errors import OutputError
+from semalign_ros.evaluation import worst
 from semalign_ros.evaluation.report import paper_tables, write_report, write_tables
 from semalign_ros.evaluation.store import ResultStore, read_table
 from semalign_ros.evaluation.summary import summarize
@@ -130,7 +131,7 @@ def test_a_corrupt_block_is_named(results, tmp_path):
 
 
 @pytest.mark.parametrize(("k", "cor", "hr"), [(1, 1 / 4, 0), (4, 0, 3 / 4 * 1 / 4)])
-def test_top_k_claims_k_classes_and_its_floors_are_told(bag, tmp_path, k, cor, hr):
+def test_top_k_claims_k_classes_and_its_floors_are_told(bag, tmp_path, monkeypatch, k, cor, hr):
     """A person beside the car in every fourth frame; three or four classes in each."""
     profile = tmp_path / "dark.yaml"
     profile.write_text(
@@ -156,3 +157,11 @@ def test_top_k_claims_k_classes_and_its_floors_are_told(bag, tmp_path, k, cor, h
     assert told in " ".join(summary.notes)
     write_report(tmp_path / "out", tmp_path / "page.html")
     assert told in (tmp_path / "page.html").read_text("utf-8")
+    drawn = []
+    draw = worst.draw_overlay
+    monkeypatch.setattr(
+        worst, "draw_overlay", lambda judged, **how: drawn.append(judged) or draw(judged, **how)
+    )
+    worst.worst_pictures(tmp_path / "out", 2)
+    # Asked anew for the pictures, in the same way. With four classes nothing is worse than clean.
+    assert [len(j.verdict.degraded.claims.present) for j in drawn] == ([k, k] if k == 1 else [])
