@@ -11,6 +11,7 @@ import concurrent.futures as futures
 import itertools
 import multiprocessing
 import os
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, field
@@ -438,13 +439,18 @@ def _pooled(settings: SweepSettings, blocks: Iterable[_Block], workers: int) -> 
                 pending[pool.submit(_work, frames)] = (number, len(frames))
                 if len(pending) >= 2 * workers:
                     yield from _finished(pending)
+            while pending:
+                yield from _finished(pending)
         except SemalignError:
             # A damaged bag: what was read before the fault is judged and kept.
             while pending:
                 yield from _finished(pending)
             raise
-        while pending:
-            yield from _finished(pending)
+        except BrokenProcessPool:
+            if sys.version_info < (3, 11, 5):
+                # Its pool waits forever to hand over a frame that no process reads (gh-94777).
+                pool._call_queue._reader.close()  # type: ignore[attr-defined]
+            raise
 
 
 def _finished(pending: dict[futures.Future[Tables], tuple[int, int]]) -> Iterator[_Done]:

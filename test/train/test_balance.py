@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
+import pytest
 
-from semalign_ros.alignment.metrics import confusion_matrix, mean_iou
-from semalign_ros.train.balance import class_offsets
+pytestmark = pytest.mark.torch
+torch = pytest.importorskip("torch")
+
+from semalign_ros.alignment.metrics import confusion_matrix, mean_iou  # noqa: E402
+from semalign_ros.train.balance import class_offsets  # noqa: E402
 
 
 def scores(logits, target, offsets):
