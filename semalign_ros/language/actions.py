@@ -93,7 +93,7 @@ def _verbs(tokens: Sequence[str], start: int, end: int) -> Iterator[tuple[int, b
         elif token in {"and", ",", "then"}:
             expecting = True
             negated = negated and token != "then"
-        elif expecting and not w.is_adverb(token) and token not in {"able", "to", "have"}:
+        elif expecting and not w.is_adverb(token) and token not in {"able", "to", "have", "do"}:
             if token == "be" and tokens[k + 1 : k + 2] != ("at",):
                 continue
             yield k, negated
@@ -179,7 +179,9 @@ def order_vote(analysis: Analysis, clause: Clause) -> Judgment | None:
     )
     if not gerund and not ordered:
         return None
-    if not gerund and clause.start and tokens[clause.start - 1] not in {";", ":", ","}:
+    before = analysis.clauses[analysis.clause_at(clause.start) - 1]
+    joined = tokens[clause.start] == "and" and before.cue == before.start  # "Turn left and wait"
+    if not (gerund or joined) and clause.start and tokens[clause.start - 1] not in {";", ":", ","}:
         return None
     if opener in m.PREPARING:
         return None

@@ -48,7 +48,7 @@ def split_clauses(tokens: Sequence[str], heading: str = "") -> list[Clause]:
             starts.append(i)
     found: list[Clause] = []
     for start, end in zip(starts, [*starts[1:], len(tokens)], strict=True):
-        mood, cue = _mood(tokens, start, end, found[-1] if found else None, heading)
+        mood, cue = _mood(tokens, start, end, found, heading)
         found.append(Clause(start, end, mood, cue))
     return found
 
@@ -140,13 +140,16 @@ def _opens_condition(
         return _clause_follows(tokens, first)
     if opener in {"should", "had"} and start == 0:
         # "Should a pedestrian step out", "had the light been red"
-        return after in w.INDEFINITE | w.DEFINITE | w.ANY | {"there", "another"}
+        # "Should I stop?" asks, "Should I notice smoke, I would stop" does not.
+        supposing = after in w.SUBJECT_PRONOUNS and "," in tokens
+        return supposing or after in w.INDEFINITE | w.DEFINITE | w.ANY | {"there", "another"}
     return opener in w.CONDITIONS or opener == "provided" or (opener, after) in _CONDITION_PAIRS
 
 
 def _mood(
-    tokens: Sequence[str], start: int, end: int, parent: Clause | None, heading: str
+    tokens: Sequence[str], start: int, end: int, found: Sequence[Clause], heading: str
 ) -> tuple[Mood, int]:
+    parent = found[-1] if found else None
     first = start
     while first < end and (
         tokens[first] in _COORDINATORS or tokens[first] in w.ADVERBS or tokens[first] == ","
@@ -170,6 +173,10 @@ def _mood(
         return Mood.CONDITION, start
     if opener == "that" and (_governed_by_advice(tokens, start) or tokens[start - 1] == "so"):
         return Mood.ADVICE, start
+    earlier = next((c for c in reversed(found) if tokens[c.start] == "that"), None)
+    if opener == "that" and tokens[start - 1] == "and" and earlier is not None:
+        # "I would check that the van stays where it is and that no cyclist comes."
+        return earlier.mood, start
     cue = advice_cue(tokens, first, end, heading)
     return (Mood.ADVICE, cue) if cue is not None else (Mood.ASSERTED, end)
 

@@ -12,6 +12,14 @@ from semalign_ros.language.phrases import Phrase, is_attribute, token_at
 
 _REACH = 14
 _IN_PART = w.word_set("well clearly fully completely entirely properly")
+_PLACED = frozenset({"in", "there"})
+_BEFORE_PLACED = w.AUXILIARIES | w.ADVERBS | {"not", "longer", "there"}
+_EARLIER = w.word_set("first second third previous earlier last initial preceding")
+_LACKING = frozenset({"missing", "absent"})
+_SHOWING = w.word_set(
+    "show shows include includes contain contains has have depict depicts feature features reveal "
+    "reveals"
+)
 _SIGHT = w.word_set("view sight frame")
 _RESEMBLING = w.word_set("resembles resembling like suggests indicates")
 _NAMING = w.word_set("identify recognize recognise")
@@ -42,7 +50,8 @@ def denial_of(tokens: Sequence[str], mention: Phrase, clause: Clause) -> Status 
         # "It neither disturbs cyclists nor ..." negates the verb.
         verb = mention.left < mention.start and tokens[mention.left].endswith("s")
         return None if verb and before in {"nor", "neither"} else Status.DENIED
-    if before2 in {"nor", "neither"} and before in w.AUXILIARIES and not mention.definite:
+    helper = w.AUXILIARIES | {"by", "with"}  # "bordered neither by trees nor by houses"
+    if before2 in {"nor", "neither"} and before in helper and not mention.definite:
         return Status.DENIED
     if (
         before in {"of", "from"}
@@ -56,11 +65,14 @@ def denial_of(tokens: Sequence[str], mention: Phrase, clause: Clause) -> Status 
         and _negated_noun(tokens, mention.governor - 1)
     ):
         return Status.DENIED
+    if (before2, before) == ("not", "even") and mention.determiners & w.INDEFINITE:
+        # "no cars, no cyclists, not even a pedestrian"
+        return Status.DENIED
     if before == "not" or (before in w.INDEFINITE and before2 == "not"):
         # "There is not a car", "Not a car in sight" deny; "it is not a car" names another thing.
         k = mention.governor if before == "not" else mention.governor - 1
         single = "single" in mention.modifiers  # "not a single car is coming our way"
-        denies = single or token_at(tokens, k - 2) == "there" or k <= 0
+        denies = single or token_at(tokens, k - 2) == "there" or k <= clause.start
         return Status.DENIED if denies else Status.INCIDENTAL
     if mention.determiners & w.ANY and token_at(tokens, mention.left - 1) == "nor":
         return Status.DENIED
@@ -71,6 +83,14 @@ def denial_of(tokens: Sequence[str], mention: Phrase, clause: Clause) -> Status 
     ):
         # "nor are there any buses", "Nor is there a sidewalk."
         return Status.DENIED
+    if tokens[clause.start] in _LACKING and before in w.BE:
+        # "Missing from the picture are pedestrians."
+        return Status.DENIED
+    if before in _SHOWING and before2 in {"them", "frames", "images", "pictures", "views"}:
+        # "None of the images contains a truck."
+        span = tokens[max(clause.start, mention.governor - 6) : mention.governor - 1]
+        if span[-3:-2] in (("none",), ("neither",)) or span[-2:-1] in (("none",), ("neither",)):
+            return None if mention.definite else Status.DENIED
     if before in _RESEMBLING and "nothing" in tokens[clause.start : mention.governor]:
         return Status.DENIED
     if mention.determiners & w.ANY and {"neither", "none", "nobody", "nowhere"} & set(
@@ -145,6 +165,11 @@ def _denied_by_predicate(tokens: Sequence[str], mention: Phrase) -> Status | Non
     # Another noun phrase between would be the verb's own subject, unless it belongs to ours.
     if any(token in {",", "but", "which", "that", "who"} for token in tokens[mention.end : verb]):
         return None
+    if {"frame", "image"} & set(tokens[mention.end : verb]) and _EARLIER & set(
+        tokens[mention.end : verb]
+    ):
+        # "The jogger from the first frame has vanished": there it was seen.
+        return None
     negated = absent = percept = False
     for k in range(verb, min(verb + 6, end)):
         token = tokens[k]
@@ -155,9 +180,16 @@ def _denied_by_predicate(tokens: Sequence[str], mention: Phrase) -> Status | Non
         if token == "appear" and token_at(tokens, k + 1) == "to":
             # "does not appear to have noticed us"
             break
+        if token in _PLACED and tokens[k - 1] not in _BEFORE_PLACED:
+            # "not lit in either frame", "not parked there"
+            break
         if token in w.PERCEIVABLE and k > verb:
             # What is not seen well is seen.
             percept = token_at(tokens, k + 1) not in _IN_PART
+            break
+        if token == "nowhere" and token_at(tokens, k + 1) in {"to", "in"}:
+            # "nowhere to be seen"
+            absent = True
             break
         if tokens[k : k + 2] == ("out", "of") and token_at(tokens, k + 2) in _SIGHT:
             absent = True

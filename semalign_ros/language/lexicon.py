@@ -38,7 +38,7 @@ _TERMS: dict[tuple[str, ...], str] = {
         glass tower, town hall, city hall, villa, chalet, bungalow, cottage, mansion, barn,
         cathedral, mosque, museum, library, theater, theatre, cinema, terraced house, cafe,
         restaurant, supermarket, pharmacy, bakery, hotel, church, shopping mall, shopping
-        center, shopping centre""",
+        center, shopping centre, shed""",
     ("wall",): "wall, retaining wall, stone wall, brick wall, concrete wall",
     ("fence",): "fence, fencing, picket fence, metal fence",
     ("pole",): """
@@ -63,7 +63,7 @@ _TERMS: dict[tuple[str, ...], str] = {
         tree, vegetation, shrub, bush, hedge, greenery, foliage, shrubbery, forest, palm tree,
         tree canopy, tree lined, plant, woodland, street tree, leafy tree, palm lined, palms,
         treetop, scrub, poplar, oak, pine tree, pine, maple, willow, birch, cypress, ivy,
-        bramble, flower bed, flowerbed, undergrowth""",
+        bramble, flower bed, flowerbed, undergrowth, branches, overhanging branch, tree branch""",
     ("terrain",): """
         terrain, grass, lawn, grassland, meadow, field, grassy area, soil, grass verge, grassy,
         grass strip""",
@@ -81,7 +81,7 @@ _TERMS: dict[tuple[str, ...], str] = {
         dog walker, resident, attendant, porter, herdsman, traveler, traveller, customer,
         wheelchair user, handler, visitor, employee, laborer, labourer, waiter, waitress, soldier,
         nurse, mother, father, herder, farmer, mechanic, cleaner, sweeper, parent, family,
-        shepherd, anyone, anybody, someone, somebody, nobody, no one, couple""",
+        shepherd, anyone, anybody, someone, somebody, nobody, no one, couple, soul""",
     ("rider",): "rider",
     ("rider", "bicycle"): "cyclist, bicyclist, bicycle rider, bike rider, pedal cyclist",
     ("rider", "motorcycle"): """
@@ -131,7 +131,8 @@ _TERMS: dict[tuple[str, ...], str] = {
         passenger, lane change, lane discipline, lane keeping, lane departure, lane changing,
         human error, train of thought, man made, in person, street view, speed limit, child seat,
         shopping trolley, tower crane, water tower, cell tower, radio tower, control tower, owner,
-        shopping cart, tram rail, tram wire""",
+        shopping cart, tram rail, tram wire, tram stop, tram platform, train platform,
+        off guard, guard rail""",
 }
 
 _IRREGULAR = {

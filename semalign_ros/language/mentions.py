@@ -24,6 +24,8 @@ _LIGHT_PREDICATES = word_set(
     "permits allow allows favors favours at ahead facing remains remain stays controlling "
     "regulating has"
 )
+_BEFORE_CHANGE = w.MODALS | w.DO
+_CHANGING = word_set("change turn switch")
 _BEFORE_COLOUR = (
     w.PREPOSITIONS
     | w.ADVERBS
@@ -38,6 +40,7 @@ _COUPLED = frozenset((a, b) for a in ("signs", "lights", "signage") for b in ("a
 _AFTER_CROSSING = (
     w.DEFINITE | w.INDEFINITE | w.EGO | word_set("from against right left slowly while")
 )
+_HAULING = word_set("truck lorry tanker trailer crane")
 _TREES = word_set("oak pine maple willow birch poplar cypress")
 _STEERED = word_set(
     "keep keeps keeping guide guides guiding hold holds holding align position steer steers bring "
@@ -61,13 +64,14 @@ _LAMPS = word_set(
 _DAYLIGHT = word_set("dim bright low poor fading soft good natural diffuse sunny warm weak")
 _OUTSIDE = word_set(
     "waiting wait cross boarding board alighting alight disembarking disembark stepping step "
-    "getting got gets standing walking crossing queuing queueing loading exiting leaving gathered"
+    "getting got gets standing walking crossing queuing queueing loading exiting leaving gathered "
+    "emerge emerging emerges reach reached"
 )
 _STANDING = word_set("standing leaning walking kneeling crouching")
 _LEAVING = word_set("getting got gets stepping stepped steps climbing climbed climbs")
 _RIDDEN = frozenset({"motorcycle", "bicycle"})
 _EGO_NAMES = frozenset({"car", "vehicle", "cars", "vehicles"})
-_OBSERVERS = word_set("driving self driver camera recording observer photographer viewer")
+_OBSERVERS = word_set("test driving self driver camera recording observer photographer viewer")
 _BESIDE_OWN = {(side, "of") for side in ("front", "ahead", "side", "left", "right", "rear")}
 _BEFORE_OWN = word_set("inside within driving")
 _PARKINGS = {("car", "park"), ("parking", "lot"), ("parking", "garage")}
@@ -196,6 +200,12 @@ def _light(tokens: Sequence[str], i: int) -> tuple[Term, int] | None:
     definite = any(word in w.DEFINITE | w.EGO for word in before)
     if definite and before[-1] == "flashing" and not _of_a_vehicle(tokens, i):
         return term, i + 1
+    if definite and after[:1] and after[0] in _BEFORE_CHANGE and _CHANGING & set(after[1:3]):
+        # "When the light does change"
+        return term, i + 1
+    if after[:1] == ("flashing",) and _COLOURS & set(after[1:2]):
+        # "a set of signals flashing amber"
+        return term, i + 1
     own = any(word in _OWN_LIGHT_VERBS for word in tokens[max(0, i - 4) : i])
     coloured = any(word in _COLOURS for word in tokens[i + 1 : i + 9])
     if (
@@ -211,7 +221,7 @@ def _light(tokens: Sequence[str], i: int) -> tuple[Term, int] | None:
         return term, i + 1
     if token == "signals" and tuple(before[-2:]) in _COUPLED:
         return term, i + 1
-    if token == "signals" and i == 0 and after[:1] and after[0] in w.BE:
+    if token == "signals" and i == 0 and (not after or after[0] in w.BE):
         return term, i + 1
     if (
         token.startswith("signal")
@@ -275,7 +285,8 @@ def _shone_by_one(tokens: Sequence[str], i: int) -> bool:
     source = next(
         (k for k in range(i, len(tokens) - 1) if tokens[k : k + 2] in _SOURCES), len(tokens)
     )
-    return any(_LAMPS & set(tokens[k : k + 1]) for k in range(source, len(tokens)))
+    lamps = [k for k in range(source, len(tokens)) if tokens[k] in _LAMPS]
+    return bool(lamps) and tokens[lamps[0] + 1 : lamps[0] + 2] != ("lane",)
 
 
 def _is_no_noun(tokens: Sequence[str], start: int, end: int) -> bool:
@@ -292,8 +303,12 @@ def _is_no_noun(tokens: Sequence[str], start: int, end: int) -> bool:
     if word == "trolley" and _HANDLING & set(tokens[max(0, start - 2) : start]):
         # "a man with a trolley"
         return True
-    if word == "cab" and tokens[max(0, start - 2) : start] == ("of", "the"):
-        # "the front of the cab"
+    lorry = tokens[max(0, start - 2) : start - 1] == ("of",) or _HAULING & set(tokens[:start])
+    if word == "cab" and before == "the" and lorry:
+        # "the front of the cab", "the tanker lies on its side with the cab facing us"
+        return True
+    if word in {"tower", "towers"} and after in {"over", "above"}:
+        # "A mast towers over the yard."
         return True
     if word == "sign" and tokens[end : end + 3] in _ON_ROOFS:
         # of a taxi or a driving school
@@ -382,6 +397,10 @@ def _is_own(tokens: Sequence[str], phrase: Phrase, term: Term) -> bool:
     if not {"car", "vehicle", "truck", "bus"} & set(term.classes):
         return False
     if (determiners | modifiers) & w.EGO:
+        return True
+    driven = tokens[max(0, phrase.left - 3) : phrase.left]
+    if determiners & w.INDEFINITE and driven[-1:] == ("driving",) and {"we", "i"} & set(driven):
+        # "As we are driving a passenger car, the restriction does not concern us."
         return True
     if tokens[end - 1] not in _EGO_NAMES or end - start > 1:
         return False

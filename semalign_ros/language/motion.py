@@ -79,7 +79,8 @@ MODALS_WITH_TO = word_set(
 )
 OWN_SUBJECTS = word_set("i we you driver ego myself ours system function")
 PLAN_NOUNS = word_set(
-    "behaviour behavior move choice action decision maneuver manoeuvre step option response course"
+    "forward behaviour behavior move choice action decision maneuver manoeuvre step option "
+    "response course"
 )
 MEANING = word_set("the which this means indicates indicating meaning implies signals so")
 GENERIC_SUBJECTS = word_set("vehicles traffic drivers cars they")
@@ -263,7 +264,7 @@ def _goes(verb: str, rest: list[str]) -> bool:
             # "Go on reducing speed.", "Move toward the shoulder."
             return False
         # "Drive slowly" is caution, "drive slowly past the truck" a way to go.
-        if verb == "drive" and first == "out":
+        if verb == "drive" and first in {"out", "onto"}:
             return True
         return bool((_ONWARD - _MANNERS) & set(rest[:2])) or not first.isalnum()
     if verb == "roll" and first in {"forward", "forwards", "on"}:
@@ -297,7 +298,7 @@ def _goes(verb: str, rest: list[str]) -> bool:
         )
         return steady and bool({"speed", "pace"} & set(rest[:7]))
     if verb in {"resume", "start", "begin"}:
-        return bool({"driving", "moving", "speed", "proceeding"} & set(rest[:3]))
+        return bool({"driving", "moving", "speed", "proceeding", "route"} & set(rest[:3]))
     return False
 
 

@@ -15,7 +15,7 @@ from semalign_ros.language.text import Sentence
 from semalign_ros.language.yes_no import parse_yes_no
 from semalign_ros.types import Judgment, SceneClaims
 
-PARSER_VERSION = "1.4"
+PARSER_VERSION = "1.5"
 """Version of the rules; raise it with every change that can change a result."""
 
 _NONE = w.word_set("none no absent nil n not")
@@ -52,8 +52,10 @@ def parse_scene_text(text: str) -> SceneClaims:
     found = analyse(text)
     by_status: dict[Status, set[str]] = {status: set() for status in Status}
     parsed = 0
+    signs = False
     for analysis in found:
-        claims = _claims(analysis)
+        claims = _claims(analysis, signs)
+        signs = any("traffic sign" in mention.classes for mention in analysis.mentions)
         parsed += bool(claims) or judgment_of_sentences([analysis]) is not None
         for name, status in claims:
             by_status[status].add(name)
@@ -102,16 +104,29 @@ def parse_answer(question: Question, text: str, prompts: PromptSet) -> Answer:
     return parse_safety(text, prompts.safety_prompt(question.subject).safe_when_yes)
 
 
-def _claims(analysis: Analysis) -> set[tuple[str, Status]]:
+def _claims(analysis: Analysis, signs_before: bool) -> set[tuple[str, Status]]:
     claims = _label_claims(analysis.sentence)
+    # "It shows a bicycle", "The left one contains ...", after a sentence that names a sign.
+    named = _pro_forms(analysis.tokens) if signs_before else []
     sign_end: int | None = None
     for mention in analysis.mentions:
+        while named and named[0] <= mention.start:
+            sign_end = named.pop(0)
         if not mention.own:
             status = status_of(analysis, mention, sign_end)
             claims |= {(name, status) for name in mention.classes}
         if "traffic sign" in mention.classes:
             sign_end = mention.end
     return claims
+
+
+def _pro_forms(tokens: Sequence[str]) -> list[int]:
+    """Indices after "it" at the start and "the left one"."""
+    return [
+        k + 1
+        for k, token in enumerate(tokens)
+        if (token == "it" and k == 0) or (token == "one" and k > 1 and tokens[k - 2] == "the")
+    ]
 
 
 def _label_claims(sentence: Sentence) -> set[tuple[str, Status]]:
@@ -121,7 +136,7 @@ def _label_claims(sentence: Sentence) -> set[tuple[str, Status]]:
     if not labelled:
         return set()
     first = tokens[0]
-    if first == "0" or (first in _NONE and len(tokens) <= 3):
+    if first == "0" or (first in _NONE and len(tokens) <= (5 if first == "none" else 3)):
         status = Status.DENIED
     elif first.isdigit() or first in _SOME or _describes(tokens, label[labelled[-1].end :]):
         status = Status.PRESENT
@@ -132,6 +147,6 @@ def _label_claims(sentence: Sentence) -> set[tuple[str, Status]]:
 
 def _describes(tokens: Sequence[str], numbered: Sequence[str]) -> bool:
     """Whether what follows a label tells of one thing ("Vehicle 2: ...") or how it looks."""
-    if numbered:
+    if numbered and not set(numbered) <= w.LOCATED:
         return len(numbered) == 1 and numbered[0].isdigit()
     return not _NO_LOOKS & set(tokens) and tokens[0] not in w.BASE_VERBS

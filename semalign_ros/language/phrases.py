@@ -80,7 +80,7 @@ def phrase_at(tokens: Sequence[str], start: int, end: int, plural: bool, nouns: 
     left, determiners, modifiers = _walk_left(tokens, start, plural, nouns)
     governor = left - 1
     if not determiners & _OWN_DETERMINERS and "only" not in modifiers:
-        first, listed, shared = _list_head(tokens, left, end, nouns)
+        first, listed, shared = _list_head(tokens, left, end, plural, nouns)
         if first < left:
             determiners |= listed
             modifiers |= shared
@@ -94,6 +94,9 @@ def _walk_left(
     """Index of the phrase's first token, its determiners, its modifiers."""
     determiners: set[str] = set()
     modifiers: set[str] = set()
+    if tokens[start] in w.PEOPLE_PRONOUNS:
+        # "it is likely that somebody walks here"
+        return start, determiners, modifiers
     k = start - 1
     limit = max(-1, start - 1 - _WINDOW)
     while k > limit:
@@ -130,7 +133,7 @@ def _ends_phrase(token: str) -> bool:
 
 
 def _list_head(
-    tokens: Sequence[str], left: int, end: int, nouns: Set[int]
+    tokens: Sequence[str], left: int, end: int, plural: bool, nouns: Set[int]
 ) -> tuple[int, frozenset[str], frozenset[str]]:
     """For an item of a list, find where the list begins.
 
@@ -143,7 +146,9 @@ def _list_head(
     others = "other" in tokens[left:end]
     # "The light is red and cars are waiting": a verb follows, so "and" begins a clause.
     verb_follows = end < len(tokens) and (
-        tokens[end] in w.AUXILIARIES or tokens[end] in w.FINITE_VERBS
+        tokens[end] in w.AUXILIARIES
+        or tokens[end] in w.FINITE_VERBS
+        or (plural and tokens[end] in w.BASE_VERBS)
     )
     limit = max(0, left - _WINDOW)
     k = left - 1
@@ -165,6 +170,9 @@ def _list_head(
         if known and not _places(tokens, first):
             determiners |= item_determiners & w.DEFINITE
         modifiers = frozenset(item_modifiers) & w.POSSIBLE
+        if determiners & w.NEGATIVE:
+            # "a wall, no cars or people": the list begins here.
+            break
         k = first - 1
     return first, determiners, modifiers
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from semalign_ros.language import words as w
+from semalign_ros.language.analysis import Analysis
 from semalign_ros.language.clauses import Clause
 from semalign_ros.language.lexicon import longest_match
 from semalign_ros.language.mentions import Mention
@@ -13,7 +14,9 @@ from semalign_ros.language.phrases import token_at
 _SUBJECT_REACH = 8
 _GENERALLY = w.word_set("easily harder hard difficult less")
 _THINKABLE = w.word_set("conceivable possible imaginable thinkable likely")
+_EXCLUDING = w.word_set("ruled excluded rule exclude")
 _LISTING = w.word_set("include includes are")
+_PERILS = w.word_set("hazards hazard risks risk dangers danger conflicts obstacles")
 _EMERGING = w.word_set(
     "emerging stepping running entering crossing pulling appearing opening darting jumping cutting"
 )
@@ -26,9 +29,12 @@ def possibly(tokens: Sequence[str], mention: Mention, clause: Clause) -> bool:
     """Match "possibly a bus", "there may be a signal", "could be fields"."""
     start = max(clause.start, mention.governor - _SUBJECT_REACH)
     before = tokens[max(0, clause.start - 6) : clause.start]
+    if tokens[clause.start] == "or" and _EXCLUDING & set(before := tokens[: clause.start]):
+        # "It cannot be excluded that a car is there or a person is in front."
+        return bool({"not", "cannot"} & set(before))
     if tokens[clause.start] == "that" and (
         w.POSSIBILITY & set(before[-3:])
-        or ({"ruled", "excluded"} & set(before) and {"not", "cannot"} & set(before))
+        or (_EXCLUDING & set(before) and {"not", "cannot", "neither", "nor"} & set(before))
     ):
         # "It is possible that a cyclist is hidden there.", "It cannot be ruled out that ..."
         return True
@@ -56,6 +62,9 @@ def possibly(tokens: Sequence[str], mention: Mention, clause: Clause) -> bool:
             return existing or not (mention.determiners or governor in w.LOCATIVE)
         if token == "can" and k and span[k - 1] not in w.PRONOUNS:
             # "Moving water can sweep a car away."
+            if mention.bare and span[-2:] == ("path", "of"):
+                # "can run into the path of other vehicles"
+                return True
             done = set(span[k + 1 :])
             return bool(done) and not (
                 mention.determiners - w.INDEFINITE
@@ -70,7 +79,8 @@ def possibly(tokens: Sequence[str], mention: Mention, clause: Clause) -> bool:
 
 def _in_possible_list(tokens: Sequence[str], mention: Mention, clause: Clause) -> bool:
     """Match "There might be cars, a pedestrian, or nothing": items with articles of their own."""
-    if token_at(tokens, mention.governor) not in {",", "or", "and"}:
+    governor = mention.governor - (token_at(tokens, mention.governor) == "even")
+    if token_at(tokens, governor) not in {",", "or", "and"}:
         return False
     for k in range(clause.start, mention.left - 2):
         if tokens[k] == "there" and tokens[k + 1] in w.MAYBE and tokens[k + 2] == "be":
@@ -78,13 +88,21 @@ def _in_possible_list(tokens: Sequence[str], mention: Mention, clause: Clause) -
     return False
 
 
-def listed_as_possible(tokens: Sequence[str], mention: Mention, clause: Clause) -> bool:
-    """Match "Potential hazards include a child running out or a car door opening"."""
-    span = tokens[clause.start : mention.left]
-    verb = next((k for k, token in enumerate(span) if token in _LISTING), None)
+def listed_as_possible(analysis: Analysis, mention: Mention, clause: Clause) -> bool:
+    """Match "Potential hazards include a child running out", "Possible risks: (1) a car"."""
+    tokens = analysis.tokens
     located = w.LOCATED & set(tokens[mention.end : mention.end + 4])
     emerging = token_at(tokens, mention.end) in _EMERGING
-    return verb is not None and bool(w.POSSIBLE & set(span[:verb])) and (emerging or not located)
+    if located and not emerging:
+        return False
+    heading = set(analysis.sentence.heading.split())
+    if ":" in tokens[: mention.left]:
+        heading |= set(tokens[: tokens.index(":")])
+    if heading & _PERILS and heading & w.POSSIBLE:
+        return True
+    span = tokens[clause.start : mention.left]
+    verb = next((k for k, token in enumerate(span) if token in _LISTING), None)
+    return verb is not None and bool(w.POSSIBLE & set(span[:verb]))
 
 
 def possible_subject(tokens: Sequence[str], mention: Mention) -> bool:
@@ -116,6 +134,9 @@ def possible_subject(tokens: Sequence[str], mention: Mention) -> bool:
         if token in w.BE and _THINKABLE & set(tokens[k + 1 : k + 3]):
             # "Cyclists or slow vehicles are all conceivable."
             return mention.bare
+        if token == "which" and tokens[k - 1] in w.PREPOSITIONS:
+            # "a lorry hides the entrance from which vehicles could emerge"
+            return False
         if token in {"left", "right"} or (
             token in w.PARTICIPLES and tokens[k - 1] in w.INDEFINITE | w.DEFINITE
         ):

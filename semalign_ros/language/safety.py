@@ -19,6 +19,8 @@ from semalign_ros.language.motion import SAFE, UNSAFE
 from semalign_ros.language.verdicts import of_nothing, verdict, way_ahead
 from semalign_ros.types import Judgment
 
+_Vote = tuple[Judgment, bool, int]
+"""What is voted, whether strongly, and where the clause begins."""
 _STARTING = w.word_set("moves move starts start moving pulls")
 
 
@@ -30,7 +32,7 @@ def judgment_of_sentences(found: Sequence[Analysis]) -> Judgment | None:
     for analysis in found:
         if analysis.sentence.question:
             continue
-        for vote, is_strong in _votes(analysis):
+        for vote, is_strong in _without_conceded(analysis, list(_votes(analysis))):
             (strong if is_strong else weak).add(vote)
         red |= _red_light(analysis.tokens)
     if red:
@@ -46,7 +48,15 @@ def _red_light(tokens: Sequence[str]) -> bool:
     )
 
 
-def _votes(analysis: Analysis) -> Iterator[tuple[Judgment, bool]]:
+def _without_conceded(analysis: Analysis, votes: list[_Vote]) -> Iterator[tuple[Judgment, bool]]:
+    """Drop the first half of "Green allows us to turn, yet a woman crosses, so we must wait"."""
+    turns = [c.start for c in analysis.clauses if analysis.tokens[c.start] in {"but", "yet"}]
+    last = max((start for vote, _, start in votes if vote is UNSAFE), default=0)
+    conceded = max((turn for turn in turns if turn <= last), default=0)
+    return ((vote, strong) for vote, strong, at in votes if vote is UNSAFE or at >= conceded)
+
+
+def _votes(analysis: Analysis) -> Iterator[_Vote]:
     tokens, clauses = analysis.tokens, analysis.clauses
     suspended = False
     for i, clause in enumerate(clauses):
@@ -66,7 +76,7 @@ def _votes(analysis: Analysis) -> Iterator[tuple[Judgment, bool]]:
         trailing = clauses[i + 1] if i + 1 < len(clauses) else None
         for vote, is_strong in _clause_votes(analysis, clause):
             if not _cancelled(tokens, vote, clause, trailing):
-                yield vote, is_strong
+                yield vote, is_strong, clause.start
 
 
 def _later(tokens: Sequence[str]) -> bool:

@@ -20,6 +20,11 @@ from semalign_ros.language.possibility import (
 )
 
 _FAR = 25
+_HOLDING = w.word_set("contains has")
+_SCARCELY = w.word_set("hardly barely scarcely")
+_DANGERS = w.word_set("concern danger risk hazard threat problem challenge dangerous hazardous")
+_MEANT = w.word_set("meant intended designed built placed erected installed there used")
+_FENDING = w.word_set("keep stop prevent deter protect separate catch slow warn guide hold block")
 _DISREGARDING = w.word_set(
     "run runs running jump jumps jumping ignore ignores ignoring disregard disregards"
 )
@@ -29,6 +34,9 @@ _LIKENED = frozenset(
     + [(verb, how) for verb in ("treated", "regarded", "considered") for how in ("like", "as")]
 )
 _DRAWINGS = w.word_set("pictogram silhouette symbol icon drawing pictograms symbols icons")
+_CONCERNING = frozenset(
+    (word, to) for word in ("relevant", "applicable") for to in ("to", "for")
+) | {("applies", "to"), ("apply", "to")}
 _HAPPENING = w.word_set("happen happens occur occurs")
 _ANYONE = w.word_set("them vehicles drivers traffic motorists cars")
 _AFFECTING = w.word_set("affects affect concerns concern endangers endanger threatens threaten")
@@ -46,8 +54,9 @@ def supposed(analysis: Analysis, mention: Mention, clause: Clause, sign_end: int
         sign_end: Index after the last traffic sign named before the mention, if any.
     """
     tokens = analysis.tokens
+    some = _SCARCELY & set(tokens[max(0, mention.left - 1) : mention.start])  # "hardly any cars"
     of_these = "of" in tokens[mention.left : mention.start]  # "behind any of the cars"
-    if (mention.determiners & w.ANY and not of_these) or mention.modifiers & w.POSSIBLE:
+    if (mention.determiners & w.ANY and not (of_these or some)) or mention.modifiers & w.POSSIBLE:
         return True
     if tokens[mention.start - 1] == "perhaps" and mention.start:
         # "which are perhaps vans"
@@ -85,13 +94,16 @@ def supposed(analysis: Analysis, mention: Mention, clause: Clause, sign_end: int
         return True
     if possibly(tokens, mention, clause) or possible_subject(tokens, mention):
         return True
+    if analysis.sentence.question and not mention.counted and "road" not in mention.classes:
+        # "Train approaching?"
+        return True
     if (
         not mention.counted
         and "road" not in mention.classes
         and states_a_rule(tokens, _whole(analysis, clause), analysis.nouns)
     ):
         return True
-    if listed_as_possible(tokens, mention, clause) or _room_for(tokens, mention, clause):
+    if listed_as_possible(analysis, mention, clause) or _room_for(tokens, mention, clause):
         return True
     if ("be", "it") in set(itertools.pairwise(tokens[max(0, mention.left - 12) : mention.left])):
         # "whatever is behind the crest, be it a queue of cars or a free road"
@@ -102,7 +114,7 @@ def supposed(analysis: Analysis, mention: Mention, clause: Clause, sign_end: int
     if token_at(tokens, mention.end) in _OUTRANKING and not mention.determiners - w.INDEFINITE:
         # "Instructions of a police officer override traffic lights."
         return True
-    if _of_all_such(tokens, mention):
+    if _of_all_such(tokens, mention) or _purpose(tokens, mention):
         return True
     if _compared(tokens, mention) or _drawn(tokens, mention):
         return True
@@ -171,11 +183,26 @@ def _followed_by_if_present(tokens: Sequence[str], mention: Mention) -> bool:
 
 
 def _of_all_such(tokens: Sequence[str], mention: Mention) -> bool:
-    """Match "especially for tall vehicles", "for exiting vehicles only"."""
+    """Match "especially for tall vehicles", "a danger to cyclists", "for exiting vehicles only"."""
     k = mention.governor - token_at(tokens, mention.governor).endswith("ing")
-    if token_at(tokens, k) != "for" or not (mention.bare and mention.plural):
+    if not (mention.bare and mention.plural):
+        return False
+    if token_at(tokens, k) in {"for", "to"} and token_at(tokens, k - 1) in _DANGERS:
+        return True
+    if token_at(tokens, k) != "for":
         return False
     return token_at(tokens, k - 1) in w.STRESSING or token_at(tokens, mention.end) == "only"
+
+
+def _purpose(tokens: Sequence[str], mention: Mention) -> bool:
+    """Match "bollards meant to keep cars off the plaza"."""
+    k = mention.governor
+    return (
+        not mention.counted
+        and token_at(tokens, k - 1) == "to"
+        and token_at(tokens, k - 2) in _MEANT
+        and token_at(tokens, k) in _FENDING
+    )
 
 
 def _affected(tokens: Sequence[str], mention: Mention, clause: Clause) -> bool:
@@ -298,6 +325,10 @@ def _sought(tokens: Sequence[str], mention: Mention, clause: Clause) -> bool:
 
 def _ruled(tokens: Sequence[str], mention: Mention) -> bool:
     """Match "The light is green for vehicles going straight", "allowing pedestrians to cross"."""
+    concerned = token_at(tokens, mention.governor - 1), token_at(tokens, mention.governor)
+    if concerned in _CONCERNING and not mention.counted:
+        # "Only the middle one is relevant to a vehicle going straight."
+        return True
     if mention.determiners - {"all"} or not mention.plural:
         return False
     before = tokens[max(0, mention.governor - 6) : mention.governor]
@@ -326,6 +357,9 @@ def _content_of_sign(tokens: Sequence[str], mention: Mention, sign_end: int) -> 
     if governor in w.LOCATIVE:
         return False
     span = tokens[max(sign_end, mention.left - 12) : mention.left]
+    if tokens[sign_end - 1] == "one" and _HOLDING & set(span[:1]):
+        # "Two signs stand here. The left one contains a bicycle."
+        return True
     for k in range(len(span) - 1, -1, -1):
         token = span[k]
         if token in w.SIGN_VERBS:

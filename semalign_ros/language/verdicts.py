@@ -241,8 +241,9 @@ def _idiom(tokens: Sequence[str], i: int, clause: Clause) -> Judgment | None:
         return SAFE if _CROSSED & set(before) else None
     if tokens[i : i + 3] == ("right", "of", "way"):
         # "The arrow gives us the right of way."
-        given = {"gives", "give", "giving"} & set(before) and {"us", "our"} & set(before)
-        return SAFE if given and not m.NEGATIONS & set(before) else None
+        ours = {"gives", "give", "giving"} & set(before) and {"us", "our"} & set(before)
+        had = before[-3:] in {("we", "have", "the"), ("i", "have", "the")}
+        return SAFE if (ours or had) and not m.NEGATIONS & set(before) else None
     if tokens[i] == "violate" or (
         tokens[i] == "violation" and {"be", "constitute"} & set(before[-3:])
     ):

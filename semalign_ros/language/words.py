@@ -220,8 +220,8 @@ _VERBS = """
     serve act work operate play run carry transport tow pull push hold remain stay become do
     resemble lack accommodate interfere disrupt impede predict spotlight encounter navigate
     negotiate steer brake honk exercise halt pause resume advance pass involve lift drop guide
-    trail oblige press release ease shift align switch aim roll decelerate concern override
-    overrule supersede
+    trail oblige press release ease shift hide treat align switch aim roll decelerate concern
+    override overrule supersede
 """
 _DOUBLING = word_set("stop get let cut put run sit hit spot plan step begin regulat tow")
 _PARTICIPLES = word_set(
