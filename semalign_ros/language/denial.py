@@ -14,7 +14,11 @@ _REACH = 14
 _IN_PART = w.word_set("well clearly fully completely entirely properly")
 _PLACED = frozenset({"in", "there"})
 _BEFORE_PLACED = w.AUXILIARIES | w.ADVERBS | {"not", "longer", "there"}
-_EARLIER = w.word_set("first second third previous earlier last initial preceding")
+_EARLIER = w.word_set("first second third initial last")
+_AT_ONCE = frozenset({".", ",", ";", "and", "now", ""})
+_NO_LONGER = ("no", "longer")
+_SEEN = frozenset({"be", "visible", "seen", "present"})
+_PICTURES = w.word_set("image picture scene photo shot video images pictures")
 _LACKING = frozenset({"missing", "absent"})
 _SHOWING = w.word_set(
     "show shows include includes contain contains has have depict depicts feature features reveal "
@@ -68,6 +72,9 @@ def denial_of(tokens: Sequence[str], mention: Phrase, clause: Clause) -> Status 
     if (before2, before) == ("not", "even") and mention.determiners & w.INDEFINITE:
         # "no cars, no cyclists, not even a pedestrian"
         return Status.DENIED
+    if before == "of" and before2 == "nothing":
+        # "I can make out nothing of the sky."
+        return Status.DENIED
     if before == "not" or (before in w.INDEFINITE and before2 == "not"):
         # "There is not a car", "Not a car in sight" deny; "it is not a car" names another thing.
         k = mention.governor if before == "not" else mention.governor - 1
@@ -79,9 +86,9 @@ def denial_of(tokens: Sequence[str], mention: Phrase, clause: Clause) -> Status 
     if (
         before == "there"
         and before2 in w.AUXILIARIES
-        and (token_at(tokens, mention.governor - 2) == "nor")
+        and ({"nor", "none", "neither", "nowhere"} & set(tokens[clause.start : mention.governor]))
     ):
-        # "nor are there any buses", "Nor is there a sidewalk."
+        # "nor are there any buses", "In none of the views is there a sidewalk."
         return Status.DENIED
     if tokens[clause.start] in _LACKING and before in w.BE:
         # "Missing from the picture are pedestrians."
@@ -127,6 +134,8 @@ def _negated_perception(tokens: Sequence[str], mention: Phrase, clause: Clause) 
     if "but" in rest or "because" in rest:
         return False
     verb = next((k for k, token in enumerate(rest) if token in w.PERCEIVING), None)
+    if verb is not None and rest[verb].startswith("disting") and _apart(tokens, mention):
+        return False
     if verb is None or (
         # Who they are cannot be told, they are there.
         rest[verb] in _NAMING and mention.definite and tokens[mention.end - 1] in _PEOPLE
@@ -135,6 +144,11 @@ def _negated_perception(tokens: Sequence[str], mention: Phrase, clause: Clause) 
     # "That is not possible, find a car": only helpers may stand between.
     helpers = w.AUXILIARIES | w.ADVERBS | {"able", "to", "out", "any", "possible"}
     return all(token in helpers for token in (*rest[:verb], *rest[verb + 1 :]))
+
+
+def _apart(tokens: Sequence[str], mention: Phrase) -> bool:
+    """Match "cannot distinguish trucks from cars": there is one of the two."""
+    return token_at(tokens, mention.end) in {"from", "and"}
 
 
 def _negated_appearance(tokens: Sequence[str], mention: Phrase) -> bool:
@@ -153,8 +167,12 @@ def _denied_by_predicate(tokens: Sequence[str], mention: Phrase) -> Status | Non
     verbs = [k for k in range(mention.end, end) if tokens[k] in w.AUXILIARIES]
     if token_at(tokens, mention.end) in {"who", "that", "which"}:
         # "The cyclist who was on the right is no longer visible."
-        verbs = [k for k in verbs if tokens[k + 1 : k + 3] == ("no", "longer")]
+        verbs = [k for k in verbs if tokens[k + 1 : k + 3] == _NO_LONGER]
         mention = replace(mention, end=verbs[0]) if verbs else mention
+    ends = [k for k in verbs[1:] if tokens[k - 1] == "and" and tokens[k + 1 : k + 3] == _NO_LONGER]
+    if ends and tokens[verbs[0]] in w.HAVE and token_at(tokens, ends[0] + 3) in _SEEN:
+        # "The van has turned off and can no longer be seen."
+        verbs = ends
     verb = verbs[0] if verbs else None
     if (
         verb is None
@@ -183,12 +201,21 @@ def _denied_by_predicate(tokens: Sequence[str], mention: Phrase) -> Status | Non
         if token in _PLACED and tokens[k - 1] not in _BEFORE_PLACED:
             # "not lit in either frame", "not parked there"
             break
+        if token == "in" and not (_SIGHT | _PICTURES) & set(tokens[k + 1 : k + 4]):
+            # "no longer in our path"
+            break
         if token in w.PERCEIVABLE and k > verb:
             # What is not seen well is seen.
             percept = token_at(tokens, k + 1) not in _IN_PART
             break
         if token == "nowhere" and token_at(tokens, k + 1) in {"to", "in"}:
             # "nowhere to be seen"
+            absent = True
+            break
+        gone = token == "gone" and token_at(tokens, k + 1) in _AT_ONCE
+        left = token == "left" and _SIGHT & set(tokens[k + 1 : k + 3])
+        if gone or left:
+            # "The bus has gone", "has left the frame"
             absent = True
             break
         if tokens[k : k + 2] == ("out", "of") and token_at(tokens, k + 2) in _SIGHT:

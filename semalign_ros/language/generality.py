@@ -95,6 +95,9 @@ def _general_verb(tokens: Sequence[str], k: int, end: int, one: bool) -> bool:
         able = {("and", word) for word in ("may", "might", "can", "could")}
         more = able & set(itertools.pairwise(tokens[k : min(k + 7, end)]))
         return bool(general or more) and not w.PERCEIVING & set(tokens[k + 1 : k + 6])
+    if token in {"take", "takes"} and after in {"up", "over", "off", "the", "its"}:
+        # "A bus takes up the left lane."
+        return False
     if token in w.HAVE:
         if one and token_at(tokens, k + 2) in {"authority", "right", "duty", "priority"}:
             # "A crossing guard has the authority to direct traffic."

@@ -63,7 +63,8 @@ _TERMS: dict[tuple[str, ...], str] = {
         tree, vegetation, shrub, bush, hedge, greenery, foliage, shrubbery, forest, palm tree,
         tree canopy, tree lined, plant, woodland, street tree, leafy tree, palm lined, palms,
         treetop, scrub, poplar, oak, pine tree, pine, maple, willow, birch, cypress, ivy,
-        bramble, flower bed, flowerbed, undergrowth, branches, overhanging branch, tree branch""",
+        bramble, flower bed, flowerbed, undergrowth, branches, overhanging branch, tree branch,
+        weed""",
     ("terrain",): """
         terrain, grass, lawn, grassland, meadow, field, grassy area, soil, grass verge, grassy,
         grass strip""",
@@ -132,7 +133,7 @@ _TERMS: dict[tuple[str, ...], str] = {
         human error, train of thought, man made, in person, street view, speed limit, child seat,
         shopping trolley, tower crane, water tower, cell tower, radio tower, control tower, owner,
         shopping cart, tram rail, tram wire, tram stop, tram platform, train platform,
-        off guard, guard rail""",
+        off guard, guard rail, cafe table, restaurant table, cafe terrace""",
 }
 
 _IRREGULAR = {

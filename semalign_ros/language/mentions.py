@@ -40,6 +40,7 @@ _COUPLED = frozenset((a, b) for a in ("signs", "lights", "signage") for b in ("a
 _AFTER_CROSSING = (
     w.DEFINITE | w.INDEFINITE | w.EGO | word_set("from against right left slowly while")
 )
+_COUNTS = frozenset((number,) for number in w.QUANTIFIERS)
 _HAULING = word_set("truck lorry tanker trailer crane")
 _TREES = word_set("oak pine maple willow birch poplar cypress")
 _STEERED = word_set(
@@ -194,6 +195,19 @@ def _light(tokens: Sequence[str], i: int) -> tuple[Term, int] | None:
         )
     if token in {"arrow", "arrows"}:
         return None
+    sought = tokens[max(0, i - 2) : i]
+    if (
+        token.startswith("signal")
+        and sought[-1:] == ("the",)
+        and sought[0] in w.LOOKING | w.OBEYING
+    ):
+        # "then check the signal again"
+        return term, i + 1
+    if token.startswith("signal") and sought[-1:] == ("no",) and "there" in before:
+        return term, i + 1
+    if before[-1:] == ("roof",):
+        # of a taxi
+        return None
     if _DAYLIGHT & set(tokens[i + 1 : i + 6]) or tokens[i + 1 : i + 5] == _AT_THE_END:
         # "The light is as dim as in the evening.", "the light at the end of the tunnel"
         return None
@@ -313,6 +327,9 @@ def _is_no_noun(tokens: Sequence[str], start: int, end: int) -> bool:
     if word == "sign" and tokens[end : end + 3] in _ON_ROOFS:
         # of a taxi or a driving school
         return True
+    if word == "family" and after == "of" and tokens[end + 1 : end + 2] not in _COUNTS:
+        # "a family of ducks"
+        return True
     if word == "building" and (before in w.BE or after == "up"):
         return True
     if word == "crowd" and after in w.DEFINITE:
@@ -397,6 +414,8 @@ def _is_own(tokens: Sequence[str], phrase: Phrase, term: Term) -> bool:
     if not {"car", "vehicle", "truck", "bus"} & set(term.classes):
         return False
     if (determiners | modifiers) & w.EGO:
+        return True
+    if tokens[end : end + 3] == ("such", "as", "ours") or tokens[end : end + 2] == ("like", "ours"):
         return True
     driven = tokens[max(0, phrase.left - 3) : phrase.left]
     if determiners & w.INDEFINITE and driven[-1:] == ("driving",) and {"we", "i"} & set(driven):

@@ -79,8 +79,8 @@ MODALS_WITH_TO = word_set(
 )
 OWN_SUBJECTS = word_set("i we you driver ego myself ours system function")
 PLAN_NOUNS = word_set(
-    "forward behaviour behavior move choice action decision maneuver manoeuvre step option "
-    "response course"
+    "reaction forward behaviour behavior move choice action decision maneuver manoeuvre step "
+    "option response course"
 )
 MEANING = word_set("the which this means indicates indicating meaning implies signals so")
 GENERIC_SUBJECTS = word_set("vehicles traffic drivers cars they")

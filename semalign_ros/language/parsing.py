@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from semalign_ros.language import words as w
 from semalign_ros.language.analysis import Analysis, analyse
 from semalign_ros.language.claims import Answer, judgment_of
-from semalign_ros.language.mentions import Status, find_mentions
+from semalign_ros.language.mentions import Mention, Status, find_mentions
 from semalign_ros.language.prompts import PromptSet, Question
 from semalign_ros.language.safety import judgment_of_sentences
 from semalign_ros.language.status import status_of
@@ -20,6 +20,8 @@ PARSER_VERSION = "1.5"
 
 _NONE = w.word_set("none no absent nil n not")
 _SOME = w.QUANTIFIERS | {"yes", "present", "visible"}
+_TO_BE_SEEN = (w.PERCEIVABLE - {"in", "there"}) | {"posted", "near", "nearby", "around"}
+_SHOWING_UP = w.word_set("shows show appears appear")
 _NO_LOOKS = (
     w.AUXILIARIES
     | w.NEGATIVE
@@ -52,10 +54,17 @@ def parse_scene_text(text: str) -> SceneClaims:
     found = analyse(text)
     by_status: dict[Status, set[str]] = {status: set() for status in Status}
     parsed = 0
-    signs = False
+    signs, last_supposed = False, frozenset[str]()
     for analysis in found:
-        claims = _claims(analysis, signs)
+        said = _said(analysis, signs)
+        claims = _label_claims(analysis.sentence)
+        claims |= {(name, status) for mention, status in said for name in mention.classes}
+        if _none_of_them(analysis.tokens) is not None and not said:
+            # "Other cars could come from the left. None is visible."
+            claims |= {(name, Status.DENIED) for name in last_supposed}
         signs = any("traffic sign" in mention.classes for mention in analysis.mentions)
+        supposed = [m.classes for m, status in said if status is Status.HYPOTHETICAL]
+        last_supposed = frozenset(supposed[-1]) if supposed else frozenset()
         parsed += bool(claims) or judgment_of_sentences([analysis]) is not None
         for name, status in claims:
             by_status[status].add(name)
@@ -104,8 +113,10 @@ def parse_answer(question: Question, text: str, prompts: PromptSet) -> Answer:
     return parse_safety(text, prompts.safety_prompt(question.subject).safe_when_yes)
 
 
-def _claims(analysis: Analysis, signs_before: bool) -> set[tuple[str, Status]]:
-    claims = _label_claims(analysis.sentence)
+def _said(analysis: Analysis, signs_before: bool) -> list[tuple[Mention, Status]]:
+    """What each mention of a sentence claims, those of the own vehicle left out."""
+    said: list[tuple[Mention, Status]] = []
+    none = _none_of_them(analysis.tokens) or 0
     # "It shows a bicycle", "The left one contains ...", after a sentence that names a sign.
     named = _pro_forms(analysis.tokens) if signs_before else []
     sign_end: int | None = None
@@ -113,11 +124,26 @@ def _claims(analysis: Analysis, signs_before: bool) -> set[tuple[str, Status]]:
         while named and named[0] <= mention.start:
             sign_end = named.pop(0)
         if not mention.own:
-            status = status_of(analysis, mention, sign_end)
-            claims |= {(name, status) for name in mention.classes}
+            said.append((mention, status_of(analysis, mention, sign_end)))
         if "traffic sign" in mention.classes:
             sign_end = mention.end
-    return claims
+    meant = [k for k, (m, _) in enumerate(said) if m.end <= none and not (m.definite or m.counted)]
+    if meant:
+        # "Cars may come from there, but none is visible."
+        said[meant[-1]] = said[meant[-1]][0], Status.DENIED
+    return said
+
+
+def _none_of_them(tokens: Sequence[str]) -> int | None:
+    """Index of "none" in "none is visible", "none shows up", "though there are none"."""
+    for k, token in enumerate(tokens):
+        if token in {"none", "neither"} and tokens[k + 1 : k + 2] != ("of",):
+            verb, after = set(tokens[k + 1 : k + 2]), set(tokens[k + 1 : k + 6])
+            if (verb & w.AUXILIARIES and after & _TO_BE_SEEN) or verb & _SHOWING_UP:
+                return k
+            if {"there"} & set(tokens[max(0, k - 3) : k - 1]) and tokens[k - 1] in w.BE:
+                return k
+    return None
 
 
 def _pro_forms(tokens: Sequence[str]) -> list[int]:
@@ -125,7 +151,7 @@ def _pro_forms(tokens: Sequence[str]) -> list[int]:
     return [
         k + 1
         for k, token in enumerate(tokens)
-        if (token == "it" and k == 0) or (token == "one" and k > 1 and tokens[k - 2] == "the")
+        if (token == "it" and k == 0) or (token == "one" and "the" in tokens[max(0, k - 2) : k])
     ]
 
 
@@ -136,13 +162,18 @@ def _label_claims(sentence: Sentence) -> set[tuple[str, Status]]:
     if not labelled:
         return set()
     first = tokens[0]
-    if first == "0" or (first in _NONE and len(tokens) <= (5 if first == "none" else 3)):
+    if first == "0" or (first in _NONE and (len(tokens) <= 3 or _all_missing(tokens))):
         status = Status.DENIED
     elif first.isdigit() or first in _SOME or _describes(tokens, label[labelled[-1].end :]):
         status = Status.PRESENT
     else:
         return set()
     return {(name, status) for mention in labelled for name in mention.classes}
+
+
+def _all_missing(tokens: Sequence[str]) -> bool:
+    """Match "None can be made out in this frame", not "None except for a stop sign"."""
+    return tokens[0] == "none" and not {"except", "other", "but", "besides"} & set(tokens)
 
 
 def _describes(tokens: Sequence[str], numbered: Sequence[str]) -> bool:

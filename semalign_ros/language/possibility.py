@@ -15,10 +15,13 @@ _SUBJECT_REACH = 8
 _GENERALLY = w.word_set("easily harder hard difficult less")
 _THINKABLE = w.word_set("conceivable possible imaginable thinkable likely")
 _EXCLUDING = w.word_set("ruled excluded rule exclude")
-_LISTING = w.word_set("include includes are")
+_LISTING = w.word_set("include includes are is")
+_CAUSES = w.word_set("cause reason explanation causes reasons explanations")
+_USUAL = w.word_set("common usual typical likely probable")
 _PERILS = w.word_set("hazards hazard risks risk dangers danger conflicts obstacles")
 _EMERGING = w.word_set(
-    "emerging stepping running entering crossing pulling appearing opening darting jumping cutting"
+    "overtaking emerging stepping running entering crossing pulling appearing opening darting "
+    "jumping cutting"
 )
 _SURFACING = w.word_set(
     "hidden concealed follow following emerge appear come approach approaching behind lurk"
@@ -100,9 +103,15 @@ def listed_as_possible(analysis: Analysis, mention: Mention, clause: Clause) -> 
         heading |= set(tokens[: tokens.index(":")])
     if heading & _PERILS and heading & w.POSSIBLE:
         return True
-    span = tokens[clause.start : mention.left]
+    # "include a door that opens, or a rider": a later item is in another clause.
+    later = "or" in {tokens[clause.start], token_at(tokens, mention.governor)}
+    start = 0 if later else clause.start
+    span = tokens[start : mention.left]
     verb = next((k for k, token in enumerate(span) if token in _LISTING), None)
-    return verb is not None and bool(w.POSSIBLE & set(span[:verb]))
+    if verb is None:
+        return False
+    subject = set(span[:verb])
+    return bool(w.POSSIBLE & subject or (_CAUSES & subject and _USUAL & subject))
 
 
 def possible_subject(tokens: Sequence[str], mention: Mention) -> bool:

@@ -29,16 +29,20 @@ def judgment_of_sentences(found: Sequence[Analysis]) -> Judgment | None:
     strong: set[Judgment] = set()
     weak: set[Judgment] = set()
     red = False
+    planned: set[Judgment] = set()
     for analysis in found:
         if analysis.sentence.question:
             continue
+        if "next" in analysis.sentence.heading:
+            planned |= {vote for vote, is_strong, _ in _votes(analysis) if is_strong}
         for vote, is_strong in _without_conceded(analysis, list(_votes(analysis))):
             (strong if is_strong else weak).add(vote)
         red |= _red_light(analysis.tokens)
     if red:
         # "The light is red, the road ahead is clear" decides nothing.
         weak.discard(SAFE)
-    votes = strong or weak
+    # "Current Action: Standing at the exit. Next Action: Join the street."
+    votes = planned or strong or weak
     return next(iter(votes)) if len(votes) == 1 else None
 
 
@@ -81,7 +85,7 @@ def _votes(analysis: Analysis) -> Iterator[_Vote]:
 
 def _later(tokens: Sequence[str]) -> bool:
     """Match "In 80 metres, turn left", "To reach the airport, turn left", "Afterwards I would"."""
-    if tokens[:2] in {("to", "reach"), ("to", "get")}:
+    if tokens[:2] in {("to", "reach"), ("to", "get")} or _turns_there(tokens):
         return True
     if tokens[0] in {"afterwards", "afterward", "later", "subsequently"}:
         return True
@@ -91,6 +95,11 @@ def _later(tokens: Sequence[str]) -> bool:
         and {"in", "after"} & set(tokens[max(0, k - 4) : k])
         for k in range(1, len(tokens))
     )
+
+
+def _turns_there(tokens: Sequence[str]) -> bool:
+    """Match "Turn right there": at a place told of before."""
+    return tokens[0] == "turn" and tokens[2:3] == ("there",)
 
 
 def _checked_only(tokens: Sequence[str], clause: Clause) -> bool:

@@ -21,9 +21,13 @@ from semalign_ros.language.possibility import (
 
 _FAR = 25
 _HOLDING = w.word_set("contains has")
+_TO_A_DEGREE = frozenset({("less", "so"), ("more", "so")})
+_TELLING = w.word_set("tell distinguish differentiate")
 _SCARCELY = w.word_set("hardly barely scarcely")
 _DANGERS = w.word_set("concern danger risk hazard threat problem challenge dangerous hazardous")
-_MEANT = w.word_set("meant intended designed built placed erected installed there used")
+_MEANT = w.word_set(
+    "serves serve meant intended designed built placed erected installed there used"
+)
 _FENDING = w.word_set("keep stop prevent deter protect separate catch slow warn guide hold block")
 _DISREGARDING = w.word_set(
     "run runs running jump jumps jumping ignore ignores ignoring disregard disregards"
@@ -37,6 +41,7 @@ _DRAWINGS = w.word_set("pictogram silhouette symbol icon drawing pictograms symb
 _CONCERNING = frozenset(
     (word, to) for word in ("relevant", "applicable") for to in ("to", "for")
 ) | {("applies", "to"), ("apply", "to")}
+_LIMITING = w.word_set("restrict restricts limit limits")
 _HAPPENING = w.word_set("happen happens occur occurs")
 _ANYONE = w.word_set("them vehicles drivers traffic motorists cars")
 _AFFECTING = w.word_set("affects affect concerns concern endangers endanger threatens threaten")
@@ -114,7 +119,7 @@ def supposed(analysis: Analysis, mention: Mention, clause: Clause, sign_end: int
     if token_at(tokens, mention.end) in _OUTRANKING and not mention.determiners - w.INDEFINITE:
         # "Instructions of a police officer override traffic lights."
         return True
-    if _of_all_such(tokens, mention) or _purpose(tokens, mention):
+    if _of_all_such(tokens, mention) or _purpose(tokens, mention) or _not_told(tokens, mention):
         return True
     if _compared(tokens, mention) or _drawn(tokens, mention):
         return True
@@ -178,7 +183,8 @@ def _whole(analysis: Analysis, clause: Clause) -> Clause:
 def _followed_by_if_present(tokens: Sequence[str], mention: Mention) -> bool:
     after = [token for token in tokens[mention.end : mention.end + 5] if token != ","]
     return after[:1] == ["if"] and (
-        after[1:2] in (["present"], ["any"], ["visible"], ["one"]) or after[1:3] == ["there", "are"]
+        after[1:2] in (["present"], ["any"], ["visible"], ["one"])
+        or after[1:3] in (["there", "are"], ["there", "were"], ["there", "is"])
     )
 
 
@@ -203,6 +209,14 @@ def _purpose(tokens: Sequence[str], mention: Mention) -> bool:
         and token_at(tokens, k - 2) in _MEANT
         and token_at(tokens, k) in _FENDING
     )
+
+
+def _not_told(tokens: Sequence[str], mention: Mention) -> bool:
+    """Match "I cannot tell trucks from cars"."""
+    before = tokens[max(0, mention.left - 6) : mention.left]
+    after = tokens[mention.end : mention.end + 1]
+    apart = after in (("from",), ("and",)) or before[-1:] in (("from",), ("and",))
+    return mention.bare and apart and bool(_TELLING & set(before)) and bool(w.UNKNOWN & set(before))
 
 
 def _affected(tokens: Sequence[str], mention: Mention, clause: Clause) -> bool:
@@ -268,8 +282,9 @@ def _room_for(tokens: Sequence[str], mention: Mention, clause: Clause) -> bool:
     """Match "hardly enough space for two cars to pass"."""
     if token_at(tokens, mention.governor) != "for":
         return False
-    passing = token_at(tokens, mention.end) == "to"
-    return (passing and bool(_ROOM & set(tokens[clause.start : mention.governor]))) or (
+    before = set(tokens[clause.start : mention.governor])
+    passing = token_at(tokens, mention.end) == "to" or "enough" in before
+    return (passing and bool(_ROOM & before)) or (
         token_at(tokens, mention.governor - 1) == "enough"  # "wide enough for a truck"
     )
 
@@ -286,6 +301,12 @@ def _drawn(tokens: Sequence[str], mention: Mention) -> bool:
 
 def _compared(tokens: Sequence[str], mention: Mention) -> bool:
     governor = mention.governor
+    if (
+        token_at(tokens, governor) == "unlike"
+        or tokens[mention.end : mention.end + 2] in _TO_A_DEGREE
+    ):
+        # "Unlike buses, cars may use it.", "Cyclists must be careful, cars less so."
+        return mention.bare
     of_another = (
         token_at(tokens, governor) == "of" and "than" in tokens[max(0, governor - 4) : governor]
     )
@@ -325,6 +346,10 @@ def _sought(tokens: Sequence[str], mention: Mention, clause: Clause) -> bool:
 
 def _ruled(tokens: Sequence[str], mention: Mention) -> bool:
     """Match "The light is green for vehicles going straight", "allowing pedestrians to cross"."""
+    told = tokens[max(0, mention.governor - 3) : mention.governor + 1]
+    if token_at(tokens, mention.governor) == "to" and _LIMITING & set(told):
+        # "restricts it to taxis"
+        return mention.bare
     concerned = token_at(tokens, mention.governor - 1), token_at(tokens, mention.governor)
     if concerned in _CONCERNING and not mention.counted:
         # "Only the middle one is relevant to a vehicle going straight."

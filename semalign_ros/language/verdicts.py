@@ -149,6 +149,8 @@ def _stop_required(tokens: Sequence[str], i: int, clause: Clause) -> Judgment | 
     verb = next((k for k in range(len(before) - 1, 0, -1) if before[k] in w.BE), None)
     if verb is None:
         return None
+    if before[verb - 2 : verb] == ("no", "braking"):
+        return SAFE
     if before[verb - 1] not in m.STOP_NOUNS and not (
         tokens[i] in m.ADVISING
         and before[0].endswith("ing")

@@ -34,7 +34,7 @@ PREPOSITIONS = word_set(
     "of in on at by for with from to into onto over under above below behind beside between among "
     "near along across through around toward towards against about after before during within "
     "without except beyond past off up down out due like than via per upon amid alongside "
-    "underneath beneath opposite inside outside including regarding concerning despite"
+    "underneath beneath opposite unlike inside outside including regarding concerning despite"
 )
 LOCATIVE = word_set(
     "in on at near along across behind beside between around alongside within inside"
@@ -113,8 +113,8 @@ POSSIBILITY = word_set(
     "possibly perhaps maybe potentially possibility potential possible chance risk"
 )
 EXISTING = word_set(
-    "be include represent have contain indicate suggest come mean belong hide conceal originate "
-    "exist"
+    "be reveal include represent have contain indicate suggest come mean belong hide conceal "
+    "originate exist"
 )
 GENERIC_VERBS = word_set("need require tend should must ought")
 FREQUENCY = word_set(
@@ -220,7 +220,7 @@ _VERBS = """
     serve act work operate play run carry transport tow pull push hold remain stay become do
     resemble lack accommodate interfere disrupt impede predict spotlight encounter navigate
     negotiate steer brake honk exercise halt pause resume advance pass involve lift drop guide
-    trail oblige press release ease shift hide treat align switch aim roll decelerate concern
+    trail oblige press release ease shift hide treat bring align switch aim roll decelerate concern
     override overrule supersede
 """
 _DOUBLING = word_set("stop get let cut put run sit hit spot plan step begin regulat tow")
@@ -233,7 +233,7 @@ _PARTICIPLES = word_set(
 IRREGULAR_FORMS = word_set(
     "saw seen given gave went gone came drove driven took taken made got kept left led let met "
     "found known knew thought said ran held stood sat ridden rode began begun cut put hit told "
-    "became set come"
+    "became set come brought"
 )
 
 
