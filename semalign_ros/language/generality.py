@@ -84,7 +84,8 @@ def _general_verb(tokens: Sequence[str], k: int, end: int, one: bool) -> bool:
     if token in {"must", "should"} or (token in w.HAVE and after == "to"):
         return True
     if token in {"can", "may", "might", "could"}:
-        return not (w.PERCEIVABLE | w.PERCEIVING) & set(tokens[k + 1 : k + 5])
+        perceived = w.PERCEIVABLE | w.PERCEIVING | w.INTERPRETING
+        return not perceived & set(tokens[k + 1 : k + 5])
     if token in w.BE:
         general = (w.ALLOWING | _RISKY) & set(tokens[k + 1 : k + 4])
         if w.STRESSING & set(tokens[k + 1 : k + 2]) and not w.PERCEIVABLE & set(

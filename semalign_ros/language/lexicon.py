@@ -48,7 +48,8 @@ _TERMS: dict[tuple[str, ...], str] = {
         traffic light, traffic signal, traffic light signal, traffic signal light, stoplight,
         stop light, signal light, traffic lamp, pedestrian light, pedestrian signal, pedestrian
         traffic light, traffic control signal, overhead signal, semaphore, signal head,
-        temporary light, temporary signal, portable signal, vehicle signal, lane signal""",
+        temporary light, temporary signal, separate signal, portable signal, vehicle signal, lane
+        signal""",
     ("traffic sign",): """
         traffic sign, road sign, street sign, stop sign, yield sign, speed limit sign, speed
         sign, warning sign, direction sign, directional sign, signage, road signage, traffic

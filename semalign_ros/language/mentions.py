@@ -437,9 +437,14 @@ def _is_own(tokens: Sequence[str], phrase: Phrase, term: Term) -> bool:
         )
     if tokens[max(0, phrase.left - 2) : phrase.left] in _BESIDE_OWN:
         return True
+    if tokens[max(0, phrase.left - 2) : phrase.left] in {("hood", "of"), ("bonnet", "of")}:
+        return True
     if phrase.left and tokens[phrase.left - 1] in _STEERED:
         # "keeps the car in its lane"
         return True
+    if after == "from" and tokens[end + 1 : end + 2] in (("the",), ("behind",), ("our",)):
+        # "Let the vehicle from the left pass."
+        return False
     if after == "in":
         return tokens[end + 1 : end + 2] not in (("front",), ("the",), ("our",), ("my",), ("its",))
     return after not in _OTHERS_PLACE

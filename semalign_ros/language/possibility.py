@@ -23,6 +23,7 @@ _EMERGING = w.word_set(
     "overtaking emerging stepping running entering crossing pulling appearing opening darting "
     "jumping cutting"
 )
+_FIXED = frozenset({"building", "wall", "fence", "vegetation", "terrain", "sidewalk"})
 _SURFACING = w.word_set(
     "hidden concealed follow following emerge appear come approach approaching behind lurk"
 )
@@ -154,7 +155,9 @@ def possible_subject(tokens: Sequence[str], mention: Mention) -> bool:
         if some and token in w.AUXILIARIES:
             return False
         if token == "would":
-            return not mention.determiners - w.INDEFINITE
+            # "A hedge would hide any car": what does not move is there.
+            fixed = bool(_FIXED & set(mention.classes))
+            return not fixed and not mention.determiners - w.INDEFINITE
         if token == "can" and not some:
             return not (w.PERCEIVABLE - {"in"} | w.PERCEIVING) & set(tokens[k + 1 : k + 5])
         if token in w.FREQUENCY:

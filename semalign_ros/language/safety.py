@@ -85,7 +85,8 @@ def _votes(analysis: Analysis) -> Iterator[_Vote]:
 
 def _later(tokens: Sequence[str]) -> bool:
     """Match "In 80 metres, turn left", "To reach the airport, turn left", "Afterwards I would"."""
-    if tokens[:2] in {("to", "reach"), ("to", "get")} or _turns_there(tokens):
+    guided = "navigation" in tokens or tokens[:2] in {("to", "reach"), ("to", "get")}
+    if guided or _turns_there(tokens):
         return True
     if tokens[0] in {"afterwards", "afterward", "later", "subsequently"}:
         return True
@@ -118,7 +119,7 @@ def _cancelled(
     if any(own[k] == "and" and own[k + 1] in m.PREPARING for k in range(len(own) - 1)):
         # "Keep following and consider overtaking only when ...": a condition of the latter.
         return False
-    if own[0] in {"keep", "continue", "maintain"} and {"and", "then"} & set(own):
+    if own[0] in {"keep", "continue", "maintain", "proceed"} and {"and", "then"} & set(own):
         # "Keep following the bus and turn right once the corner is reached."
         return False
     opener, body = tokens[trailing.start], tokens[trailing.start : trailing.end]
@@ -128,7 +129,7 @@ def _cancelled(
     planned = bool(_STARTING & set(body)) or "green" in tokens[: trailing.start]
     if vote is UNSAFE:
         return opener in {"if", "when", "whenever", "in"} and "already" not in body
-    if opener in {"before", "till", "until"}:
+    if opener in {"before", "till", "until"} or body[:2] == ("in", "case"):
         return False
     if opener == "as":
         # "Enter as soon as there is a gap": not yet.
@@ -154,8 +155,9 @@ def _allowed_to_others(analysis: Analysis, i: int, clause: Clause) -> bool:
         return False
     if "traffic" in subject:
         return subject[0] != "traffic"
+    who = tokens[clause.start] in {"who", "that", "which"}  # "Anyone who crosses may pass first."
     return any(
-        clause.start <= mention.start < i
+        (clause.start <= mention.start < i or (who and mention.end == clause.start))
         and not mention.own
         and m.ROAD_USERS & set(mention.classes)
         and not (mention.governor >= clause.start and tokens[mention.governor] in w.PREPOSITIONS)

@@ -35,7 +35,8 @@ def status_of(analysis: Analysis, mention: Mention, sign_end: int | None) -> Sta
         if mention.bare and states_a_rule(tokens, clause, analysis.nouns):
             # "People behind a bus often do not see oncoming vehicles."
             return Status.HYPOTHETICAL
-        if clause.mood is not Mood.ASSERTED and mention.start >= clause.cue:
+        explained = "why" in tokens[clause.start : mention.start]  # "would explain why no cars ..."
+        if clause.mood is not Mood.ASSERTED and mention.start >= clause.cue and not explained:
             # "after making sure that there are no pedestrians"
             return Status.INCIDENTAL if _pronoun(tokens, mention) else Status.HYPOTHETICAL
         return Status.INCIDENTAL if mention.compound else denial

@@ -23,6 +23,7 @@ _FAR = 25
 _HOLDING = w.word_set("contains has")
 _TO_A_DEGREE = frozenset({("less", "so"), ("more", "so")})
 _TELLING = w.word_set("tell distinguish differentiate")
+_FOLLOWED_BY = ("followed", "by")
 _SCARCELY = w.word_set("hardly barely scarcely")
 _DANGERS = w.word_set("concern danger risk hazard threat problem challenge dangerous hazardous")
 _MEANT = w.word_set(
@@ -78,6 +79,13 @@ def supposed(analysis: Analysis, mention: Mention, clause: Clause, sign_end: int
     ):
         # "until the signals permit" is a rule, whichever signals there are.
         return True
+    if (
+        "traffic light" in mention.classes
+        and tokens[clause.start] == "whether"
+        and w.UNKNOWN & set(tokens[mention.end :])
+    ):
+        # "Whether the signal is red or green cannot be told."
+        return True
     shown = token_at(tokens, mention.governor) == "what"  # "what the lights show is not visible"
     if (shown or is_attribute(tokens, mention)) and _unknown(tokens, mention, clause):
         return True
@@ -118,6 +126,8 @@ def supposed(analysis: Analysis, mention: Mention, clause: Clause, sign_end: int
         return True
     if token_at(tokens, mention.end) in _OUTRANKING and not mention.determiners - w.INDEFINITE:
         # "Instructions of a police officer override traffic lights."
+        return True
+    if _room_given(tokens, mention):
         return True
     if _of_all_such(tokens, mention) or _purpose(tokens, mention) or _not_told(tokens, mention):
         return True
@@ -211,6 +221,12 @@ def _purpose(tokens: Sequence[str], mention: Mention) -> bool:
     )
 
 
+def _room_given(tokens: Sequence[str], mention: Mention) -> bool:
+    """Match "It also gives other vehicles that want to exit enough room"."""
+    given = token_at(tokens, mention.governor) in {"give", "gives", "giving", "leaves", "leaving"}
+    return mention.bare and given and bool(_ROOM & set(tokens[mention.end : mention.end + 8]))
+
+
 def _not_told(tokens: Sequence[str], mention: Mention) -> bool:
     """Match "I cannot tell trucks from cars"."""
     before = tokens[max(0, mention.left - 6) : mention.left]
@@ -233,6 +249,9 @@ def _habitual(tokens: Sequence[str], mention: Mention, clause: Clause) -> bool:
     """Match "there are often pedestrians here", "work zones usually involve trucks"."""
     span = tokens[clause.start : mention.start]
     usual = next((k for k, token in enumerate(span) if token in w.FREQUENCY), None)
+    if usual is not None and tokens[mention.governor - 1 : mention.governor + 1] == _FOLLOWED_BY:
+        # "A ball is often followed by a child."
+        return not mention.counted
     if usual is None or not mention.bare:
         return False
     existential = "there" in span[:usual] and span[usual - 1] in w.BE

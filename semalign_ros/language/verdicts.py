@@ -106,6 +106,9 @@ def _is_predicate(tokens: Sequence[str], i: int, clause: Clause, favourable: boo
     if {"making", "turn"} <= set(subject) and not favourable and "red" not in tokens:
         # Who may not turn may still go straight on.
         return False
+    if "of" in subject[-2:]:
+        # "A smooth way of driving is recommended."
+        return False
     if (m.GOING_GERUNDS - {"passing"}) & set(subject) or (
         favourable and "turning" in subject and not {"red", "straight"} <= set(tokens)
     ):
@@ -241,8 +244,8 @@ def _idiom(tokens: Sequence[str], i: int, clause: Clause) -> Judgment | None:
     if tokens[i] in {"passed", "crossed"} and before[-2:] in {("can", "be"), ("may", "be")}:
         # "The level crossing can be passed without stopping."
         return SAFE if _CROSSED & set(before) else None
-    if tokens[i : i + 3] == ("right", "of", "way"):
-        # "The arrow gives us the right of way."
+    if tokens[i : i + 3] == ("right", "of", "way") or tokens[i] == "priority":
+        # "The arrow gives us the right of way.", "The green light gives us priority."
         ours = {"gives", "give", "giving"} & set(before) and {"us", "our"} & set(before)
         had = before[-3:] in {("we", "have", "the"), ("i", "have", "the")}
         return SAFE if (ours or had) and not m.NEGATIONS & set(before) else None

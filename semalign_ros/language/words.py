@@ -267,7 +267,7 @@ AFTER_IMPERATIVE = (
     | QUANTIFIERS
     | word_set(
         "and or speed caution attention sure certain safe straight forward ahead left right "
-        "stopped stationary current clear it them away position way well short here put"
+        "stopped stationary current clear it them away back position way well short here put"
     )
 )
 BASE_VERBS = frozenset(_VERBS.split())

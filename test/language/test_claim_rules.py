@@ -302,6 +302,17 @@ RULES = [
     ("An emergency vehicle may come from behind. None is visible so far.", "", "vehicle", ""),
     ("A van reversing out cannot be excluded, even though none shows up here.", "", "car", ""),
     ("Pedestrians are to be expected here, though currently there are none.", "", "person", ""),
+    ("A steady pace gives other vehicles that want to exit enough room.", "", "", "vehicle"),
+    ("Whether the signal is red or green cannot be told.", "", "", "traffic light"),
+    ("It is unclear whether there is a separate signal for the left turn.",
+     "", "", "traffic light"),
+    ("A hedge at the bend would hide any vehicle that comes.", "vegetation", "", "vehicle"),
+    ("Let the vehicle from the left pass.", "vehicle", "", ""),
+    ("Nothing in front prevents the car from moving on.", "", "", ""),
+    ("A ball is often followed by a child.", "", "", "person"),
+    ("A festival would explain why no vehicles can be seen.", "", "vehicle", ""),
+    ("It shows the hood of the car at the bottom.", "", "", ""),
+    ("Thin clusters could be interpreted as trees.", "vegetation", "", ""),
 ]  # fmt: skip
 
 

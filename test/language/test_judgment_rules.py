@@ -128,6 +128,13 @@ SAFETY = [
     ("The right reaction is to brake to a standstill immediately.", UNSAFE),
     ("Nobody knows who goes first, so bring the car to a halt.", UNSAFE),
     ("You will reach the junction in 200 m. Turn right there onto the main street.", None),
+    ("The green light gives us priority.", SAFE),
+    ("A smooth way of driving is recommended.", None),
+    ("Hold back and do not enter the junction until it has passed.", UNSAFE),
+    ("Proceed in the right lane and activate the indicator when the exit comes closer.", SAFE),
+    ("I would steer around the mattress in case something else falls off.", SAFE),
+    ("Any pedestrian who crosses should be allowed to pass first.", None),
+    ("On the navigation screen the next turn is to the right, where you have to turn right.", None),
 ]  # fmt: skip
 
 
