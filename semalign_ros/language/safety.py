@@ -33,17 +33,18 @@ def judgment_of_sentences(found: Sequence[Analysis]) -> Judgment | None:
     for analysis in found:
         if analysis.sentence.question:
             continue
+        votes = _without_conceded(analysis, list(_votes(analysis)))
+        strong |= (firm := {vote for vote, is_strong in votes if is_strong})
+        weak |= {vote for vote, is_strong in votes if not is_strong}
         if "next" in analysis.sentence.heading:
-            planned |= {vote for vote, is_strong, _ in _votes(analysis) if is_strong}
-        for vote, is_strong in _without_conceded(analysis, list(_votes(analysis))):
-            (strong if is_strong else weak).add(vote)
+            planned |= firm
         red |= _red_light(analysis.tokens)
     if red:
         # "The light is red, the road ahead is clear" decides nothing.
         weak.discard(SAFE)
     # "Current Action: Standing at the exit. Next Action: Join the street."
-    votes = planned or strong or weak
-    return next(iter(votes)) if len(votes) == 1 else None
+    decisive = planned or strong or weak
+    return next(iter(decisive)) if len(decisive) == 1 else None
 
 
 def _red_light(tokens: Sequence[str]) -> bool:
@@ -52,12 +53,14 @@ def _red_light(tokens: Sequence[str]) -> bool:
     )
 
 
-def _without_conceded(analysis: Analysis, votes: list[_Vote]) -> Iterator[tuple[Judgment, bool]]:
+def _without_conceded(analysis: Analysis, votes: list[_Vote]) -> list[tuple[Judgment, bool]]:
     """Drop the first half of "Green allows us to turn, yet a woman crosses, so we must wait"."""
+    if not votes:
+        return []
     turns = [c.start for c in analysis.clauses if analysis.tokens[c.start] in {"but", "yet"}]
     last = max((start for vote, _, start in votes if vote is UNSAFE), default=0)
     conceded = max((turn for turn in turns if turn <= last), default=0)
-    return ((vote, strong) for vote, strong, at in votes if vote is UNSAFE or at >= conceded)
+    return [(vote, strong) for vote, strong, at in votes if vote is UNSAFE or at >= conceded]
 
 
 def _votes(analysis: Analysis) -> Iterator[_Vote]:

@@ -18,6 +18,10 @@ _FULL_STOPS = frozenset(
     ("a", how, stop) for how in ("full", "complete") for stop in ("stop", "halt")
 )
 _HARM = frozenset({"conflict", "collision", "accident", "crash", "injury", "injuries"})
+_DONE = w.word_set("made completed executed started performed carried")
+_IN_IDIOMS = _DONE | w.word_set(
+    "not passed crossed right priority violate violation way passage lead result cause law"
+)
 _CROSSED = frozenset({"crossing", "intersection", "junction", "bridge"})
 _PRESENT = frozenset({"current", "present", "this"})
 _MANEUVERS = frozenset({"turn", "maneuver", "manoeuvre", "change"})
@@ -235,10 +239,12 @@ def _no_choice(tokens: Sequence[str], i: int, clause: Clause) -> Judgment | None
 
 def _idiom(tokens: Sequence[str], i: int, clause: Clause) -> Judgment | None:
     """Match "the turn can be made now", "gives us the right of way", "against the law"."""
+    if tokens[i] not in _IN_IDIOMS:
+        return None
     before = tokens[clause.start : i]
     if tokens == ("not", "yet", "."):
         return UNSAFE
-    if tokens[i] in {"made", "completed", "executed", "started", "performed", "carried"}:
+    if tokens[i] in _DONE:
         allowed = before[-2:] in {("can", "be"), ("may", "be")}
         return SAFE if allowed and _MANEUVERS & set(before) else None
     if tokens[i] in {"passed", "crossed"} and before[-2:] in {("can", "be"), ("may", "be")}:
