@@ -82,6 +82,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Convert and print what the bag holds."""
+    from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.progress import Progress
     from rich.table import Column, Table
@@ -94,7 +95,9 @@ def run(args: argparse.Namespace) -> None:
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("converting", total=len(recording) or None)
         topics = write_bag(recording, args.out, options, lambda: progress.advance(task))
-    table = Table("messages", Column("topic", overflow="fold"), "type", title=str(args.out))
+    # A compressed topic and its type fill a line of 80 columns.
+    columns = Column("messages", justify="right"), Column("topic", overflow="fold"), "type"
+    table = Table(*columns, title=str(args.out), title_justify="left", box=SIMPLE_HEAD, padding=0)
     for name, topic in sorted(topics.items()):
         table.add_row(str(topic.count), name, topic.msgtype)
     Console(markup=False).print(table)
