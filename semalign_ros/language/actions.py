@@ -169,8 +169,8 @@ def order_vote(analysis: Analysis, clause: Clause) -> Judgment | None:
     if opener in m.STANDING and "action" in heading and i == clause.start:
         return UNSAFE
     gerund = opener.endswith("ing") and "action" in heading and i == clause.start
-    if gerund and tokens[i + 1 : i + 2] and tokens[i + 1] in w.BE:
-        # "Overtaking is discouraged."
+    if gerund and (w.BE & set(tokens[i + 1 : i + 2]) or w.MODALS & set(tokens[i + 1 : i + 4])):
+        # "Overtaking is discouraged.", "Moving off should follow the order of the queue."
         return None
     ordered = is_imperative(tokens, i, clause.end) or (
         "action" in heading

@@ -82,7 +82,7 @@ def _opens(tokens: Sequence[str], i: int, start: int) -> bool:
 
 def _clause_follows(tokens: Sequence[str], i: int) -> bool:
     after = tokens[i + 1] if i + 1 < len(tokens) else ""
-    if after in {"us", "me", "him", "them"}:
+    if after in {"us", "me", "him", "them", "you"}:
         return False
     return after.endswith("ing") or finite_ahead(tokens, i + 1)
 

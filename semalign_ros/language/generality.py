@@ -20,6 +20,8 @@ _RISKY = w.word_set(
     "dangerous hazardous unpredictable vulnerable illegal prohibited forbidden common rare "
     "unlikely harder hard"
 )
+_FACTORS = w.word_set("factor hazard risk concern")
+_DUTIES = w.word_set("mandatory obligatory compulsory required")
 _PLACES = w.word_set("countries jurisdictions cities regions states places cases situations")
 _NOT_BARE = w.DEFINITE | w.QUANTIFIERS | w.GENERAL | w.PREPOSITIONS | w.VERBS
 _STREETS = w.word_set(
@@ -63,7 +65,11 @@ def states_a_rule(tokens: Sequence[str], clause: Clause, nouns: Set[int]) -> boo
     if activity:
         if tokens[verb] in w.BE:
             # "Misjudging the speed of a motorcycle is one of the most common causes."
-            return tokens[verb + 1 : verb + 4] == ("one", "of", "the")
+            duty = tokens[verb + 1 : verb + 2]
+            return tokens[verb + 1 : verb + 4] == ("one", "of", "the") or (
+                # "Giving way to emergency vehicles is mandatory."
+                bool(duty) and duty[0] in _DUTIES and not w.INDEFINITE & set(tokens[head:verb])
+            )
         return tokens[verb] in w.FREQUENCY or tokens[verb] in w.FINITE_VERBS - w.IRREGULAR_FORMS
     return _general_verb(tokens, verb, clause.end, one=tokens[start] in w.INDEFINITE)
 
@@ -92,6 +98,9 @@ def _general_verb(tokens: Sequence[str], k: int, end: int, one: bool) -> bool:
             tokens[k + 2 : k + 3]
         ):
             # "Motorcyclists are especially hard to spot."
+            return not one
+        if _FACTORS & set(tokens[k + 1 : k + 5]):
+            # "Pedestrians are another factor to keep in mind."
             return not one
         able = {("and", word) for word in ("may", "might", "can", "could")}
         more = able & set(itertools.pairwise(tokens[k : min(k + 7, end)]))

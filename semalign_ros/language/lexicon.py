@@ -48,8 +48,8 @@ _TERMS: dict[tuple[str, ...], str] = {
         traffic light, traffic signal, traffic light signal, traffic signal light, stoplight,
         stop light, signal light, traffic lamp, pedestrian light, pedestrian signal, pedestrian
         traffic light, traffic control signal, overhead signal, semaphore, signal head,
-        temporary light, temporary signal, separate signal, portable signal, vehicle signal, lane
-        signal""",
+        temporary light, temporary signal, separate signal, main signal, portable signal,
+        vehicle signal, lane signal""",
     ("traffic sign",): """
         traffic sign, road sign, street sign, stop sign, yield sign, speed limit sign, speed
         sign, warning sign, direction sign, directional sign, signage, road signage, traffic
@@ -65,7 +65,7 @@ _TERMS: dict[tuple[str, ...], str] = {
         tree canopy, tree lined, plant, woodland, street tree, leafy tree, palm lined, palms,
         treetop, scrub, poplar, oak, pine tree, pine, maple, willow, birch, cypress, ivy,
         bramble, flower bed, flowerbed, undergrowth, branches, overhanging branch, tree branch,
-        weed""",
+        weed, beech, fir, spruce, linden""",
     ("terrain",): """
         terrain, grass, lawn, grassland, meadow, field, grassy area, soil, grass verge, grassy,
         grass strip""",
@@ -83,7 +83,8 @@ _TERMS: dict[tuple[str, ...], str] = {
         dog walker, resident, attendant, porter, herdsman, traveler, traveller, customer,
         wheelchair user, handler, visitor, employee, laborer, labourer, waiter, waitress, soldier,
         nurse, mother, father, herder, farmer, mechanic, cleaner, sweeper, parent, family,
-        shepherd, anyone, anybody, someone, somebody, nobody, no one, couple, soul""",
+        shepherd, anyone, anybody, someone, somebody, nobody, no one, couple, soul,
+        volunteer, crew member, staff member""",
     ("rider",): "rider",
     ("rider", "bicycle"): "cyclist, bicyclist, bicycle rider, bike rider, pedal cyclist",
     ("rider", "motorcycle"): """
@@ -101,7 +102,7 @@ _TERMS: dict[tuple[str, ...], str] = {
         tanker truck, box truck, delivery truck, tow truck, crane truck, construction truck,
         cargo truck, tractor trailer, flatbed, semi, eighteen wheeler, truck trailer, heavy
         goods vehicle, goods vehicle, hgv, car transporter, car carrier, transporter, big rig,
-        street sweeper, snowplow, snow plow""",
+        street sweeper, snowplow, snow plow, snow plough, plow, gritter""",
     ("bus",): "bus, coach, minibus, school bus, city bus, double decker, trolleybus, shuttle bus",
     ("train",): """
         train, commuter train, tram, streetcar, tramcar, trolley, locomotive, light rail vehicle""",

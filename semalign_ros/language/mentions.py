@@ -31,7 +31,7 @@ _BEFORE_COLOUR = (
     | w.ADVERBS
     | w.VERBS
     | w.AUXILIARIES
-    | word_set("here there that which , switches becomes proves")
+    | word_set("here there that which , switches becomes proves no flashes")
 )
 _GROUND = word_set("ground floor asphalt pavement surface road lane lanes")
 _OWN_LIGHT_VERBS = word_set("turn use using activate activating activated switch with")
@@ -42,10 +42,10 @@ _AFTER_CROSSING = (
 )
 _COUNTS = frozenset((number,) for number in w.QUANTIFIERS)
 _HAULING = word_set("truck lorry tanker trailer crane")
-_TREES = word_set("oak pine maple willow birch poplar cypress")
+_TREES = word_set("oak pine maple willow birch poplar cypress linden beech spruce")
 _STEERED = word_set(
     "keep keeps keeping guide guides guiding hold holds holding align position steer steers bring "
-    "brings bringing brought stop stopped drive drove"
+    "brings bringing brought stop stopped drive drove place places put puts"
 )
 _VEHICLES = frozenset({"car", "truck", "bus", "train", "vehicle", "motorcycle", "bicycle"})
 _SHOPS = word_set(
@@ -221,7 +221,11 @@ def _light(tokens: Sequence[str], i: int) -> tuple[Term, int] | None:
         # "a set of signals flashing amber"
         return term, i + 1
     own = any(word in _OWN_LIGHT_VERBS for word in tokens[max(0, i - 4) : i])
-    coloured = any(word in _COLOURS for word in tokens[i + 1 : i + 9])
+    colours = _COLOURS | {"dark"} if token.startswith("signal") else _COLOURS
+    coloured = any(word in colours for word in tokens[i + 1 : i + 9])
+    if token.startswith("light") and {"its", "their"} & set(before) and not coloured:
+        # "Its emergency lights are on."
+        return None
     if (
         definite
         and not own

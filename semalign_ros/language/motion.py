@@ -41,8 +41,8 @@ UNFAVOURABLE = word_set(
     "impossible unlawful reckless"
 )
 VERDICTS = word_set(
-    "prohibited forbidden legal illegal safe unsafe dangerous hazardous risky advisable "
-    "inadvisable recommended permitted unwise lawful unlawful"
+    "reckless irresponsible prohibited forbidden legal illegal safe unsafe dangerous hazardous "
+    "risky advisable inadvisable recommended permitted unwise lawful unlawful"
 )
 LINKING = word_set("is be are was appears seems looks")
 BEFORE_VERDICT = LINKING | word_set(
@@ -119,10 +119,11 @@ _NOT_ROADS = word_set(
     "directions advice guidance recommendations procedure procedures principle"
 )
 _SAME_SPEED = word_set(
-    "moderate current consistent steady constant same present your our this even"
+    "moderate current consistent steady constant same present its your our this even"
 )
 _SLOWING = word_set("reducing slowing braking decelerating")
 _TAKEN = word_set("exit ramp turn route road")
+_PLACES_TO_LEAVE = word_set("plaza lot garage station ferry depot")
 _TURN_MAKING = word_set("carry make complete initiate execute perform begin start take")
 _PASSING = word_set("pass go cross through proceed by clear first")
 _ROLLING = word_set("roll coast slow ease glide decelerate")
@@ -275,9 +276,11 @@ def _goes(verb: str, rest: list[str]) -> bool:
         return bool(rest) and not _NOT_ROADS & set(rest[:5])
     if verb == "turn":
         return first in {"left", "right"} or not first.isalnum()
+    if verb == "leave":
+        return first in {"the", "this"} and bool(_PLACES_TO_LEAVE & set(rest[1:3]))
     if verb == "take":
         return bool(_TAKEN & set(rest[:4]))
-    if verb == "steer":
+    if verb in {"steer", "glide"}:
         return bool({"around", "past"} & set(rest[:3]))
     if verb in {"pull", "set"}:
         # "pull over" and "pull up" stop.
@@ -295,7 +298,7 @@ def _goes(verb: str, rest: list[str]) -> bool:
             or ("lane" in rest[:3] and not {"reduce", "lower"} & set(rest))
             or rest[:2] == ["the", "speed"]
             or bool(_SAME_SPEED & set(rest[:5]))
-        )
+        ) and not {"low", "below", "under"} & set(rest[:5])
         return steady and bool({"speed", "pace"} & set(rest[:7]))
     if verb in {"resume", "start", "begin"}:
         return bool({"driving", "moving", "speed", "proceeding", "route"} & set(rest[:3]))

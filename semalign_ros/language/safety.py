@@ -8,6 +8,7 @@ cancel: what is not said is not guessed.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 
 from semalign_ros.language import motion as m
@@ -93,6 +94,9 @@ def _later(tokens: Sequence[str]) -> bool:
         return True
     if tokens[0] in {"afterwards", "afterward", "later", "subsequently"}:
         return True
+    if ("then", "take") in itertools.pairwise(tokens) and m.DISTANCES & set(tokens):
+        # "Stay in this lane for the next 300 metres, then take the ramp."
+        return True
     return any(
         tokens[k] in m.DISTANCES
         and tokens[k + 1 : k + 2] not in (("/",), ("per",))
@@ -131,7 +135,8 @@ def _cancelled(
         return False
     planned = bool(_STARTING & set(body)) or "green" in tokens[: trailing.start]
     if vote is UNSAFE:
-        return opener in {"if", "when", "whenever", "in"} and "already" not in body
+        soon = body[:2] == ("as", "soon")
+        return (soon or opener in {"if", "when", "whenever", "in"}) and "already" not in body
     if opener in {"before", "till", "until"} or body[:2] == ("in", "case"):
         return False
     if opener == "as":

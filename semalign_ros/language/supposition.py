@@ -172,7 +172,9 @@ def supposed(analysis: Analysis, mention: Mention, clause: Clause, sign_end: int
     if _cautioned(tokens, mention, clause):
         return mention.bare
     if clause.mood is Mood.ADVICE and mention.start > clause.cue:
-        return mention.bare
+        # "which I would interpret as poles"
+        percept = token_at(tokens, mention.governor) == "as" and "interpret" in tokens
+        return mention.bare and not percept
     return False
 
 
@@ -315,7 +317,7 @@ def _drawn(tokens: Sequence[str], mention: Mention) -> bool:
     if token_at(tokens, mention.governor) != "of" or mention.governor < 2:
         return False
     before = tokens[max(0, mention.governor - 3) : mention.governor]
-    return before[-1] in _DRAWINGS or before == ("with", "a", "picture")
+    return before[-1] in _DRAWINGS or before[-2:] == ("a", "picture")
 
 
 def _compared(tokens: Sequence[str], mention: Mention) -> bool:

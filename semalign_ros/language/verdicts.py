@@ -19,8 +19,17 @@ _FULL_STOPS = frozenset(
 )
 _HARM = frozenset({"conflict", "collision", "accident", "crash", "injury", "injuries"})
 _DONE = w.word_set("made completed executed started performed carried")
-_IN_IDIOMS = _DONE | w.word_set(
-    "not passed crossed right priority violate violation way passage lead result cause law"
+_WAVING = w.word_set("waving waves beckoning beckons")
+_ON = w.word_set("forward forwards through on past ahead")
+_OUT_OF_THE = ("out", "of", "the")
+_COUNSEL = w.word_set("advise recommend advised speaks")
+_IN_IDIOMS = (
+    _DONE
+    | _WAVING
+    | w.word_set(
+        "question not passed crossed right priority violate violation way passage lead result "
+        "cause law"
+    )
 )
 _CROSSED = frozenset({"crossing", "intersection", "junction", "bridge"})
 _PRESENT = frozenset({"current", "present", "this"})
@@ -241,7 +250,7 @@ def _idiom(tokens: Sequence[str], i: int, clause: Clause) -> Judgment | None:
     """Match "the turn can be made now", "gives us the right of way", "against the law"."""
     if tokens[i] not in _IN_IDIOMS:
         return None
-    before = tokens[clause.start : i]
+    before, after = tokens[clause.start : i], tokens[i + 1 : i + 5]
     if tokens == ("not", "yet", "."):
         return UNSAFE
     if tokens[i] in _DONE:
@@ -274,6 +283,12 @@ def _idiom(tokens: Sequence[str], i: int, clause: Clause) -> Judgment | None:
         # "Entering the junction now could lead to a conflict."
         harm = _HARM & set(tokens[i + 1 : i + 5])
         return UNSAFE if harm and before[0] in m.GOING_GERUNDS and "now" in before else None
+    if tokens[i] in _WAVING:
+        # "A worker is beckoning us forward."
+        return SAFE if {"us", "our"} & set(tokens[i + 1 : i + 3]) and _ON & set(after) else None
+    if tokens[i] == "question":
+        # "Going any farther is out of the question."
+        return UNSAFE if before[-3:] == _OUT_OF_THE and m.GOING_GERUNDS & set(before) else None
     if tokens[i] == "law" and before[-2:] == ("against", "the"):
         return UNSAFE if m.GOING_GERUNDS & set(before) else None
     return None
@@ -292,6 +307,10 @@ def _advised_against(tokens: Sequence[str], i: int, clause: Clause) -> Judgment 
         return going_vote(action, not m.NEGATIONS & set(before)) if action in m.GOING else None
     if tokens[i] not in m.GOING_GERUNDS:
         return None
+    if governor == "against":
+        # "Nothing speaks against entering.", "I would advise against going on."
+        said = set(tokens[clause.start : i])
+        return SAFE if "nothing" in said else UNSAFE if _COUNSEL & said else None
     if governor == "from":
         verb = next((k for k, word in enumerate(before) if word in m.PREVENTING), None)
         ours = verb is not None and all(word in m.BENEFICIARY for word in before[verb + 1 :])

@@ -135,6 +135,8 @@ ALLOWING = word_set(
 RESERVED = frozenset(
     [(verb, "for") for verb in ("reserved", "intended", "meant", "designated", "dedicated")]
     + [("only", "to"), ("only", "for"), ("lane", "for"), ("lanes", "for")]
+    + [(word, "on") for word in ("restriction", "restrictions", "ban", "limit")]
+    + [("expected", "of")]
     + [(word, "for") for word in ("room", "space", "common", "typical", "usual", "unusual")]
     + [(verb, "to") for verb in ("applies", "apply", "limited", "restricted", "closed")]
     + [(verb, "by") for verb in ("used", "frequented", "shared")]

@@ -313,6 +313,19 @@ RULES = [
     ("A festival would explain why no vehicles can be seen.", "", "vehicle", ""),
     ("It shows the hood of the car at the bottom.", "", "", ""),
     ("Thin clusters could be interpreted as trees.", "vegetation", "", ""),
+    ("The plow has moved to the shoulder.", "truck", "", ""),
+    ("The signal on the right has gone dark.", "traffic light", "", ""),
+    ("The truck is near, but its emergency lights are on.", "truck", "", ""),
+    ("Its light is red, so it has to wait.", "traffic light", "", ""),
+    ("Buses leaving a stop are often given priority.", "", "", "bus"),
+    ("Giving way to vehicles with lights and sirens activated is mandatory.", "", "", "vehicle"),
+    ("Entering now could place the car directly in danger.", "", "", ""),
+    ("Pedestrians are another factor to keep in mind.", "", "", "person"),
+    ("The same consideration is expected of pedestrians.", "", "", "person"),
+    ("This puts no restriction on passenger cars.", "", "", "car"),
+    ("A blue board and a picture of a truck are seen.", "", "", "truck"),
+    ("Thin structures stand there, which I would interpret as poles.", "pole", "", ""),
+    ("We are standing on Linden Street.", "road", "", ""),
 ]  # fmt: skip
 
 

@@ -135,6 +135,19 @@ SAFETY = [
     ("I would steer around the mattress in case something else falls off.", SAFE),
     ("Any pedestrian who crosses should be allowed to pass first.", None),
     ("On the navigation screen the next turn is to the right, where you have to turn right.", None),
+    ("We should hold its speed.", SAFE),
+    ("The vehicle should keep its speed low.", None),
+    ("Next Action: Moving off should follow the order of the queue.", None),
+    ("Stop ahead of the crossing as soon as the guard steps out.", None),
+    ("The vehicle is free to leave the plaza.", SAFE),
+    ("It is not advisable to leave the car.", None),
+    ("Nothing in this frame speaks against entering the intersection.", SAFE),
+    ("A worker is beckoning us forward.", SAFE),
+    ("Going any farther is out of the question.", UNSAFE),
+    ("Continuing in such conditions would be reckless.", UNSAFE),
+    ("I would glide past the truck.", SAFE),
+    ("Stay in the middle lane for the next 300 meters, then take the ramp.", None),
+    ("I see that the lane before you is unobstructed.", SAFE),
 ]  # fmt: skip
 
 
