@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from semalign_ros.commands._numbers import positive_float, positive_int
+
 if TYPE_CHECKING:
     from semalign_ros.bags.recording import Recording
 
@@ -34,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     city.add_argument(
         "--rate",
-        type=_positive_float,
+        type=positive_float,
         metavar="HZ",
         help="even stamps; default: by the frame numbers at 17 Hz, cuts between recordings 1 s",
     )
@@ -64,7 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="what the ids mean: camvid, cityscapes_train_ids, ... or a file; needed with --labels",
     )
     folder.add_argument(
-        "--rate", type=_positive_float, default=10.0, metavar="HZ", help="default: %(default)s"
+        "--rate", type=positive_float, default=10.0, metavar="HZ", help="default: %(default)s"
     )
     video = _source(
         sources,
@@ -74,7 +76,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     video.add_argument("file", type=Path, metavar="FILE")
     video.add_argument(
-        "--every", type=_positive_int, default=1, metavar="N", help="take each N-th frame"
+        "--every", type=positive_int, default=1, metavar="N", help="take each N-th frame"
     )
     for source in (city, folder, video):
         _common(source)
@@ -153,7 +155,7 @@ def _source(
 
 def _common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("out", type=Path, metavar="OUT", help="folder of the bag")
-    parser.add_argument("--limit", type=_positive_int, metavar="N", help="at most N frames")
+    parser.add_argument("--limit", type=positive_int, metavar="N", help="at most N frames")
     parser.add_argument(
         "--size",
         type=_size,
@@ -184,19 +186,3 @@ def _size(text: str) -> tuple[int, int]:
             f"expected WIDTHxHEIGHT such as 512x256, at most {_LARGEST} a side, found {text!r}"
         )
     return sides[0], sides[1]
-
-
-def _positive_int(text: str) -> int:
-    if not text.isdigit() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"expected a whole number above 0, found {text!r}")
-    return int(text)
-
-
-def _positive_float(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"expected a number above 0, found {text!r}")
-    return value

@@ -9,13 +9,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from semalign_ros.commands._device import add_device_arguments, gpu_options
+from semalign_ros.commands._numbers import positive_int
 from semalign_ros.errors import BundleError, SemalignError
 from semalign_ros.resources import find_resource, resource
 
 if TYPE_CHECKING:
+    from rich.progress import TaskID
+
     from semalign_ros.inference import Bundle, GpuOptions, Segmenter, Vlm
 
-HELP = "list, verify and describe model bundles, or make one of a foreign ONNX segmenter"
+HELP = "list, verify, describe and score model bundles, or make one of a foreign ONNX segmenter"
 EXAMPLE = "semalign models list"
 
 
@@ -50,6 +53,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "manifest",
     )
     add_device_arguments(describe, "cpu")
+    score = _action(
+        actions,
+        "score",
+        "measure models on labelled frames: mIoU, or presence and safety",
+        "semalign models score street_generative --data cityscapes_256",
+    )
+    score.add_argument("folders", type=Path, nargs="+", metavar="BUNDLE")
+    score.add_argument(
+        "--data", type=Path, required=True, metavar="DIR", help="data set in the Cityscapes layout"
+    )
+    score.add_argument("--split", default="val")
+    score.add_argument(
+        "--limit", type=positive_int, metavar="N", help="frames at most, evenly spread"
+    )
+    score.add_argument("--classes", action="store_true", help="the IoU of each class too")
+    add_device_arguments(score, "cpu")
     add = _action(
         actions,
         "add",
@@ -74,6 +93,8 @@ def run(args: argparse.Namespace) -> int:
         if args.placement:
             return _show_placement(folder, args.device, gpu_options(args))
         return _describe(folder)
+    if args.action == "score":
+        return _score(args)
     return _add(args)
 
 
@@ -221,6 +242,36 @@ def _try_out(path: Path, device: str, gpu: GpuOptions) -> str:
         if placement.fallback:
             lines.append(f"{role}: not on {model.device}: {placement.fallback_summary()}")
     return "\n  ".join(lines)
+
+
+def _score(args: argparse.Namespace) -> int:
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from semalign_ros.inference import Segmenter
+    from semalign_ros.train.datasets import evenly, find_samples
+    from semalign_ros.train.measure import measure_segmenter, measure_vlm
+
+    samples = evenly(find_samples(args.data, args.split), args.limit)
+    bars, console = Console(stderr=True), Console(markup=False)
+    for path in args.folders:
+        model = _open(find_resource(str(path), "models", ""), args.device, gpu_options(args))
+        with Progress(console=bars, transient=True, disable=not bars.is_terminal) as progress:
+            task = progress.add_task(model.bundle_id, total=len(samples))
+
+            def done(task: TaskID = task, progress: Progress = progress) -> None:
+                progress.advance(task)
+
+            if isinstance(model, Segmenter):
+                scores = measure_segmenter(model, samples, done)
+            else:
+                scores = measure_vlm(model, samples, done)
+        said = f"{model.bundle_id}: {len(samples)} frames of {args.data}, {args.split}"
+        console.print(said, highlight=False, soft_wrap=True)
+        for name, value in scores.items():
+            if args.classes or not name.startswith("iou/"):
+                console.print(f"  {name:26} {value:.3f}", highlight=False)
+    return 0
 
 
 def _show_placement(path: Path, device: str, gpu: GpuOptions) -> int:

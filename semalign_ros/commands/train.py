@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from semalign_ros.commands._numbers import positive_float
+
 HELP = "train a segmenter and two vision-language models on data in the Cityscapes layout"
 EXAMPLE = (
     "semalign train --data /data/cityscapes --data out/scenes=0.5 --work out/train "
@@ -14,22 +16,12 @@ _FAMILIES = ("upernet", "segformer", "deeplab")
 _STAGES = ("segmenter", "contrastive", "generative")
 
 
-def _positive(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < 1e6:
-        raise argparse.ArgumentTypeError(f"found {text!r}, expected a number above 0")
-    return value
-
-
 def _source(text: str) -> tuple[Path, float, float]:
     root, mark, weights = text.rpartition("=")
     if not mark:
         return Path(text), 1.0, 1.0
     weight, colon, language = weights.partition(":")
-    return Path(root), _positive(weight), _positive(language if colon else weight)
+    return Path(root), positive_float(weight), positive_float(language if colon else weight)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -65,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, help="instead of the one in the settings")
     parser.add_argument(
         "--epochs",
-        type=_positive,
+        type=positive_float,
         help="passes of the segmenter over the frames; the other stages change alike",
     )
     parser.add_argument(
@@ -76,7 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--learning-rate",
-        type=_positive,
+        type=positive_float,
         metavar="RATE",
         help="of the segmenter, instead of the one in the settings; when going on, about half",
     )

@@ -141,6 +141,32 @@ def read_image(path: Path) -> Image:
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
 
 
+def read_frame(sample: Sample, min_support: int = 1) -> tuple[Image, Labels]:
+    """Read a picture and its label map, both of their own size.
+
+    Args:
+        sample: What to read.
+        min_support: For :func:`drop_unsupported`, where labels are not annotated.
+
+    Raises:
+        DatasetError: A file cannot be read, or the two differ in size.
+    """
+    image, labels = read_image(sample.image), read_labels(sample)
+    if image.shape[:2] != labels.shape:
+        raise DatasetError(
+            f"{sample.labels}: {labels.shape[1]}x{labels.shape[0]} pixels, "
+            f"its picture has {image.shape[1]}x{image.shape[0]}"
+        )
+    return image, labels if sample.is_annotated else drop_unsupported(labels, min_support)
+
+
+def evenly(samples: Sequence[Sample], limit: int | None) -> tuple[Sample, ...]:
+    """Choose `limit` samples at most, evenly spread."""
+    if limit is None or limit >= len(samples):
+        return tuple(samples)
+    return tuple(samples[i * len(samples) // limit] for i in range(limit))
+
+
 def load_frames(
     root: Path,
     split: str,
@@ -165,21 +191,12 @@ def load_frames(
     Raises:
         DatasetError: See :func:`find_samples`, :func:`read_labels`, :func:`read_image`.
     """
-    samples = find_samples(root, split)
-    if limit is not None and limit < len(samples):
-        samples = tuple(samples[i * len(samples) // limit] for i in range(limit))
+    samples = evenly(find_samples(root, split), limit)
     images = np.empty((len(samples), size, size, 3), np.uint8)
     labels = np.empty((len(samples), size, size), np.uint8)
 
     def load(i: int) -> None:
-        image, target = read_image(samples[i].image), read_labels(samples[i])
-        if image.shape[:2] != target.shape:
-            raise DatasetError(
-                f"{samples[i].labels}: {target.shape[1]}x{target.shape[0]} pixels, "
-                f"its picture has {image.shape[1]}x{image.shape[0]}"
-            )
-        if not samples[i].is_annotated:
-            target = drop_unsupported(target, min_support)
+        image, target = read_frame(samples[i], min_support)
         # INTER_AREA would enlarge in blocks; the graph's own resize does not.
         shrinks = size <= min(target.shape)
         how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR

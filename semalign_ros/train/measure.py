@@ -1,39 +1,88 @@
-"""Figures of finished bundles, through ONNX Runtime as a vehicle runs them."""
+"""Figures of finished bundles on labelled frames, through ONNX Runtime as a vehicle runs them."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Callable, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
-from semalign_ros.inference.factory import open_vlm
+from semalign_ros.alignment.metrics import confusion_matrix, iou_per_class, mean_iou
+from semalign_ros.inference import Segmenter, Vlm
 from semalign_ros.inference.query import VlmQuery
-from semalign_ros.inference.segmenter import open_segmenter
-from semalign_ros.language import PromptSet
 from semalign_ros.scene.reference import ReferenceRule, reference_from_labels
-from semalign_ros.scene.taxonomy import CLASSES
-from semalign_ros.train.datasets import FrameSet, class_presence
+from semalign_ros.scene.taxonomy import CLASSES, NUM_CLASSES
+from semalign_ros.train.datasets import WITHOUT_EDGES, Sample, class_presence, read_frame
 from semalign_ros.train.questions import language_scores
-from semalign_ros.train.segmenter import segmentation_scores
 from semalign_ros.types import Judgment
 
-
-def measure_segmenter(bundle: Path, frames: FrameSet) -> dict[str, float]:
-    """mIoU, pixel accuracy and IoU per class."""
-    segmenter = open_segmenter(bundle, "cpu")
-    predictions = np.stack([segmenter.segment(image).labels for image in frames.images])
-    return segmentation_scores(predictions, frames.labels)
+Done = Callable[[], None]
 
 
-def measure_vlm(bundle: Path, frames: FrameSet, prompts: PromptSet) -> dict[str, float]:
-    """Presence and safety figures over the critical classes, see `language_scores`."""
-    vlm = open_vlm(bundle, "cpu", prompts=prompts)
-    answers = [vlm.answer(VlmQuery(image)) for image in frames.images]
-    said = np.array([[name in a.claims.present for name in CLASSES] for a in answers])
-    unsafe = [reference_from_labels(m).judgment is Judgment.UNSAFE for m in frames.labels]
+def segmentation_scores(confusion: NDArray[np.int64]) -> dict[str, float]:
+    """mIoU, pixel accuracy and IoU per class (where it is defined).
+
+    Args:
+        confusion: i64[19, 19], or with a column of the pixels without a class; frames pooled.
+    """
+    total = max(int(confusion.sum()), 1)
+    scores = {
+        "mean_iou": float(mean_iou(confusion)),
+        "pixel_accuracy": float(np.trace(confusion)) / total,
+    }
+    iou = iou_per_class(confusion)
+    return scores | {
+        f"iou/{name}": float(v) for name, v in zip(CLASSES, iou, strict=True) if v == v
+    }
+
+
+def measure_segmenter(
+    segmenter: Segmenter, samples: Sequence[Sample], done: Done = lambda: None
+) -> dict[str, float]:
+    """Figures of :func:`segmentation_scores` on frames of their own size.
+
+    All pixels count where labels were annotated, else those inside their class.
+
+    Args:
+        segmenter: The model.
+        samples: The frames.
+        done: Called after each.
+
+    Raises:
+        DatasetError: See :func:`semalign_ros.train.datasets.read_frame`.
+        InferenceError: The model failed.
+    """
+    confusion = np.zeros((NUM_CLASSES, NUM_CLASSES + 1), np.int64)
+    for sample in samples:
+        image, labels = read_frame(sample, WITHOUT_EDGES)
+        confusion += confusion_matrix(segmenter.segment(image).labels, labels, void_column=True)
+        done()
+    return segmentation_scores(confusion)
+
+
+def measure_vlm(vlm: Vlm, samples: Sequence[Sample], done: Done = lambda: None) -> dict[str, float]:
+    """Presence and safety figures over the critical classes, see `language_scores`.
+
+    Args:
+        vlm: The model.
+        samples: The frames.
+        done: Called after each.
+
+    Raises:
+        DatasetError: See :func:`semalign_ros.train.datasets.read_frame`.
+        InferenceError: The model failed.
+    """
+    rule = ReferenceRule()
+    answers, present, unsafe = [], [], []
+    for sample in samples:
+        image, labels = read_frame(sample)
+        answers.append(vlm.answer(VlmQuery(image)))
+        present.append(class_presence(labels[None], rule.min_fraction)[0])
+        unsafe.append(reference_from_labels(labels).judgment is Judgment.UNSAFE)
+        done()
     scores = language_scores(
-        said,
-        class_presence(frames.labels, ReferenceRule().min_fraction),
+        np.array([[name in a.claims.present for name in CLASSES] for a in answers]),
+        np.array(present),
         [a.claims.judgment for a in answers],
         np.array(unsafe),
         float(np.mean([a.claims.coverage for a in answers])),

@@ -16,6 +16,7 @@ from semalign_ros.errors import ConfigError
 from semalign_ros.export.options import ExportOptions
 from semalign_ros.export.segmenter import export_segmenter
 from semalign_ros.export.street import export_contrastive, export_generative
+from semalign_ros.inference import open_segmenter, open_vlm
 from semalign_ros.inference.bundle import Bundle, write_bundle
 from semalign_ros.inference.manifest import Source
 from semalign_ros.language import PromptSet
@@ -24,7 +25,14 @@ from semalign_ros.scene.reference import ReferenceRule
 from semalign_ros.scene.taxonomy import CLASSES
 from semalign_ros.train.checkpoints import save_language_model, save_segmenter
 from semalign_ros.train.contrastive import train_contrastive
-from semalign_ros.train.datasets import WITHOUT_EDGES, FrameSet, load_frames
+from semalign_ros.train.datasets import (
+    WITHOUT_EDGES,
+    FrameSet,
+    Sample,
+    evenly,
+    find_samples,
+    load_frames,
+)
 from semalign_ros.train.device import CPU
 from semalign_ros.train.generative import train_generative
 from semalign_ros.train.loop import RANDOM, Report
@@ -100,11 +108,15 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class _Data:
-    """Frames; the labels of `scored` are those of `held_out` without what cannot be relied on."""
+    """Frames; the labels of `scored` are those of `held_out` without what cannot be relied on.
+
+    `samples` are the frames of `held_out` on disk, of their own size.
+    """
 
     train: Sequence[FrameSet]
     held_out: Mapping[str, FrameSet]
     scored: Mapping[str, FrameSet]
+    samples: Mapping[str, Sequence[Sample]]
 
 
 def run_plan(plan: Plan, report: Report, count: Count) -> dict[str, Bundle]:
@@ -151,7 +163,8 @@ def run_plan(plan: Plan, report: Report, count: Count) -> dict[str, Bundle]:
         draft = export_segmenter(
             plan.work / kind, plan.work / "bundles" / name, _options(plan, name, data)
         )
-        scores = {k: measure_segmenter(draft.folder, v) for k, v in data.scored.items()}
+        model = open_segmenter(draft.folder, "cpu")
+        scores = {k: measure_segmenter(model, v) for k, v in data.samples.items()}
         bundles["segmenter"] = _publish(plan, origin, draft, scores)
     if set(plan.stages) <= {"segmenter"}:
         return bundles
@@ -173,7 +186,8 @@ def run_plan(plan: Plan, report: Report, count: Count) -> dict[str, Bundle]:
             _options(plan, name, data), thresholds=_thresholds(getattr(settings, stage), views)
         )
         draft = export(plan.work / stage, plan.work / "bundles" / name, options)
-        scores = {k: measure_vlm(draft.folder, v, prompts) for k, v in data.held_out.items()}
+        vlm = open_vlm(draft.folder, "cpu", prompts=prompts)
+        scores = {k: measure_vlm(vlm, v) for k, v in data.samples.items()}
         bundles[stage] = _publish(plan, origin, draft, scores)
     return bundles
 
@@ -220,7 +234,7 @@ def scaled(settings: TrainSettings, factor: float) -> TrainSettings:
 
 def _load(plan: Plan, count: Count) -> _Data:
     size = plan.settings.segmenter.net_size
-    train, held_out, scored = [], {}, {}
+    train, held_out, scored, samples = [], {}, {}, {}
     for source in plan.sources:
         train.append(
             load_frames(
@@ -236,10 +250,11 @@ def _load(plan: Plan, count: Count) -> _Data:
         if (source.root / "leftImg8bit" / "val").is_dir():
             frames = load_frames(source.root, "val", size, limit=plan.limit)
             held_out[source.name] = frames
+            samples[source.name] = evenly(find_samples(source.root, "val"), plan.limit)
             scored[source.name] = load_frames(
                 source.root, "val", size, limit=plan.limit, min_support=WITHOUT_EDGES
             )
-    return _Data(train, held_out, scored)
+    return _Data(train, held_out, scored, samples)
 
 
 def _train_language(

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from semalign_ros.alignment.metrics import confusion_matrix, iou_per_class, mean_iou
+from semalign_ros.alignment.metrics import confusion_matrix
 from semalign_ros.scene.reference import ReferenceRule
-from semalign_ros.scene.taxonomy import CLASSES, IGNORE, NUM_CLASSES
+from semalign_ros.scene.taxonomy import IGNORE, NUM_CLASSES
 from semalign_ros.train.augment import augment, crop, paste
 from semalign_ros.train.balance import class_offsets
 from semalign_ros.train.batches import generator, index_batches, prefetched
@@ -28,6 +28,7 @@ from semalign_ros.train.datasets import (
 )
 from semalign_ros.train.device import CPU, device_of
 from semalign_ros.train.loop import RANDOM, Report, Task, fit
+from semalign_ros.train.measure import segmentation_scores
 from semalign_ros.train.networks import build_segmenter, coarse_logits, last_bias
 from semalign_ros.train.settings import SegmenterSettings, family_name
 from semalign_ros.train.start import Start, load_start
@@ -56,26 +57,6 @@ def predict(model: nn.Module, images: NDArray[np.uint8], batch: int = 16) -> NDA
             logits = nn.functional.interpolate(logits, part.shape[1:3], mode="bilinear")
             out[i : i + batch] = logits.argmax(1).to(torch.uint8).cpu().numpy()
     return out
-
-
-def segmentation_scores(
-    predictions: NDArray[np.uint8], labels: NDArray[np.uint8]
-) -> dict[str, float]:
-    """mIoU, pixel accuracy and IoU per class (where it is defined), all frames pooled.
-
-    Args:
-        predictions: u8[N, H, W], train ids.
-        labels: u8[N, H, W], train ids, 255 ignored.
-    """
-    confusion = confusion_matrix(predictions, labels)
-    iou = iou_per_class(confusion)
-    total = max(int(confusion.sum()), 1)
-    scores = {
-        "mean_iou": float(mean_iou(confusion)),
-        "pixel_accuracy": float(np.trace(confusion)) / total,
-    }
-    scores |= {f"iou/{name}": float(v) for name, v in zip(CLASSES, iou, strict=True) if v == v}
-    return scores
 
 
 def class_weights(pixels: NDArray[np.int64]) -> Tensor:
@@ -163,7 +144,9 @@ def train_segmenter(
     def evaluate(net: nn.Module) -> dict[str, float]:
         scores: dict[str, float] = {}
         for name, frames in held_out.items():
-            found = segmentation_scores(predict(net, frames.images), frames.labels)
+            found = segmentation_scores(
+                confusion_matrix(predict(net, frames.images), frames.labels)
+            )
             scores |= {f"{name}/{key}": value for key, value in found.items()}
         return scores
 
