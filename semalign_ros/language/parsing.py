@@ -127,9 +127,15 @@ def _said(analysis: Analysis, signs_before: bool) -> list[tuple[Mention, Status]
             said.append((mention, status_of(analysis, mention, sign_end)))
         if "traffic sign" in mention.classes:
             sign_end = mention.end
-    meant = [k for k, (m, _) in enumerate(said) if m.end <= none and not (m.definite or m.counted)]
+    # "Cars may come from there, but none is visible", not "There are cars, but none is near."
+    meant = [
+        k
+        for k, (m, status) in enumerate(said)
+        if m.end <= none
+        and not (m.definite or m.counted)
+        and (status is Status.HYPOTHETICAL or analysis.tokens[m.end] == "can")
+    ]
     if meant:
-        # "Cars may come from there, but none is visible."
         said[meant[-1]] = said[meant[-1]][0], Status.DENIED
     return said
 

@@ -302,6 +302,8 @@ RULES = [
     ("An emergency vehicle may come from behind. None is visible so far.", "", "vehicle", ""),
     ("A van reversing out cannot be excluded, even though none shows up here.", "", "car", ""),
     ("Pedestrians are to be expected here, though currently there are none.", "", "person", ""),
+    ("Vehicles can be told by their outline, but none is apparent.", "", "vehicle", ""),
+    ("There are vehicles ahead, but none are near.", "vehicle", "", ""),
     ("A steady pace gives other vehicles that want to exit enough room.", "", "", "vehicle"),
     ("Whether the signal is red or green cannot be told.", "", "", "traffic light"),
     ("It is unclear whether there is a separate signal for the left turn.",
