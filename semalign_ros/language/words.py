@@ -137,6 +137,7 @@ RESERVED = frozenset(
     + [("only", "to"), ("only", "for"), ("lane", "for"), ("lanes", "for")]
     + [(word, "on") for word in ("restriction", "restrictions", "ban", "limit")]
     + [("expected", "of")]
+    + [(verb, "for") for verb in ("looked", "searched", "checked", "scanned", "asked")]
     + [(word, "for") for word in ("room", "space", "common", "typical", "usual", "unusual")]
     + [(verb, "to") for verb in ("applies", "apply", "limited", "restricted", "closed")]
     + [(verb, "by") for verb in ("used", "frequented", "shared")]

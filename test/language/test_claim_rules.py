@@ -304,6 +304,7 @@ RULES = [
     ("Pedestrians are to be expected here, though currently there are none.", "", "person", ""),
     ("Vehicles can be told by their outline, but none is apparent.", "", "vehicle", ""),
     ("There are vehicles ahead, but none are near.", "vehicle", "", ""),
+    ("I looked for signs in all views; none are visible.", "", "traffic sign", ""),
     ("A steady pace gives other vehicles that want to exit enough room.", "", "", "vehicle"),
     ("Whether the signal is red or green cannot be told.", "", "", "traffic light"),
     ("It is unclear whether there is a separate signal for the left turn.",
