@@ -27,7 +27,6 @@ from semalign_ros.train.questions import (
     SCENE_TEXT_TEMPLATE,
     YES,
     describe,
-    draw_classes,
     encode,
     language_scores,
     logit_shift,
@@ -133,7 +132,7 @@ def train_generative(
                 presence, unsafe = views.presence[i], bool(views.unsafe[i])
                 rows.append(
                     [
-                        *_ask_presence(presence, words, presence_shift, settings, rng),
+                        *_ask_presence(presence, words, presence_shift, settings.questions, rng),
                         *_ask_safety(unsafe, words, safe_shift, rng),
                         *([_ask_description(presence, unsafe, words)] if describes else []),
                     ]
@@ -182,10 +181,10 @@ def _ask_presence(
     presence: NDArray[np.bool_],
     words: _Vocabulary,
     shift: NDArray[np.float64],
-    settings: GenerativeSettings,
+    count: int,
     rng: np.random.Generator,
 ) -> list[Exchange]:
-    asked = draw_classes(settings.questions, settings.critical_weight, rng)
+    asked = rng.permutation(len(CLASSES))[:count]
     return [
         Exchange(
             _wording(words.presence[c], 1, rng),

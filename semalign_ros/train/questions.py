@@ -64,12 +64,6 @@ def presence_questions(prompts: PromptSet, class_name: str) -> tuple[str, ...]:
     return (prompts.presence(class_name), *(fill(t, class_name) for t in _PRESENCE))
 
 
-def draw_classes(count: int, critical_weight: float, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Choose classes to ask for, the critical ones more often: i64[count], all different."""
-    often = np.where(np.isin(CLASSES, CRITICAL), critical_weight, 1.0)
-    return rng.choice(len(CLASSES), count, replace=False, p=often / often.sum())
-
-
 def safety_questions(prompts: PromptSet) -> tuple[AskedSafety, ...]:
     """All safety questions, the prompt set's first."""
     own = [AskedSafety(p.text, p.safe_when_yes) for p in prompts.safety]

@@ -257,7 +257,6 @@ class GenerativeSettings(_Settings):
         kv_heads: Key and value heads.
         dropout: Of the projector.
         questions: Presence questions an image and step.
-        critical_weight: How often a critical class is asked for, relative to another one.
         description_weight: Weight of the loss on descriptions.
         reader_weight: Weight of reading presence and safety off the projected tokens.
         scene_text: Share of the samples that carry a sentence of the perception system.
@@ -273,7 +272,6 @@ class GenerativeSettings(_Settings):
     kv_heads: int = Field(ge=1)
     dropout: float = Field(default=0.1, ge=0, lt=1)
     questions: int = Field(default=6, ge=1, le=19)
-    critical_weight: float = Field(default=1.0, gt=0)
     description_weight: float = Field(default=0.3, ge=0)
     reader_weight: float = Field(default=1.0, ge=0)
     scene_text: float = Field(default=0.25, ge=0, le=1)

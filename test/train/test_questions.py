@@ -114,12 +114,3 @@ def test_tokenizer_holds_answers_as_one_token_and_loses_nothing(tokenizer):
     assert tokenizer.encode("a car").ids[-1] == questions.EOS
     again = questions.build_tokenizer(PROMPTS, 768, 0)
     assert questions.tokenizer_bytes(again) == questions.tokenizer_bytes(tokenizer)
-
-
-def test_critical_classes_are_asked_for_more_often():
-    rng = np.random.Generator(np.random.Philox(key=[1, 0]))
-    drawn = [questions.draw_classes(1, 3.0, rng) for _ in range(4000)]
-    critical = np.isin(np.take(CLASSES, np.concatenate(drawn)), CRITICAL).mean()
-    share = 3 * len(CRITICAL) / (3 * len(CRITICAL) + len(CLASSES) - len(CRITICAL))
-    assert critical == pytest.approx(share, abs=0.03)
-    assert sorted(questions.draw_classes(len(CLASSES), 3.0, rng)) == list(range(len(CLASSES)))
