@@ -285,7 +285,8 @@ def _idiom(tokens: Sequence[str], i: int, clause: Clause) -> Judgment | None:
         return UNSAFE if harm and before[0] in m.GOING_GERUNDS and "now" in before else None
     if tokens[i] in _WAVING:
         # "A worker is beckoning us forward."
-        return SAFE if {"us", "our"} & set(tokens[i + 1 : i + 3]) and _ON & set(after) else None
+        waved = {"us", "our"} & set(tokens[i + 1 : i + 3])
+        return SAFE if waved and _ON & set(after) and not m.NEGATIONS & set(before) else None
     if tokens[i] == "question":
         # "Going any farther is out of the question."
         return UNSAFE if before[-3:] == _OUT_OF_THE and m.GOING_GERUNDS & set(before) else None

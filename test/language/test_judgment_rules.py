@@ -143,6 +143,7 @@ SAFETY = [
     ("It is not advisable to leave the car.", None),
     ("Nothing in this frame speaks against entering the intersection.", SAFE),
     ("A worker is beckoning us forward.", SAFE),
+    ("The worker is not waving us through.", None),
     ("Going any farther is out of the question.", UNSAFE),
     ("Continuing in such conditions would be reckless.", UNSAFE),
     ("I would glide past the truck.", SAFE),
