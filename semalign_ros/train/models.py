@@ -1,7 +1,8 @@
 """The two language models: a dual encoder and a generative one on one frozen vision tower.
 
 Both see an image as tokens: a grid of cells, one summary of the whole image, and one
-token a class that holds what the segmenter trained before finds of that class.
+token a class that holds what the segmenter trained before finds of that class. The language
+model of the generative one reads the summary and the classes, after they have seen the cells.
 """
 
 from __future__ import annotations
@@ -17,13 +18,16 @@ from transformers import (
     LlamaForCausalLM,
     UperNetForSemanticSegmentation,
 )
+from transformers.models.llama.modeling_llama import LlamaAttention
 
 from semalign_ros.scene.taxonomy import NUM_CLASSES
 from semalign_ros.train.settings import ContrastiveSettings, GenerativeSettings
 
 GRID = 8
 """Cells along each side of the image."""
-IMAGE_TOKENS = GRID * GRID + 1 + NUM_CLASSES
+TOWER_TOKENS = GRID * GRID + 1 + NUM_CLASSES
+IMAGE_TOKENS = 1 + NUM_CLASSES
+"""Those that the generative model reads: the summary and the classes."""
 _WHOLE = GRID * GRID  # position of the summary
 _EVIDENCE = 6
 _SUB = 2  # class shares inside a cell are kept for SUB x SUB parts
@@ -111,7 +115,7 @@ class ImageEncoder(nn.Module):
         d = settings.hidden
         self.norm = nn.BatchNorm1d(width)
         self.project = nn.Linear(width, d)
-        self.position = nn.Parameter(torch.randn(IMAGE_TOKENS, d) * 0.02)
+        self.position = nn.Parameter(torch.randn(TOWER_TOKENS, d) * 0.02)
         self.mix = nn.Sequential(
             nn.LayerNorm(d), nn.Linear(d, 2 * d), nn.GELU(), nn.Linear(2 * d, d)
         )
@@ -176,9 +180,13 @@ class Contrastive(nn.Module):
 
 
 class Projector(nn.Module):
-    """Image tokens to embeddings of the language model, f32[N, 84, F] -> f32[N, 84, D]."""
+    """Image tokens to embeddings of the language model, f32[N, 84, F] -> f32[N, 20, D].
 
-    def __init__(self, width: int, hidden: int, dropout: float) -> None:
+    Summary and classes look at all tokens here, and go on alone: a language model that reads
+    all 84 takes much longer to find the one that a question is about, see docs/training.md.
+    """
+
+    def __init__(self, width: int, hidden: int, heads: int, dropout: float) -> None:
         super().__init__()
         self.norm = nn.BatchNorm1d(width)
         self.scale = nn.Parameter(torch.tensor(0.3))
@@ -188,15 +196,31 @@ class Projector(nn.Module):
             nn.Dropout(dropout),
             nn.Linear(2 * hidden, hidden),
         )
-        self.position = nn.Parameter(torch.randn(IMAGE_TOKENS, hidden) * 0.02)
+        self.position = nn.Parameter(torch.randn(TOWER_TOKENS, hidden) * 0.02)
+        self.name = nn.Parameter(torch.randn(IMAGE_TOKENS, hidden) * 0.02)
+        self.mix = nn.TransformerEncoderLayer(
+            hidden, heads, 2 * hidden, dropout, batch_first=True, norm_first=True
+        )
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Return the embeddings."""
         x = self.norm(tokens.transpose(1, 2)).transpose(1, 2)
-        projected: Tensor = self.layers(x)
-        return (
-            self.scale * nn.functional.layer_norm(projected, projected.shape[-1:]) + self.position
-        )
+        mixed: Tensor = self.mix(self.layers(x) + self.position)[:, _WHOLE:]
+        return self.scale * nn.functional.layer_norm(mixed, mixed.shape[-1:]) + self.name
+
+
+def _start_copying(attention: LlamaAttention) -> None:
+    """Let a new attention look for what resembles the asking position, and copy that.
+
+    Keys start equal to the queries, and the output undoes the values: products that resemble
+    the identity, as in trained networks (Trockman and Kolter, "Mimetic Initialization of
+    Self-Attention Layers", ICML 2023).
+    """
+    repeats = attention.num_key_value_groups
+    by_head = attention.k_proj.weight.view(-1, 1, attention.head_dim, attention.q_proj.in_features)
+    attention.q_proj.weight.copy_(by_head.expand(-1, repeats, -1, -1).flatten(0, 2))
+    by_head = attention.v_proj.weight.view_as(by_head)
+    attention.o_proj.weight.copy_(by_head.expand(-1, repeats, -1, -1).flatten(0, 2).T / repeats)
 
 
 class Generative(nn.Module):
@@ -204,7 +228,7 @@ class Generative(nn.Module):
 
     def __init__(self, width: int, settings: GenerativeSettings, vocab: int, eos: int) -> None:
         super().__init__()
-        self.projector = Projector(width, settings.hidden, settings.dropout)
+        self.projector = Projector(width, settings.hidden, settings.heads, settings.dropout)
         self.language = LlamaForCausalLM(
             LlamaConfig(
                 vocab_size=vocab,
@@ -235,12 +259,14 @@ class Generative(nn.Module):
             words: Token ids of each class's name.
         """
         with torch.no_grad():
+            for layer in self.language.model.layers:
+                _start_copying(layer.self_attn)
             table = self.language.get_input_embeddings().weight
             table.normal_(0, 0.3)
             for c, ids in enumerate(words):
-                self.projector.position[_WHOLE + 1 + c] = table[list(ids)].mean(0)
+                self.projector.name[1 + c] = table[list(ids)].mean(0)
 
     def read(self, embeds: Tensor) -> Tensor:
-        """Logits of presence by class, then of "unsafe": f32[N, 84, D] -> f32[N, 20]."""
-        found = self.reader(embeds[:, _WHOLE:])
+        """Logits of presence by class, then of "unsafe": f32[N, 20, D] -> f32[N, 20]."""
+        found = self.reader(embeds)
         return torch.cat([found[:, 1:, 0], found[:, :1, 1]], dim=1)

@@ -6,7 +6,7 @@ pytestmark = pytest.mark.torch
 torch = pytest.importorskip("torch")
 
 from semalign_ros.train.generative import next_logits  # noqa: E402
-from semalign_ros.train.models import IMAGE_TOKENS, Generative  # noqa: E402
+from semalign_ros.train.models import IMAGE_TOKENS, TOWER_TOKENS, Generative  # noqa: E402
 from semalign_ros.train.packing import NOTHING, Exchange, pack  # noqa: E402
 
 
@@ -25,7 +25,7 @@ def last_logits(model, tokens, sentence, question):
 
 @torch.no_grad()
 def test_packed_questions_get_the_logits_they_get_alone(model):
-    tokens = torch.randn(2, IMAGE_TOKENS, 12, generator=torch.Generator().manual_seed(1))
+    tokens = torch.randn(2, TOWER_TOKENS, 12, generator=torch.Generator().manual_seed(1))
     questions = [[5, 6, 7], [8, 9, 10, 11, 12], [13]]
     sentences = [[20, 21], []]
     # Answers lie between the questions; the next question must not see them.
