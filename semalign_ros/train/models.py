@@ -26,8 +26,9 @@ from semalign_ros.train.settings import ContrastiveSettings, GenerativeSettings
 GRID = 8
 """Cells along each side of the image."""
 TOWER_TOKENS = GRID * GRID + 1 + NUM_CLASSES
+"""Tokens of an image: the cells, the summary, the classes."""
 IMAGE_TOKENS = 1 + NUM_CLASSES
-"""Those that the generative model reads: the summary and the classes."""
+"""Those that the language model of the generative one reads: the summary and the classes."""
 _WHOLE = GRID * GRID  # position of the summary
 _EVIDENCE = 6
 _SUB = 2  # class shares inside a cell are kept for SUB x SUB parts
@@ -209,6 +210,7 @@ class Projector(nn.Module):
         return self.scale * nn.functional.layer_norm(mixed, mixed.shape[-1:]) + self.name
 
 
+@torch.no_grad()
 def _start_copying(attention: LlamaAttention) -> None:
     """Let a new attention look for what resembles the asking position, and copy that.
 
@@ -247,6 +249,8 @@ class Generative(nn.Module):
                 attn_implementation="sdpa",
             )
         )
+        for layer in self.language.model.layers:
+            _start_copying(layer.self_attn)
         # Reads presence off the class tokens and "unsafe" off the summary; only in training.
         self.reader = nn.Linear(settings.hidden, 2)
 
@@ -259,8 +263,6 @@ class Generative(nn.Module):
             words: Token ids of each class's name.
         """
         with torch.no_grad():
-            for layer in self.language.model.layers:
-                _start_copying(layer.self_attn)
             table = self.language.get_input_embeddings().weight
             table.normal_(0, 0.3)
             for c, ids in enumerate(words):

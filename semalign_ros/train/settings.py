@@ -253,7 +253,7 @@ class GenerativeSettings(_Settings):
         hidden: Width of the language model.
         intermediate: Width of its feed-forward layers.
         layers: Their number.
-        heads: Attention heads.
+        heads: Attention heads, of the projector too.
         kv_heads: Key and value heads.
         dropout: Of the projector.
         questions: Presence questions an image and step.

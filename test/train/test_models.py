@@ -31,6 +31,16 @@ def test_every_token_that_goes_on_has_seen_the_cells(model):
 
 
 @torch.no_grad()
+def test_summary_and_classes_go_on_in_their_order(model):
+    tokens = torch.randn(1, TOWER_TOKENS, 12, generator=torch.Generator().manual_seed(1))
+    before = model.projector(tokens)
+    for k in range(IMAGE_TOKENS):
+        other = tokens.clone()
+        other[0, TOWER_TOKENS - IMAGE_TOKENS + k] += 1
+        assert (model.projector(other) - before).abs().sum(dim=2).argmax() == k
+
+
+@torch.no_grad()
 def test_the_name_of_a_class_looks_at_the_token_of_that_class_first(model):
     tokens = torch.randn(1, TOWER_TOKENS, 12, generator=torch.Generator().manual_seed(1))
     language = model.language
