@@ -60,11 +60,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=positive_float,
         help="passes of the segmenter over the frames; the other stages change alike",
     )
-    parser.add_argument(
+    begun = parser.add_mutually_exclusive_group()
+    begun.add_argument(
         "--start",
         metavar="BUNDLE",
         help="upernet bundle of an earlier run of the same settings, folder or shipped name, whose "
         "weights the segmenter goes on from (default: random weights)",
+    )
+    begun.add_argument(
+        "--behind",
+        metavar="BUNDLE",
+        help="upernet bundle, folder or shipped name, that the language models see through: no "
+        "segmenter is trained, and the settings of theirs do not count",
     )
     parser.add_argument(
         "--learning-rate",
@@ -76,7 +83,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--stage",
         action="append",
         choices=_STAGES,
-        help="only this stage; may be repeated (default: all)",
+        help="only this stage; may be repeated (default: all, with --behind the language models)",
     )
     parser.add_argument("--threads", type=int, help="threads of torch, instead of the settings'")
     parser.add_argument(
@@ -132,9 +139,13 @@ def run(args: argparse.Namespace) -> None:
     if args.learning_rate is not None and network is not None:
         network["learning_rate"] = args.learning_rate
     settings = check_settings(changed, args.size)
-    stages = tuple(s for s in _STAGES if s in (args.stage or _STAGES))
-    check_stages(settings, stages)
-    start = None if args.start is None else find_resource(args.start, "models", "")
+    default = _STAGES if args.behind is None else _STAGES[1:]
+    stages = tuple(s for s in _STAGES if s in (args.stage or default))
+    check_stages(settings, stages, args.behind is not None)
+    start, behind = (
+        None if name is None else find_resource(name, "models", "")
+        for name in (args.start, args.behind)
+    )
     device = choose_device(args.device)
     sources = [DataSource(_name(root), root, *weights) for root, *weights in args.data]
     if len({s.name for s in sources}) < len(sources):
@@ -162,6 +173,7 @@ def run(args: argparse.Namespace) -> None:
         stages=stages,
         limit=args.limit,
         start=start,
+        behind=behind,
         device=device,
         overwrite=args.overwrite,
     )

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 from tokenizers import Tokenizer
-from transformers import UperNetForSemanticSegmentation
+from transformers import PreTrainedModel, UperNetForSemanticSegmentation
 
 from semalign_ros.errors import ConfigError
 from semalign_ros.export.options import ExportOptions
@@ -47,7 +47,7 @@ from semalign_ros.train.settings import (
     TrainSettings,
     family_name,
 )
-from semalign_ros.train.start import open_start
+from semalign_ros.train.start import Start, load_frozen, open_start, settings_behind
 from semalign_ros.train.views import Views, plain_views, training_views
 from semalign_ros.types import Image
 
@@ -85,10 +85,13 @@ class Plan:
         settings: Models and schedules.
         licence: Of the models, which the data sets decide.
         licence_note: What users must know beside it.
-        stages: Which to run, in order; earlier ones must have been run in `work`. The language
-            models need the family ``upernet``.
+        stages: Which to run, in order. The language models need the family ``upernet``; the
+            segmenter is trained in any case, or its checkpoint taken from `work`, unless they
+            see through another one, `behind`.
         limit: Frames used of each split at most, evenly spread.
         start: Bundle whose weights the segmenter goes on from; None for random ones.
+        behind: Segmenter bundle that the language models see through; None for the segmenter
+            of this run.
         device: Where to train; figures are always measured on the CPU.
         overwrite: Replace bundles in `out`.
     """
@@ -102,6 +105,7 @@ class Plan:
     stages: Sequence[str] = STAGES
     limit: int | None = None
     start: Path | None = None
+    behind: Path | None = None
     device: torch.device = CPU
     overwrite: bool = False
 
@@ -136,30 +140,29 @@ def run_plan(plan: Plan, report: Report, count: Count) -> dict[str, Bundle]:
         BundleError: A graph does not equal its model.
         OutputError: A bundle exists, or cannot be written.
     """
+    family = plan.settings.segmenter.family
+    check_stages(plan.settings, plan.stages, plan.behind is not None)
+    start, behind = (
+        None if folder is None else open_start(folder, family)
+        for folder in (plan.start, plan.behind)
+    )
+    if behind is not None:
+        seen = settings_behind(behind, plan.settings.segmenter)
+        plan = replace(plan, settings=plan.settings.model_copy(update={"segmenter": seen}))
     settings = plan.settings
-    check_stages(settings, plan.stages)
-    family = settings.segmenter.family
-    start = None if plan.start is None else open_start(plan.start, family)
-    origin = RANDOM if start is None else start.bundle_id
     torch.set_num_threads(settings.threads)
     torch.set_float32_matmul_precision("high")  # TF32 on a GPU; nothing changes on a CPU
     data = _load(plan, count)
     bundles: dict[str, Bundle] = {}
-    kind = family_name(family)
-    _require_same(plan.work / f"{kind}.pt", _fingerprint(plan, data))
-    segmenter = train_segmenter(
-        data.train,
-        data.scored,
-        settings.segmenter,
-        settings.seed,
-        plan.work / f"{kind}.pt",
-        report,
-        plan.device,
-        start,
-    )
+    if behind is not None:
+        segmenter: PreTrainedModel = load_frozen(behind, settings.segmenter)
+        origin = f"{RANDOM}, behind {behind.bundle_id},"
+    else:
+        segmenter = _train_segmenter(plan, data, start, report)
+        origin = RANDOM if start is None else start.bundle_id
     if "segmenter" in plan.stages:
+        kind, name = family_name(family), bundle_name(settings, "segmenter")
         save_segmenter(plan.work / kind, segmenter, settings.segmenter)
-        name = bundle_name(settings, "segmenter")
         draft = export_segmenter(
             plan.work / kind, plan.work / "bundles" / name, _options(plan, name, data)
         )
@@ -192,12 +195,23 @@ def run_plan(plan: Plan, report: Report, count: Count) -> dict[str, Bundle]:
     return bundles
 
 
-def check_stages(settings: TrainSettings, stages: Sequence[str]) -> None:
+def check_stages(settings: TrainSettings, stages: Sequence[str], is_behind: bool) -> None:
     """Refuse to train language models on a network that they cannot see through.
 
+    Args:
+        settings: Of the run.
+        stages: Of the run.
+        is_behind: The language models see through a finished segmenter.
+
     Raises:
-        ConfigError: The family is another one than ``upernet``.
+        ConfigError: The family is another one than ``upernet``, or a segmenter is to be trained
+            that none of them would see through.
     """
+    if is_behind and "segmenter" in stages:
+        raise ConfigError(
+            "the language models are to see through a finished segmenter: leave out the stage "
+            "segmenter, or train it in a run of its own"
+        )
     if settings.segmenter.family != "upernet" and set(stages) > {"segmenter"}:
         raise ConfigError(
             f"family {settings.segmenter.family}: the language models see through a upernet; "
@@ -255,6 +269,24 @@ def _load(plan: Plan, count: Count) -> _Data:
                 source.root, "val", size, limit=plan.limit, min_support=WITHOUT_EDGES
             )
     return _Data(train, held_out, scored, samples)
+
+
+def _train_segmenter(
+    plan: Plan, data: _Data, start: Start | None, report: Report
+) -> PreTrainedModel:
+    settings = plan.settings
+    checkpoint = plan.work / f"{family_name(settings.segmenter.family)}.pt"
+    _require_same(checkpoint, _fingerprint(plan, data))
+    return train_segmenter(
+        data.train,
+        data.scored,
+        settings.segmenter,
+        settings.seed,
+        checkpoint,
+        report,
+        plan.device,
+        start,
+    )
 
 
 def _train_language(

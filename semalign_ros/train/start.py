@@ -1,31 +1,48 @@
-"""Going on from the weights of a finished segmenter bundle instead of random ones."""
+"""The weights of a finished segmenter bundle, to go on from or to look through."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import onnx
 import torch
+from numpy.typing import NDArray
 from onnx import numpy_helper
+from pydantic import ValidationError
 from torch import Tensor, nn
+from transformers import UperNetForSemanticSegmentation
 
 from semalign_ros.errors import ConfigError
 from semalign_ros.export.graph import conv_norm_pairs
 from semalign_ros.inference.bundle import load_bundle
 from semalign_ros.inference.manifest import SegmenterManifest
+from semalign_ros.train.networks import build_upernet
+from semalign_ros.train.settings import Networks, SegmenterSettings, UperNetNetwork
 
 _GRAPH = "segmenter.onnx"
+_STAGE = "backbone.encoder.stages.{}.layers.{}.layer.0.convolution.weight"
+_LAYER = re.compile(re.escape(_STAGE).replace(r"\{\}", r"(\d+)"))
+
+Weights = Mapping[str, NDArray[np.generic]]
 
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """A bundle that a run goes on from."""
+    """A bundle that a run goes on from, or that language models see through.
+
+    Args:
+        folder: Of the bundle.
+        bundle_id: Name and hash.
+        net_size: Pixels of its input, both sides.
+    """
 
     folder: Path
     bundle_id: str
+    net_size: int
 
 
 def open_start(folder: Path, family: str) -> Start:
@@ -44,7 +61,33 @@ def open_start(folder: Path, family: str) -> Start:
             f"{folder}: found a {bundle.manifest.kind} bundle, expected a segmenter that "
             "`semalign train` made"
         )
-    return Start(bundle.folder, bundle.bundle_id)
+    return Start(bundle.folder, bundle.bundle_id, min(bundle.manifest.net_size))
+
+
+def settings_behind(start: Start, settings: SegmenterSettings) -> SegmenterSettings:
+    """Put the network of a bundle in place of that of the settings.
+
+    Raises:
+        ConfigError: The bundle has another network than a upernet.
+    """
+    networks = Networks(upernet=_network(_weights(start.folder), start.folder))
+    changed = {"networks": networks, "net_size": start.net_size, "crop": None}
+    return SegmenterSettings.model_validate(settings.model_dump() | changed)
+
+
+def load_frozen(start: Start, settings: SegmenterSettings) -> UperNetForSemanticSegmentation:
+    """Build the network of a bundle, to look through: training needs :func:`load_start`.
+
+    Args:
+        start: The bundle.
+        settings: Of :func:`settings_behind`.
+
+    Returns:
+        In evaluation mode; computes what the bundle does.
+    """
+    model = build_upernet(settings.networks.upernet).to(memory_format=torch.channels_last)
+    _copy(model, _weights(start.folder), start.folder)
+    return model
 
 
 def load_start(
@@ -65,7 +108,16 @@ def load_start(
     Raises:
         ConfigError: The bundle is of another network.
     """
-    stored = _weights(bundle)
+    norms = _copy(model, _weights(bundle), bundle)
+    with torch.no_grad():
+        for norm, (mean, variance) in zip(norms, _statistics(norms, batches, forward), strict=True):
+            norm.running_mean, norm.running_var = mean, variance
+            norm.weight.copy_((variance + norm.eps).sqrt())
+            norm.bias.add_(mean)
+
+
+def _copy(model: nn.Module, stored: Weights, bundle: Path) -> list[nn.BatchNorm2d]:
+    """Copy the weights and set all norms to add a bias alone; returns the norms."""
     model.eval()
     pairs = list(conv_norm_pairs(model))
     norms = [norm for _, _, norm in pairs]
@@ -79,13 +131,30 @@ def load_start(
         for name, parameter in model.named_parameters():
             if id(parameter) not in folded:
                 parameter.copy_(_take(stored, name, parameter, bundle))
-        for norm, (mean, variance) in zip(norms, _statistics(norms, batches, forward), strict=True):
-            norm.running_mean, norm.running_var = mean, variance
-            norm.weight.copy_((variance + norm.eps).sqrt())
-            norm.bias.add_(mean)
+    return norms
 
 
-def _weights(bundle: Path) -> dict[str, np.ndarray]:
+def _network(stored: Weights, bundle: Path) -> UperNetNetwork:
+    """Read the channels and depths off the weights."""
+    layers = sorted((int(m[1]), int(m[2])) for m in map(_LAYER.fullmatch, stored) if m)
+    hidden = [stored[_STAGE.format(stage, 0)].shape[0] for stage, layer in layers if layer == 0]
+    try:
+        return UperNetNetwork.model_validate(
+            {
+                "embedding": stored["backbone.embedder.embedder.convolution.weight"].shape[0],
+                "hidden": hidden,
+                "depths": [sum(s == stage for s, _ in layers) for stage in range(len(hidden))],
+                "decoder": stored["decode_head.bottleneck.conv.weight"].shape[0],
+            }
+        )
+    except (KeyError, ValidationError) as error:
+        raise ConfigError(
+            f"{bundle}: language models see through a upernet that `semalign train` made, "
+            "not through this network"
+        ) from error
+
+
+def _weights(bundle: Path) -> dict[str, NDArray[np.generic]]:
     graph = onnx.load_model(bundle / _GRAPH).graph
     return {
         t.name.removesuffix(".half").removeprefix("network.model."): numpy_helper.to_array(t)
@@ -94,7 +163,7 @@ def _weights(bundle: Path) -> dict[str, np.ndarray]:
     }
 
 
-def _take(stored: dict[str, np.ndarray], name: str, like: Tensor, bundle: Path) -> Tensor:
+def _take(stored: Weights, name: str, like: Tensor, bundle: Path) -> Tensor:
     value = stored.get(name)
     shape = tuple(like.shape)
     if value is None or value.shape != shape:

@@ -25,6 +25,11 @@ from semalign_ros.train.settings import load_settings  # noqa: E402
         (["--data", "{data}", "--family", "deeplab"], "train the segmenter alone, --stage segm"),
         (["--data", "{data}", "--learning-rate", "5000"], "upernet.learning_rate: Input should"),
         (["--data", "{data}", "--start", "street_segmentr"], "did you mean 'street_segmenter'?"),
+        (["--data", "{data}", "--behind", "street_segmentr"], "did you mean 'street_segmenter'?"),
+        (
+            ["--data", "{data}", "--behind", "street_segmenter", "--stage", "segmenter"],
+            "leave out the stage segmenter",
+        ),
     ],
 )
 def test_says_what_is_wrong(data_set, tmp_path, capsys, arguments, message):

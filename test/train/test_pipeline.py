@@ -169,6 +169,12 @@ def test_trains_and_exports_the_other_families(family, plan, data_set, tmp_path)
     assert labels.shape == (100, 210)
     with pytest.raises(ConfigError, match=f"family {family}: the language models see through"):
         run_plan(changed, steps.append, lambda *_: None)
+    with pytest.raises(ConfigError, match="see through a upernet that `semalign train` made"):
+        run_plan(
+            replace(plan, behind=found.folder, stages=["contrastive"]),
+            steps.append,
+            lambda *_: None,
+        )
 
 
 def test_a_run_goes_on_from_a_bundle(bundles, plan, data_set):
@@ -182,6 +188,36 @@ def test_a_run_goes_on_from_a_bundle(bundles, plan, data_set):
     with torch.no_grad():
         fixed, moving = coarse_logits(model, inputs), coarse_logits(model.train(), inputs)
     assert torch.allclose(fixed, moving, atol=0.02 * float(fixed.abs().max()))
+
+
+def test_language_models_are_trained_behind_a_finished_segmenter(bundles, plan, image, tmp_path):
+    segmenter = bundles["segmenter"]
+    # Settings of another network do not count.
+    upernet = plan.settings.segmenter.networks.upernet
+    other = Networks(upernet=upernet.model_copy(update={"decoder": 16, "depths": (2, 2, 2, 2)}))
+    sight = plan.settings.segmenter.model_copy(update={"networks": other, "net_size": 64})
+    changed = replace(
+        plan,
+        settings=plan.settings.model_copy(update={"segmenter": sight}),
+        behind=segmenter.folder,
+        stages=["contrastive"],
+        work=tmp_path / "work",
+        out=tmp_path / "out",
+    )
+    steps = []
+    found = run_plan(changed, steps.append, lambda *_: None)
+    assert list(found) == ["contrastive"]
+    assert {s.stage for s in steps} == {"contrastive"}
+    note = found["contrastive"].manifest.notes[0]
+    assert f"trained from random weights, behind {segmenter.bundle_id}, by" in note
+    trained = load_language_model(tmp_path / "work/contrastive", "contrastive")
+    before = load_language_model(plan.work / "contrastive", "contrastive")
+    with torch.no_grad():
+        tokens, expected = (t.tower(to_pixel_values(image[None])) for t in (trained, before))
+    # The bundle's weights are rounded to float16.
+    assert torch.allclose(tokens, expected, atol=0.01 * float(expected.abs().max()))
+    with pytest.raises(ConfigError, match="leave out the stage segmenter"):
+        run_plan(replace(changed, stages=["segmenter"]), steps.append, lambda *_: None)
 
 
 def test_a_bundle_says_what_it_was_trained_from(bundles, plan, tmp_path):
