@@ -24,6 +24,7 @@ from semalign_ros.inference import Segmenter, Vlm, compose_query
 from semalign_ros.inference.query import VLM_INPUTS
 from semalign_ros.scene.reference import ReferenceRule, count_labels, reference_from_labels
 from semalign_ros.scene.taxonomy import IGNORE
+from semalign_ros.scene.vocabulary import CITYSCAPES, Vocabulary
 from semalign_ros.types import (
     Frame,
     FrameVerdict,
@@ -177,7 +178,9 @@ def compare(
         condition: What was done to it for `degraded`.
         clean: Observation without a condition.
         degraded: Observation under `condition`; `clean` itself for the clean condition.
-        rule: How the reference is derived from a label map; None for the defaults.
+        rule: How the reference is derived from a label map; None for the defaults. Answers and
+            segmentations are brought to its vocabulary before they are compared with a label
+            map of the frame's own.
         seed: The one that `degraded` was made with.
         safety: External safety label that replaces the rule's judgment.
 
@@ -185,6 +188,12 @@ def compare(
         ConfigError: There is neither a label map nor a segmentation to refer to.
     """
     rule = rule or ReferenceRule()
+    # Our own segmentation, where that is the reference, tells all 19 classes.
+    words = rule.vocabulary if frame.labels is not None else CITYSCAPES
+    if words != CITYSCAPES:
+        is_clean = degraded is clean
+        clean = _in_words(clean, words)
+        degraded = clean if is_clean else _in_words(degraded, words)
     labels = reference_labels(frame, clean.perception)
     counts = count_labels(labels)
     reference = _reference(labels, rule, safety, counts)
@@ -195,10 +204,10 @@ def compare(
     if degraded.perception.labels is labels:
         confusion: NDArray[np.int64] | None = confusion_with_itself(counts)
     else:
-        confusion = _confusion(degraded.perception.labels, labels)
+        confusion = _confusion(degraded.perception.labels, labels, words)
     # Without labels of its own the clean segmentation is the reference, not measured by it.
     measured = frame.labels is not None and clean.perception.segmentation is not None
-    clean_confusion = _confusion(clean.perception.labels, labels) if measured else None
+    clean_confusion = _confusion(clean.perception.labels, labels, words) if measured else None
     verdict = make_verdict(
         frame=frame,
         condition=condition.name,
@@ -286,8 +295,17 @@ def _reference(
     return reference if safety is None else replace(reference, judgment=safety, rule="external")
 
 
-def _confusion(labels: Labels | None, reference: Labels) -> NDArray[np.int64] | None:
-    return None if labels is None else confusion_matrix(labels, reference, void_column=True)
+def _in_words(seen: Observation, words: Vocabulary) -> Observation:
+    claims = words.translate_claims(seen.answer.claims)
+    return replace(seen, answer=replace(seen.answer, claims=claims))
+
+
+def _confusion(
+    labels: Labels | None, reference: Labels, words: Vocabulary
+) -> NDArray[np.int64] | None:
+    if labels is None:
+        return None
+    return confusion_matrix(words.translate_labels(labels), reference, void_column=True)
 
 
 def _quality(

@@ -3,6 +3,7 @@
 from semalign_ros.bags.digest import bag_digest
 from semalign_ros.bags.reader import bag_info, count_frames, has_labels, read_frames, read_raw
 from semalign_ros.bags.topics import BagTopics
+from semalign_ros.bags.vocabulary import read_vocabulary
 from semalign_ros.bags.writer import BagWriter
 
 __all__ = [
@@ -14,4 +15,5 @@ __all__ = [
     "has_labels",
     "read_frames",
     "read_raw",
+    "read_vocabulary",
 ]

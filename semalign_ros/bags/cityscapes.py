@@ -34,6 +34,7 @@ from semalign_ros.bags.recording import (
     resize,
 )
 from semalign_ros.errors import DatasetError
+from semalign_ros.scene.vocabulary import CITYSCAPES
 from semalign_ros.types import Image, Labels
 
 CAMERA_RATE_HZ = 17.0
@@ -100,6 +101,7 @@ class CityscapesRecording:
     def __init__(self, root: Path, options: CityscapesOptions | None = None) -> None:
         self._options = options or CityscapesOptions()
         self._root = root
+        self.vocabulary = CITYSCAPES
         self._images = _image_folder(root, self._options)
         self._files = _image_files(self._images / self._options.split, self._options)
         names = [frame_name(path) for path in self._files]

@@ -28,8 +28,10 @@ from semalign_ros.bags.topics import (
     TWIST_TOPIC,
     TopicInfo,
 )
+from semalign_ros.bags.vocabulary import vocabulary_data
 from semalign_ros.bags.writer import BagWriter, Compression, Storage
 from semalign_ros.image_codec import JPEG, PNG, encode_file
+from semalign_ros.scene.vocabulary import CITYSCAPES, Vocabulary
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,7 @@ def write_bag(
     path: Path | str,
     options: BagOptions | None = None,
     on_frame: Callable[[], None] = lambda: None,
+    vocabulary: Vocabulary = CITYSCAPES,
 ) -> dict[str, TopicInfo]:
     """Write all records of a recording.
 
@@ -63,6 +66,7 @@ def write_bag(
         path: Folder of the bag; it appears when everything is written.
         options: How.
         on_frame: Called after each frame.
+        vocabulary: Classes that the label maps tell apart; :func:`read_vocabulary` finds it.
 
     Returns:
         The topics with their counts.
@@ -77,6 +81,7 @@ def write_bag(
         storage=options.storage,
         compression=options.compression,
         overwrite=options.overwrite,
+        custom_data=vocabulary_data(vocabulary),
     ) as bag:
         mounted: tuple[Transform, ...] = ()
         for record in records:

@@ -19,6 +19,7 @@ from semalign_ros.bags.recording import (
     resize,
 )
 from semalign_ros.errors import ConfigError, DatasetError
+from semalign_ros.scene.vocabulary import CITYSCAPES
 from semalign_ros.types import Labels
 
 
@@ -60,6 +61,7 @@ class FolderRecording:
             )
         files = _files(images, IMAGE_SUFFIXES)
         self._label_map = label_map
+        self.vocabulary = CITYSCAPES if label_map is None else label_map.vocabulary
         self._size = size
         maps = [None] * len(files) if labels is None else _partners(files, labels)
         self._pairs = list(zip(files, maps, strict=True))[:limit]

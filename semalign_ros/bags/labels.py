@@ -19,12 +19,14 @@ from semalign_ros.scene.taxonomy import (
     NUM_CLASSES,
     TRAIN_ID,
 )
+from semalign_ros.scene.vocabulary import CITYSCAPES, Vocabulary
 from semalign_ros.types import Labels
 
 IGNORED = "ignore"
 """Name in a label map file of ids that no metric counts."""
 
 _UNKNOWN = -1
+_KEYS = ("classes", "holds", "description")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,10 +36,12 @@ class LabelMap:
     Args:
         name: For messages.
         table: i16[256], train id, 255 for ignored, -1 for ids that do not exist.
+        vocabulary: Classes that its ids tell apart.
     """
 
     name: str
     table: NDArray[np.int16]
+    vocabulary: Vocabulary = CITYSCAPES
 
     @classmethod
     def load(cls, name_or_path: str) -> LabelMap:
@@ -47,7 +51,9 @@ class LabelMap:
             ConfigError: There is none, or it is not as described in docs/bags.md.
         """
         path = find_resource(name_or_path, "config/label_maps")
-        return cls(path.stem, _table(path, read_yaml(path)))
+        content = read_yaml(path)
+        table = _table(path, content)
+        return cls(path.stem, table, _vocabulary(path, table, content))
 
     def apply(self, ids: NDArray[Any], where: str) -> Labels:
         """Translate a map of ids.
@@ -99,9 +105,9 @@ def _table(path: Path, content: object) -> NDArray[np.int16]:
             f"{path}: expected a mapping with `classes: {{id: class name}}`, found "
             f"{type(content).__name__}"
         )
-    surplus = sorted(map(str, content.keys() - {"classes", "description"}))
+    surplus = sorted(map(str, content.keys() - set(_KEYS)))
     if surplus:
-        raise ConfigError(f"{path}: {unknown_name('key', surplus[0], ('classes', 'description'))}")
+        raise ConfigError(f"{path}: {unknown_name('key', surplus[0], _KEYS)}")
     table = np.full(256, _UNKNOWN, np.int16)
     for key, name in content["classes"].items():
         if not isinstance(key, int) or isinstance(key, bool) or not 0 <= key <= 255:
@@ -111,3 +117,20 @@ def _table(path: Path, content: object) -> NDArray[np.int16]:
             raise ConfigError(f"{path}: classes: id {key}: {text}")
         table[key] = IGNORE if name == IGNORED else TRAIN_ID[name]
     return table
+
+
+def _vocabulary(path: Path, table: NDArray[np.int16], content: object) -> Vocabulary:
+    holds = content.get("holds", {}) if isinstance(content, dict) else {}
+    labels = [name for name, i in TRAIN_ID.items() if i in table]
+    if not isinstance(holds, dict) or not all(
+        isinstance(names, list) and all(isinstance(n, str) for n in names)
+        for names in holds.values()
+    ):
+        raise ConfigError(f"{path}: holds: expected `class: [other class, ...]` by label")
+    unlabelled = sorted(map(str, holds.keys() - set(labels)))
+    if unlabelled:
+        raise ConfigError(f"{path}: holds: {unknown_name('label', unlabelled[0], labels)}")
+    try:
+        return Vocabulary.of({name: holds.get(name, ()) for name in labels})
+    except ConfigError as error:
+        raise ConfigError(f"{path}: holds: {error}") from error

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from semalign_ros.bags.camera import CameraModel
 from semalign_ros.errors import ConfigError, DatasetError, ImageError
 from semalign_ros.image_codec import PNG, decode_file, decode_grey_file, file_format
+from semalign_ros.scene.vocabulary import Vocabulary
 from semalign_ros.types import Image, Labels
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
@@ -49,7 +50,13 @@ class Record:
 
 
 class Recording(Protocol):
-    """A data set ready to be converted."""
+    """A data set ready to be converted.
+
+    Args:
+        vocabulary: Classes that its label maps tell apart.
+    """
+
+    vocabulary: Vocabulary
 
     def __len__(self) -> int:
         """Number of frames, for the progress bar."""

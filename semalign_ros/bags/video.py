@@ -12,6 +12,7 @@ import numpy as np
 
 from semalign_ros.bags.recording import STAMP_ORIGIN_NS, Record, resize
 from semalign_ros.errors import DatasetError
+from semalign_ros.scene.vocabulary import CITYSCAPES
 
 
 class VideoRecording:
@@ -36,6 +37,7 @@ class VideoRecording:
         size: tuple[int, int] | None = None,
     ) -> None:
         self._path = path
+        self.vocabulary = CITYSCAPES
         self._every = every
         self._limit = limit
         self._size = size

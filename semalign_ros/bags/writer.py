@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -60,6 +60,7 @@ class BagWriter:
             --compression-mode message`; ``zstd-chunk`` inside the MCAP file, which every
             MCAP tool reads.
         overwrite: Replace what is at `path`.
+        custom_data: For the field of that name in metadata.yaml.
 
     Raises:
         OutputError: `path` exists or cannot be written.
@@ -73,6 +74,7 @@ class BagWriter:
         storage: Storage = "mcap",
         compression: Compression = "none",
         overwrite: bool = False,
+        custom_data: Mapping[str, str] | None = None,
     ) -> None:
         self.path = Path(path)
         if storage not in STORAGES:
@@ -86,6 +88,7 @@ class BagWriter:
         self._storage = storage
         self._compression = compression
         self._overwrite = overwrite
+        self._custom_data = dict(custom_data or {})
         self._stack = ExitStack()
         self._writer: Writer | None = None
         self._connections: dict[str, Connection] = {}
@@ -106,6 +109,8 @@ class BagWriter:
                 storage_plugin=StoragePlugin[self._storage.upper()],
             )
             writer.set_compression(_MODES[self._compression], CompressionFormat.ZSTD)
+            for key, value in self._custom_data.items():
+                writer.set_custom_data(key, value)
             self._stack.callback(self._abort)
             writer.open()
             self._writer = writer

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from semalign_ros.commands._device import add_device_arguments, gpu_options
+from semalign_ros.commands._labels import add_label_map_argument, label_vocabulary
 
 if TYPE_CHECKING:  # a command loads the library when it runs
     from semalign_ros.corruption import Profile
@@ -62,6 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--image", default="/camera/front/image_raw", metavar="TOPIC")
     parser.add_argument("--segmentation", default="/ground_truth/segmentation", metavar="TOPIC")
+    add_label_map_argument(parser)
     add_device_arguments(parser)
     parser.add_argument("--seed", type=int, default=0, help="of every random draw (default: 0)")
     parser.add_argument("--overwrite", action="store_true", help="replace YAML")
@@ -100,7 +102,7 @@ def run(args: argparse.Namespace) -> int:
         find_resource(args.segmenter, "models", ""), args.device, gpu=gpu_options(args)
     )
     frames = _FramesOf(args)
-    meter = DamageMeter(frames, segmenter, args.seed)
+    meter = DamageMeter(frames, segmenter, args.seed, label_vocabulary(args))
     about = {
         "bag": Path(args.bag).name,
         "frames": len(frames.chosen),

@@ -96,7 +96,13 @@ def run(args: argparse.Namespace) -> None:
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("converting", total=len(recording) or None)
-        topics = write_bag(recording, args.out, options, lambda: progress.advance(task))
+        topics = write_bag(
+            recording,
+            args.out,
+            options,
+            lambda: progress.advance(task),
+            recording.vocabulary,
+        )
     # A compressed topic and its type fill a line of 80 columns.
     columns = Column("messages", justify="right"), Column("topic", overflow="fold"), "type"
     table = Table(*columns, title=str(args.out), title_justify="left", box=SIMPLE_HEAD, padding=0)

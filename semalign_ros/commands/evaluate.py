@@ -8,6 +8,7 @@ from pathlib import Path
 
 from semalign_ros.bags.topics import SEGMENTATION_TOPIC
 from semalign_ros.commands._device import add_device_arguments, gpu_options
+from semalign_ros.commands._labels import add_label_map_argument, label_vocabulary
 
 HELP = "judge every frame of a bag under every condition of a profile, offline"
 EXAMPLE = (
@@ -31,6 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="TOPIC",
         help=f"true label maps; default: {SEGMENTATION_TOPIC}, where the bag has it",
     )
+    add_label_map_argument(parser)
     parser.add_argument(
         "--profile", default="paper", help="corruption profile, name or path; default: %(default)s"
     )
@@ -85,6 +87,7 @@ def run(args: argparse.Namespace) -> int:
     from semalign_ros.evaluation.summary import summarize
     from semalign_ros.evaluation.sweep import SweepSettings, sweep
     from semalign_ros.progress import frames_bar
+    from semalign_ros.scene.reference import ReferenceRule
 
     settings = SweepSettings(
         bag=args.bag,
@@ -99,6 +102,7 @@ def run(args: argparse.Namespace) -> int:
         gpu=gpu_options(args),
         seed=args.seed,
         limit=args.limit,
+        rule=ReferenceRule(vocabulary=label_vocabulary(args)),
         topics=BagTopics(image=args.image, segmentation=args.segmentation or SEGMENTATION_TOPIC),
     )
     named = () if args.segmentation is None else ("segmentation",)

@@ -24,6 +24,7 @@ from semalign_ros.errors import ConfigError
 from semalign_ros.inference import Segmenter
 from semalign_ros.monitor import perceive
 from semalign_ros.scene.taxonomy import CLASSES, NUM_CLASSES
+from semalign_ros.scene.vocabulary import CITYSCAPES, Vocabulary
 from semalign_ros.types import Frame
 
 _CLOSE = 0.02  # of the target: so near to it the search ends
@@ -79,6 +80,7 @@ class DamageMeter:
             frames that lie so many positions back.
         segmenter: Sees them clean and degraded.
         seed: Of every random draw.
+        vocabulary: Classes that the label maps tell apart.
 
     Raises:
         ConfigError: There is no frame, or one has no label map.
@@ -89,8 +91,10 @@ class DamageMeter:
         frames: Callable[[Collection[int]], Iterable[Frame]],
         segmenter: Segmenter,
         seed: int = 0,
+        vocabulary: Vocabulary = CITYSCAPES,
     ) -> None:
         self._frames = frames
+        self._vocabulary = vocabulary
         self._segmenter = segmenter
         self._seed = seed
         self._clean = self.confusions(CLEAN)
@@ -110,6 +114,7 @@ class DamageMeter:
                 )
             labels = perceive(frame, self._segmenter, condition, self._seed).labels
             assert labels is not None  # there is a segmenter
+            labels = self._vocabulary.translate_labels(labels)
             found.append(confusion_matrix(labels, frame.labels, void_column=True))
         if not found:
             raise ConfigError("calibration: there is no frame")

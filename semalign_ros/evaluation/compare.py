@@ -30,7 +30,7 @@ Cell = tuple[str, Condition]
 
 _CLEAN: Condition = (CLEAN, 0.0)
 _SHAPE = (NUM_CLASSES, NUM_CLASSES + 1)
-_COMPARABLE = ("vlm_input", "prompts", "rule", "critical", "labelled")
+_COMPARABLE = ("vlm_input", "prompts", "rule", "critical", "vocabulary", "labelled")
 """Settings of an evaluation that must be the same in two to be compared."""
 
 

@@ -21,6 +21,7 @@ from semalign_ros.errors import OutputError
 from semalign_ros.evaluation.store import read_settings, read_table
 from semalign_ros.evaluation.tables import Row
 from semalign_ros.scene.taxonomy import NUM_CLASSES
+from semalign_ros.scene.vocabulary import Vocabulary
 
 NAN = float("nan")
 
@@ -153,6 +154,8 @@ class Summary:
                 f"no label maps on {self.settings['topics']['segmentation']}: the reference is "
                 "what the first segmenter finds in the clean frame, so that its mIoU there is 1"
             )
+        if (told := self.settings.get("vocabulary")) is not None:
+            found.append(_vocabulary_note(Vocabulary.of(told)))
         found += [
             f"{floor.vlm} names {floor.k} classes in every frame, whatever it sees: its COR cannot "
             f"be below {floor.cor:.2f}, nor its HR below {floor.hr:.2f}"
@@ -161,6 +164,16 @@ class Summary:
         for reason, count in self.failures.items():
             found.append(f"not judged: {count} {reason}, the first one: {self.messages[reason]}")
         return tuple(found)
+
+
+def _vocabulary_note(words: Vocabulary) -> str:
+    held = [f"{', '.join(names)} as {label}" for label, names in words.describe().items() if names]
+    note = f"the label maps tell {len(words.labels)} classes"
+    if held:
+        note += f"; what is said of others counts: {'; '.join(held)}"
+    if words.untold:
+        note += f"; what is said of {', '.join(words.untold)} is not judged"
+    return note
 
 
 def summarize(folder: Path | str) -> Summary:
@@ -190,7 +203,7 @@ def summarize(folder: Path | str) -> Summary:
         ),
         disconnect=tuple(_disconnect(verdicts, segmentation)),
         baselines=_baselines(verdicts, critical),
-        floors=tuple(_floors(verdicts, settings.get("claim_limits", {}))),
+        floors=tuple(_floors(verdicts, settings)),
         failures={reason: reasons.count(reason) for reason in sorted(set(reasons))},
         messages={row["reason"]: row["message"] for row in reversed(failed)},
     )
@@ -351,9 +364,11 @@ def _disconnect(verdicts: Sequence[Row], segmentation: Sequence[Row]) -> list[Pa
     return pairs
 
 
-def _floors(verdicts: Sequence[Row], limits: Mapping[str, int]) -> list[TopKFloor]:
-    found = []
-    for vlm, k in limits.items():
+def _floors(verdicts: Sequence[Row], settings: Mapping[str, Any]) -> list[TopKFloor]:
+    found: list[TopKFloor] = []
+    if settings.get("vocabulary") is not None:
+        return found  # of K classes named, fewer are left that the labels tell
+    for vlm, k in settings.get("claim_limits", {}).items():
         rows = [r for r in verdicts if r["vlm"] == vlm and r["condition"] == CLEAN]
         if rows:
             cor = metrics.top_k_omission_floor([set(r["critical"]) for r in rows], k)

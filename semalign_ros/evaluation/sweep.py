@@ -38,6 +38,7 @@ from semalign_ros.monitor import Observation, Perception, ask, compare, perceive
 from semalign_ros.resources import find_resource, resource
 from semalign_ros.scene.reference import ReferenceRule
 from semalign_ros.scene.taxonomy import NUM_CLASSES
+from semalign_ros.scene.vocabulary import CITYSCAPES
 from semalign_ros.types import Frame, Labels
 
 BLOCK_FRAMES = 8
@@ -65,7 +66,8 @@ class SweepSettings:
         gpu: How the models run on a GPU.
         seed: Of every random draw.
         limit: Only the first frames, None for all.
-        rule: How the reference is derived.
+        rule: How the reference is derived; its vocabulary is that of the bag's label maps, see
+            :func:`semalign_ros.bags.read_vocabulary`.
         topics: Where the bag has what.
     """
 
@@ -86,7 +88,7 @@ class SweepSettings:
 
     def resolved(self) -> dict[str, Any]:
         """Settings as written beside the results, with what the names stood for."""
-        prompts = PromptSet.load(self.prompts)
+        prompts, words = PromptSet.load(self.prompts), self.rule.vocabulary
         return {
             "semalign_ros": __version__,
             "bag": str(Path(self.bag).resolve()),
@@ -109,7 +111,8 @@ class SweepSettings:
             "limit": self.limit,
             "topics": asdict(self.topics),
             "rule": self.rule.describe(),
-            "critical": sorted(self.rule.critical),
+            "critical": sorted(self.rule.critical & words.labels),
+            "vocabulary": None if words == CITYSCAPES else words.describe(),
         }
 
 
@@ -258,7 +261,9 @@ def _measure(
         clean.labels[name] = perception.labels if frame.labels is None else frame.labels
     if name not in clean.labels:
         raise InferenceError("the clean frame could not be segmented, so nothing to compare")
-    confusion = confusion_matrix(perception.labels, clean.labels[name], void_column=True)
+    words = CITYSCAPES if frame.labels is None else models.settings.rule.vocabulary
+    found = words.translate_labels(perception.labels)
+    confusion = confusion_matrix(found, clean.labels[name], void_column=True)
     quality = quality_from_confusion(confusion, models.settings.rule.critical)
     return segmentation_row(
         frame, condition, name, confusion, quality, perception.stage_s["segment"]

@@ -18,6 +18,8 @@ from semalign_ros.inference import GpuOptions, open_segmenter, open_vlm
 from semalign_ros.language import PromptSet
 from semalign_ros.monitor import Monitor
 from semalign_ros.resources import find_resource
+from semalign_ros.scene.reference import ReferenceRule
+from semalign_ros.scene.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +116,8 @@ def worst_pictures(folder: Path | str, count: int = 6) -> list[Picture]:
             f"{folder}: was judged by {', '.join(changed)}, which has changed since; evaluate "
             "again, or report with --pictures 0"
         )
+    told = settings.get("vocabulary")
+    rule = ReferenceRule() if told is None else ReferenceRule(vocabulary=Vocabulary.of(told))
     wanted: dict[int, list[Row]] = defaultdict(list)
     for row in rows:
         wanted[row["index"]].append(row)
@@ -126,7 +130,7 @@ def worst_pictures(folder: Path | str, count: int = 6) -> list[Picture]:
     ):
         for row in wanted.get(frame.index, ()):
             monitor = Monitor(
-                vlms[row["vlm"]], segmenter, settings["vlm_input"], seed=settings["seed"]
+                vlms[row["vlm"]], segmenter, settings["vlm_input"], rule, settings["seed"]
             )
             judged = monitor.judge(frame, conditions[row["condition"], row["severity"]])
             name = row["vlm"].split("@", 1)[0]

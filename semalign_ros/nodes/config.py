@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 from semalign_ros.alignment.thresholds import HealthThresholds, threshold_parameters
+from semalign_ros.bags.labels import LabelMap
 from semalign_ros.bags.writer import COMPRESSIONS, STORAGES
 from semalign_ros.corruption.parameters import MAX_SEVERITY
 from semalign_ros.inference.providers import DEVICES, GpuOptions
@@ -211,6 +212,11 @@ class RuleConfig:
 
     min_fraction: float = _share("min_fraction", "Area share from which a class is present.")
     critical: tuple[str, ...] = parameter(CRITICAL, "Classes that must not be overlooked.")
+    label_map: str = parameter(
+        "",
+        "Label map that says which classes the labels on ~/input/segmentation tell apart: a name, "
+        "such as camvid, or a YAML file; empty: all 19.",
+    )
     corridor_top: float = _share("corridor_top", "Far edge of the corridor, share of the height.")
     corridor_bottom: float = _share("corridor_bottom", "Near edge, share of the height.")
     corridor_top_width: float = _share("corridor_top_width", "Width of the far edge, share.")
@@ -226,9 +232,13 @@ class RuleConfig:
         """Build the rule.
 
         Raises:
-            ConfigError: A class is unknown, or the corridor upside down.
+            ConfigError: A class is unknown, the corridor upside down, or there is no such
+                label map.
         """
         values = {item.name: getattr(self, item.name) for item in fields(self)}
+        label_map = values.pop("label_map")
+        if label_map:
+            values["vocabulary"] = LabelMap.load(label_map).vocabulary
         return ReferenceRule(**{**values, "critical": frozenset(self.critical)})
 
 

@@ -2,6 +2,7 @@
 
 from semalign_ros.scene.reference import ReferenceRule, reference_from_labels
 from semalign_ros.scene.taxonomy import CLASSES, CRITICAL, IGNORE, NUM_CLASSES, colorize
+from semalign_ros.scene.vocabulary import Vocabulary
 
 __all__ = [
     "CLASSES",
@@ -9,6 +10,7 @@ __all__ = [
     "IGNORE",
     "NUM_CLASSES",
     "ReferenceRule",
+    "Vocabulary",
     "colorize",
     "reference_from_labels",
 ]

@@ -24,6 +24,7 @@ from semalign_ros.scene.taxonomy import (
     VEHICLES,
     check_classes,
 )
+from semalign_ros.scene.vocabulary import CITYSCAPES, Vocabulary
 from semalign_ros.types import Judgment, Labels, SceneReference
 
 _OBSTACLES = tuple(TRAIN_ID[name] for name in ("person", "rider", *VEHICLES))
@@ -44,6 +45,7 @@ class ReferenceRule:
         max_object_fraction: From this share of the corridor on, persons, riders
             and vehicles make it UNSAFE.
         min_road_fraction: Below this share of road it is UNSAFE.
+        vocabulary: Classes that the label maps tell apart.
 
     Raises:
         ConfigError: A value is out of range or a class is unknown.
@@ -57,6 +59,7 @@ class ReferenceRule:
     corridor_bottom_width: float = 0.50
     max_object_fraction: float = 0.01
     min_road_fraction: float = 0.6
+    vocabulary: Vocabulary = CITYSCAPES
 
     def __post_init__(self) -> None:
         """Check every range at once."""
@@ -64,7 +67,8 @@ class ReferenceRule:
         bad = [
             f"{f.name} = {getattr(self, f.name)!r}"
             for f in fields(self)
-            if f.name != "critical" and not 0.0 <= _number(getattr(self, f.name)) <= 1.0
+            if f.name not in ("critical", "vocabulary")
+            and not 0.0 <= _number(getattr(self, f.name)) <= 1.0
         ]
         if bad:
             raise ConfigError(f"reference rule: expected numbers in 0..1, found {', '.join(bad)}")
@@ -150,7 +154,7 @@ def reference_from_labels(
     rule: ReferenceRule | None = None,
     *,
     counts: NDArray[np.int64] | None = None,
-    **overrides: float | Iterable[str],
+    **overrides: float | Iterable[str] | Vocabulary,
 ) -> SceneReference:
     """Derive entities, critical entities and the safety judgment from a label map.
 
@@ -185,7 +189,9 @@ def reference_from_labels(
     )
 
 
-def rule_with(rule: ReferenceRule, **overrides: float | Iterable[str]) -> ReferenceRule:
+def rule_with(
+    rule: ReferenceRule, **overrides: float | Iterable[str] | Vocabulary
+) -> ReferenceRule:
     """Return `rule` with some fields changed.
 
     Raises:

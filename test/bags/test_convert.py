@@ -18,12 +18,16 @@ from semalign_ros.bags.cityscapes import (
     stamps_from_names,
 )
 from semalign_ros.bags.folder import FolderRecording
+from semalign_ros.bags.labels import LabelMap
 from semalign_ros.bags.natural import natural_key
 from semalign_ros.bags.reader import read_frames
 from semalign_ros.bags.storage import bag_info
+from semalign_ros.bags.vocabulary import read_vocabulary
+from semalign_ros.bags.writer import BagWriter
 from semalign_ros.cli import main
-from semalign_ros.errors import ConfigError, DatasetError
+from semalign_ros.errors import BagError, ConfigError, DatasetError
 from semalign_ros.scene import reference_from_labels
+from semalign_ros.scene.vocabulary import CITYSCAPES
 
 ORIGIN_S = 1_000_000_000
 NAMES = [("ulm", 0, 9), ("ulm", 0, 10), ("ulm", 0, 300), ("ulm", 2, 0), ("bonn", 7, 1)]
@@ -293,11 +297,20 @@ def test_a_folder_with_labels(folders, tmp_path, picture_of):
         np.testing.assert_array_equal(frame.image, picture_of(number))
     assert [f.stamp_ns - ORIGIN_S * 10**9 for f in frames] == [0, 250_000_000, 500_000_000]
     assert [None if f.labels is None else int(f.labels[5, 5]) for f in frames] == [0, None, 0]
+    assert read_vocabulary(bag) == LabelMap.load("camvid").vocabulary
+    # A file taken out of its folder does not tell.
+    assert read_vocabulary(next(bag.glob("*.mcap"))) == CITYSCAPES
+
+
+@pytest.mark.parametrize("text", ["{", "[1]", '{"car": ["lorry"]}', '{"car": 3}'])
+def test_a_bag_with_an_unreadable_vocabulary(tmp_path, text):
+    with BagWriter(tmp_path / "bag", custom_data={"semalign_ros/labels": text}):
+        pass
+    with pytest.raises(BagError, match=r"custom_data: semalign_ros/labels: found .*expected the"):
+        read_vocabulary(tmp_path / "bag")
 
 
 def test_folders_that_do_not_fit(folders, tmp_path):
-    from semalign_ros.bags.labels import LabelMap
-
     images, labels = folders
     camvid = LabelMap.load("camvid")
     with pytest.raises(ConfigError, match="--labels and --label-map go together"):

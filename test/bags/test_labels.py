@@ -8,6 +8,7 @@ import pytest
 from semalign_ros.bags.labels import LabelMap, cityscapes_label_ids, train_ids
 from semalign_ros.errors import ConfigError, DatasetError
 from semalign_ros.scene import CLASSES
+from semalign_ros.scene.vocabulary import CITYSCAPES
 
 
 def test_camvid():
@@ -31,6 +32,18 @@ def test_shipped_maps_equal_the_built_in_ones():
     ]
 
 
+def test_what_a_label_map_does_not_tell():
+    camvid = LabelMap.load("camvid").vocabulary
+    assert camvid.untold == ()
+    assert camvid.translate({"traffic light", "bus", "motorcycle"}) == {
+        "traffic sign",
+        "car",
+        "rider",
+    }
+    assert LabelMap.load("cityscapes_label_ids").vocabulary == CITYSCAPES
+    assert train_ids().vocabulary == CITYSCAPES
+
+
 def test_unknown_ids_are_listed_with_their_pixels():
     ids = np.array([[0, 12, 12, 200]], np.uint8)
     with pytest.raises(DatasetError, match=r"a/x\.png: label map camvid .*12 \(2 px\), 200 \(1 px"):
@@ -51,6 +64,11 @@ def test_unknown_ids_are_listed_with_their_pixels():
         ("classes: {0: road}\nclases: {}", "unknown key 'clases'"),
         ("classes: {0: road", "no YAML at line"),
         ("classes: {0: [road]}", "id 0: unknown class"),
+        ("classes: {0: car}\nholds: {bus: [truck]}", "holds: unknown label 'bus'; valid: car"),
+        ("classes: {0: car}\nholds: {car: [lorry]}", "holds: unknown class held by car 'lorry'"),
+        ("classes: {0: car, 1: bus}\nholds: {car: [bus]}", "bus: found it under bus and under car"),
+        ("classes: {0: car}\nholds: {car: bus}", "holds: expected `class: "),
+        ("classes: {0: car}\nholds: [car]", "holds: expected `class: "),
     ],
 )
 def test_bad_files(tmp_path, text, message):

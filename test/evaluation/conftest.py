@@ -11,7 +11,9 @@ import pytest
 
 from semalign_ros.bags import BagWriter
 from semalign_ros.bags.messages import image_message
+from semalign_ros.bags.vocabulary import vocabulary_data
 from semalign_ros.corruption import load_profile
+from semalign_ros.scene.vocabulary import CITYSCAPES, Vocabulary
 
 ROAD, SKY, PERSON, CAR = 0, 10, 11, 13
 FRAMES = 20
@@ -28,10 +30,15 @@ def scene(index: int) -> np.ndarray:
 
 
 def write_bag(
-    path: Path, frames: int = FRAMES, unlabelled: Collection[int] = (), *, light: int = 12
+    path: Path,
+    frames: int = FRAMES,
+    unlabelled: Collection[int] = (),
+    *,
+    light: int = 12,
+    vocabulary: Vocabulary = CITYSCAPES,
 ) -> Path:
     """Write the scenes to a bag, label maps of the frames in `unlabelled` left out."""
-    with BagWriter(path) as writer:
+    with BagWriter(path, custom_data=vocabulary_data(vocabulary)) as writer:
         writer.add_topic("/camera/front/image_raw", "sensor_msgs/msg/Image")
         writer.add_topic("/ground_truth/segmentation", "sensor_msgs/msg/Image")
         for index in range(frames):

@@ -106,7 +106,19 @@ def test_a_measured_confusion_is_a_profile(tmp_path, capsys):
     (condition,) = load_profile(out).conditions
     (step,) = condition.steps
     assert step.corruption == "class_confusion"
-    assert step.resolve()["confusion"]
+    found = {into for _, into, _ in step.resolve()["confusion"]}
+    assert "building" in found
+    # By labels that call buildings vegetation, nothing is taken for a building.
+    (tmp_path / "few.yaml").write_text(
+        "classes: {0: road, 1: sidewalk, 8: vegetation, 10: sky, 13: car}\n"
+        "holds: {vegetation: [building]}"
+    )
+    few = ["--label-map", str(tmp_path / "few.yaml"), "--overwrite"]
+    assert main(["calibrate", str(DEMO), *arguments, *chosen, *few]) == 0
+    (condition,) = load_profile(out).conditions
+    fewer = {into for _, into, _ in condition.steps[0].resolve()["confusion"]}
+    assert "building" not in fewer
+    assert "vegetation" in fewer
 
 
 def test_shares_are_those_of_the_rows():

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 
+import numpy as np
 import pytest
 import yaml
 
 from semalign_ros.cli import main
+from semalign_ros.evaluation import worst
 from semalign_ros.evaluation.store import read_table, sole_writer
+from semalign_ros.evaluation.summary import summarize
 from semalign_ros.resources import resource
+from semalign_ros.scene import Vocabulary
 
 from .conftest import write_bag
 
@@ -72,6 +77,61 @@ def test_a_bag_or_answers_that_have_changed_are_refused(recorded, tmp_path, caps
     answers.write_text(answers.read_text().replace("true", "false", 1))
     assert evaluate(bag, tmp_path / "out", "--vlm", str(answers)) == 1
     assert "models: found" in capsys.readouterr().err
+
+
+def test_what_the_labels_do_not_tell_is_no_mistake(tmp_path, capsys, monkeypatch):
+    # Right, but of a data set that calls lorries and buses cars and knows no fences.
+    answer = {f"presence/{name}": True for name in ("truck", "bus", "fence", "sky", "road")}
+    told = {**answer, "presence/person": True, "presence/car": False}
+    blinder = {**told, "presence/truck": False, "presence/bus": False}
+    recorded = tmp_path / "answers.jsonl"
+    lines = [
+        {"index": i, "answers": said, **more}
+        for i in range(4)
+        for said, more in (
+            (told, {}),
+            (blinder, {"condition": "motion_blur", "severity": 1}),
+        )
+    ]
+    recorded.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    profile = tmp_path / "blur.yaml"
+    profile.write_text(
+        "{schema_version: 1, name: blur, conditions: [{name: motion_blur, severity: 1, "
+        "steps: [{corruption: motion_blur}]}]}"
+    )
+    words = Vocabulary.of({"road": (), "sky": (), "person": (), "car": ("truck", "bus")})
+    bag = write_bag(tmp_path / "street", 4, vocabulary=words)
+    options = ("--vlm", str(recorded), "--segmenter", SEGMENTER, "--profile", str(profile))
+    out = tmp_path / "out"
+    assert evaluate(bag, out, *options) == 0
+    note = "tell 4 classes; what is said of others counts: truck, bus as car; what is said of"
+    assert note in capsys.readouterr().out
+    rows = read_table(out, "verdicts").to_pylist()
+    clean, blurred = (
+        [row for row in rows if row["condition"] == name] for name in ("clean", "motion_blur")
+    )
+    assert [row["claims"] for row in clean] == [["car", "person", "road", "sky"]] * 4
+    assert [row["hallucinated"] for row in clean] == [[], *[["person"]] * 3]
+    assert [row["omitted"] for row in (*clean, *blurred)] == [*[[]] * 4, *[["car"]] * 4]
+    summary = summarize(out)
+    assert summary.settings["critical"] == ["car", "person"]
+    assert summary.baselines["always-yes"]["F1"] == pytest.approx(2 * 5 / (2 * 5 + 3))
+    # Pixels found as a lorry's count as a car's.
+    found = read_table(out, "segmentation").column("confusion").to_numpy()
+    assert not np.stack(found).reshape(-1, 19, 20)[:, :, [14, 15]].any()
+
+    # The pictures of the report are judged by the same labels.
+    drawn = []
+    draw = worst.draw_overlay
+    monkeypatch.setattr(
+        worst, "draw_overlay", lambda judged, **k: drawn.append(judged.verdict) or draw(judged, **k)
+    )
+    assert main(["report", str(out), "--pictures", "1"]) == 0
+    assert [(v.hallucinated, v.omitted) for v in drawn] == [({"person"}, {"car"})]
+
+    named = ("--label-map", "cityscapes_train_ids", "--overwrite")
+    assert evaluate(bag, out, *options, *named) == 0
+    assert read_table(out, "verdicts")["hallucinated"][0].as_py() == ["bus", "fence", "truck"]
 
 
 def test_a_misspelt_topic_is_no_bag_without_labels(bag, tmp_path, capsys):

@@ -12,11 +12,14 @@ from sensor_msgs.msg import Image
 
 from semalign_ros.alignment.verdict import frame_metrics
 from semalign_ros.bags import read_frames
+from semalign_ros.bags.labels import LabelMap
 from semalign_ros.bags.storage import read_raw
 from semalign_ros.corruption import load_profile, recalls_of
 from semalign_ros.inference import open_segmenter, open_vlm
 from semalign_ros.monitor import Monitor
 from semalign_ros.nodes.reports import judgment_values
+from semalign_ros.scene import ReferenceRule
+from semalign_ros.scene.vocabulary import CITYSCAPES
 
 pytestmark = pytest.mark.dds
 
@@ -179,12 +182,13 @@ def make_mixed(folder, make_drive, profile, conditions):
     return drive, parameters
 
 
-def offline(mixed, labels):
+def offline(mixed, labels, vocabulary=CITYSCAPES):
     """Verdicts of the offline path, by index."""
     drive, parameters = mixed
+    rule = ReferenceRule(vocabulary=vocabulary)
     conditions = load_profile(parameters["corruption.profile"]).conditions
     monitor = Monitor(
-        open_vlm(drive.answers), open_segmenter(drive.segmenter, "cpu"), "overlay", seed=5
+        open_vlm(drive.answers), open_segmenter(drive.segmenter, "cpu"), "overlay", rule, 5
     )
     for frame in read_frames(drive.bag, recalls=recalls_of(conditions)):
         source = frame if labels else without_labels(frame)
@@ -246,6 +250,29 @@ def test_live_and_offline_give_the_same_verdicts(mixed, start, probe, reference)
     metrics = probe.listen(DiagnosticArray, "/monitor/metrics")
     remap = {"~/input/image": IMAGE, "~/input/segmentation": SEGMENTATION}
     start("monitor_node", {**parameters, "reference": reference}, remap, name="monitor")
+    readers = {IMAGE: 1, SEGMENTATION: 1} if reference == "topic" else {IMAGE: 1}
+    send_in_step(probe, drive.bag, readers, metrics)
+    assert_same(judgments, metrics, expected)
+
+
+@pytest.mark.parametrize("reference", ["topic", "segmenter"])
+def test_what_the_labels_do_not_tell_is_no_mistake_live_either(
+    mixed, start, probe, reference, tmp_path
+):
+    drive, parameters = mixed
+    few = tmp_path / "few.yaml"
+    few.write_text("classes: {0: road, 13: car, 11: person}\nholds: {car: [bus]}")
+    words = LabelMap.load(str(few)).vocabulary
+    expected = list(offline(mixed, reference == "topic", words))
+    plain = list(offline(mixed, reference == "topic"))
+    # Our own segmenter tells all classes.
+    changed = [a.hallucinated != b.hallucinated for a, b in zip(expected, plain, strict=True)]
+    assert any(changed) == (reference == "topic")
+    judgments = probe.listen(DiagnosticArray, JUDGMENT)
+    metrics = probe.listen(DiagnosticArray, "/monitor/metrics")
+    remap = {"~/input/image": IMAGE, "~/input/segmentation": SEGMENTATION}
+    told = {"reference": reference, "rule.label_map": str(few)}
+    start("monitor_node", {**parameters, **told}, remap, name="monitor")
     readers = {IMAGE: 1, SEGMENTATION: 1} if reference == "topic" else {IMAGE: 1}
     send_in_step(probe, drive.bag, readers, metrics)
     assert_same(judgments, metrics, expected)
