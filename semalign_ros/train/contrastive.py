@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from semalign_ros.language import PromptSet
 from semalign_ros.scene.taxonomy import CLASSES
 from semalign_ros.train.batches import generator, index_batches, prefetched
-from semalign_ros.train.device import CPU, device_of, moved
+from semalign_ros.train.device import CPU, arithmetic, device_of, moved
 from semalign_ros.train.loop import Report, Task, fit
 from semalign_ros.train.models import Contrastive
 from semalign_ros.train.questions import (
@@ -74,8 +74,9 @@ def train_contrastive(
     def loss(net: nn.Module, batch: _Batch) -> Tensor:
         assert isinstance(net, Contrastive)
         shift, anchor, sign = moved(constants, batch.tokens.device)
-        images = net.image(batch.tokens)
-        texts = net.embed_texts(*batch.texts)
+        with arithmetic(settings.stage.precision, batch.tokens.device):
+            images, texts = net.image(batch.tokens), net.embed_texts(*batch.texts)
+        images, texts = images.float(), texts.float()
         logits = net.score(images, texts)
         Q = len(questions)
         directions = nn.functional.normalize(net.anchors, dim=1)[anchor] * sign[:, None]

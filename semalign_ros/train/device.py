@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from semalign_ros.errors import DeviceError
+from semalign_ros.train.settings import Precision
 
 T = TypeVar("T")
 CPU = torch.device("cpu")
@@ -42,6 +43,11 @@ def flushed_denormals() -> Iterator[None]:
         yield
     finally:
         torch.set_flush_denormal(False)
+
+
+def arithmetic(precision: Precision, device: torch.device) -> torch.autocast:
+    """Return a context in which layers compute in a precision; weights stay float32."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16")
 
 
 def device_of(module: nn.Module) -> torch.device:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from semalign_ros.language import PromptSet
 from semalign_ros.scene.taxonomy import CLASSES
 from semalign_ros.train.batches import generator, index_batches, prefetched
-from semalign_ros.train.device import CPU, device_of, moved
+from semalign_ros.train.device import CPU, arithmetic, device_of, moved
 from semalign_ros.train.loop import Report, Task, fit
 from semalign_ros.train.models import IMAGE_TOKENS, Generative
 from semalign_ros.train.packing import NOTHING, Exchange, Packed, pack
@@ -102,7 +102,9 @@ def train_generative(
         packed = batch.packed
         trained = packed.target != NOTHING
         embeds = net.projector(batch.tokens)
-        logits = next_logits(net, embeds, packed, trained)
+        with arithmetic(settings.stage.precision, embeds.device):
+            logits = next_logits(net, embeds, packed, trained)
+        logits = logits.float()
         logits[:, words.yes] += packed.shift[trained]
         read = nn.functional.binary_cross_entropy_with_logits(net.read(embeds), batch.facts)
         each = nn.functional.cross_entropy(logits, packed.target[trained], reduction="none")

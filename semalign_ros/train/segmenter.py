@@ -26,7 +26,7 @@ from semalign_ros.train.datasets import (
     drop_unsupported,
     repeats,
 )
-from semalign_ros.train.device import CPU, device_of
+from semalign_ros.train.device import CPU, arithmetic, device_of
 from semalign_ros.train.loop import RANDOM, Report, Task, fit
 from semalign_ros.train.measure import segmentation_scores
 from semalign_ros.train.networks import build_segmenter, coarse_logits, last_bias
@@ -135,7 +135,9 @@ def train_segmenter(
     often = repeats(sets, rule.min_fraction, settings.rare_class_target)
 
     def loss(net: nn.Module, batch: Batch) -> Tensor:
-        logits = coarse_logits(net, batch[0])
+        with arithmetic(settings.stage.precision, batch[0].device):
+            logits = coarse_logits(net, batch[0])
+        logits = logits.float()
         logits = nn.functional.interpolate(logits, batch[1].shape[1:], mode="bilinear")
         return segmentation_loss(
             logits, batch[1], weights.to(logits.device), settings.jaccard_weight
