@@ -19,6 +19,11 @@ ARGUMENTS = (
         "",
         "Label maps (mono8 train ids) that are the reference; empty for our segmenter's.",
     ),
+    (
+        "label_map",
+        "",
+        "Classes that they tell apart: a label map such as camvid, or the bag; empty for all 19.",
+    ),
     ("depth", "", "Depth image that depth-aware corruptions use; empty for none."),
     ("twist", "", "Motion of the vehicle that motion-aware corruptions use; empty for none."),
     ("params_file", str(resource("config", "monitor.yaml")), "ROS parameter file."),
@@ -41,6 +46,7 @@ SHOWN = (
 )
 # Launch argument -> parameter that it sets where it is not empty.
 OVERRIDES = {
+    "label_map": "rule.label_map",
     "segmenter": "segmenter.bundle",
     "vlm": "vlm.bundle",
     "condition": "corruption.condition",

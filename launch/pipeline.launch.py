@@ -19,6 +19,11 @@ ARGUMENTS = (
         "",
         "Label maps (mono8 train ids) that are the reference; empty for our segmenter's.",
     ),
+    (
+        "label_map",
+        "",
+        "Classes that they tell apart: a label map such as camvid, or the bag; empty for all 19.",
+    ),
     ("params_file", str(resource("config", "pipeline.yaml")), "ROS parameter file."),
     ("segmenter", "", "Segmenter bundle, folder or shipped name; empty for the parameter file's."),
     ("vlm", "", "VLM bundle or recorded answers; empty for the parameter file's."),
@@ -76,6 +81,7 @@ def start(context: LaunchContext) -> list[Node]:
         "vlm_node": {"vlm.bundle": given["vlm"], "vlm_input": given["vlm_input"]},
         "alignment_node": {
             "reference": "topic" if given["segmentation"] else "",
+            "rule.label_map": given["label_map"],
             "images": True if is_true(given["overlay"]) else "",
         },
     }

@@ -104,6 +104,7 @@ def run_live(
                     {
                         "camera": name,
                         "reference": "topic",
+                        "rule.label_map": str(bag),
                         "segmenter.bundle": segmenter,
                         "segmenter.threads": 1,
                         "vlm.bundle": bundle,

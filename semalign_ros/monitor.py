@@ -178,9 +178,9 @@ def compare(
         condition: What was done to it for `degraded`.
         clean: Observation without a condition.
         degraded: Observation under `condition`; `clean` itself for the clean condition.
-        rule: How the reference is derived from a label map; None for the defaults. Answers and
-            segmentations are brought to its vocabulary before they are compared with a label
-            map of the frame's own.
+        rule: How the reference is derived from a label map; None for the defaults. Where the
+            frame has one of its own, that, answers and segmentations are brought to the rule's
+            vocabulary before they are compared.
         seed: The one that `degraded` was made with.
         safety: External safety label that replaces the rule's judgment.
 
@@ -194,14 +194,15 @@ def compare(
         is_clean = degraded is clean
         clean = _in_words(clean, words)
         degraded = clean if is_clean else _in_words(degraded, words)
-    labels = reference_labels(frame, clean.perception)
+    given = reference_labels(frame, clean.perception)
+    labels = words.translate_labels(given)
     counts = count_labels(labels)
     reference = _reference(labels, rule, safety, counts)
     hidden = condition.hidden(frame, seed)
     visible = reference
     if hidden is not None:
         visible = _reference(np.where(hidden, np.uint8(IGNORE), labels), rule, safety)
-    if degraded.perception.labels is labels:
+    if degraded.perception.labels is given:
         confusion: NDArray[np.int64] | None = confusion_with_itself(counts)
     else:
         confusion = _confusion(degraded.perception.labels, labels, words)

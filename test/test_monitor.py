@@ -35,3 +35,18 @@ def test_a_lorry_is_a_car_where_the_labels_say_so(has_labels):
     assert judged.verdict.reference.entities == {"road", "car" if has_labels else "truck"}
     assert not judged.verdict.omitted
     assert judged.clean.answer.raw_text == "as it was said"
+
+
+def test_finer_labels_are_brought_to_the_same_words():
+    truth = np.zeros((20, 40), np.uint8)
+    truth[5:10], truth[10:12] = TRAIN_ID["truck"], TRAIN_ID["sky"]
+    frame = Frame(0, "front", 0, np.zeros((20, 40, 3), np.uint8), truth)
+    found = np.where(truth == TRAIN_ID["sky"], TRAIN_ID["fence"], truth).astype(np.uint8)
+    found[0, :8] = TRAIN_ID["wall"]
+    seen = observed(frame, found, "truck", "road")
+    judged = compare(frame, CLEAN, seen, seen, rule=ReferenceRule(vocabulary=WORDS))
+    assert judged.verdict.reference.entities == {"road", "car"}
+    assert not judged.verdict.hallucinated
+    assert not judged.verdict.omitted
+    # The sky counts for nothing, and a wall on the road for a miss there alone.
+    assert judged.verdict.quality_degraded.mean_iou == pytest.approx((1 + 512 / 520) / 2)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from semalign_ros.alignment._checks import NAN, share
-from semalign_ros.scene.taxonomy import VEHICLES
+from semalign_ros.scene.taxonomy import GENERIC_VEHICLE, VEHICLES
 from semalign_ros.types import (
     Frame,
     FrameVerdict,
@@ -18,9 +18,6 @@ from semalign_ros.types import (
 
 CLEAN = "clean"
 """Name of the condition that leaves the frame as it is."""
-
-GENERIC_VEHICLE = "vehicle"
-"""Pseudo-class that a text may claim: a vehicle of no named type."""
 
 # Whoever only speaks of vehicles has not noticed the cyclist.
 _MUST_BE_NAMED = frozenset({"bicycle", "motorcycle"})

@@ -120,13 +120,13 @@ def _table(path: Path, content: object) -> NDArray[np.int16]:
 
 
 def _vocabulary(path: Path, table: NDArray[np.int16], content: object) -> Vocabulary:
-    holds = content.get("holds", {}) if isinstance(content, dict) else {}
+    holds = (content.get("holds") if isinstance(content, dict) else None) or {}
     labels = [name for name, i in TRAIN_ID.items() if i in table]
     if not isinstance(holds, dict) or not all(
         isinstance(names, list) and all(isinstance(n, str) for n in names)
         for names in holds.values()
     ):
-        raise ConfigError(f"{path}: holds: expected `class: [other class, ...]` by label")
+        raise ConfigError(f"{path}: holds: found {holds!r}, expected lists of classes by label")
     unlabelled = sorted(map(str, holds.keys() - set(labels)))
     if unlabelled:
         raise ConfigError(f"{path}: holds: {unknown_name('label', unlabelled[0], labels)}")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -55,7 +55,6 @@ class BagInfo:
         duration_ns: From the first to the last message, nanoseconds.
         message_count: Over all topics.
         damage: What is wrong with it, or None; the counts are of what can be read.
-        custom_data: What its metadata.yaml holds under that name.
     """
 
     path: Path
@@ -64,7 +63,6 @@ class BagInfo:
     duration_ns: int
     message_count: int
     damage: str | None = None
-    custom_data: Mapping[str, str] = field(default_factory=dict)
 
 
 class OpenBag(Protocol):
@@ -157,7 +155,6 @@ class _IndexedBag:
             reader.start_time if count else 0,
             max(reader.duration - 1, 0),  # rosbags counts up to one after the last
             count,
-            custom_data=reader.storage.metadata.custom or {},
         )
 
     def messages(self, topics: Collection[str] | None = None) -> Iterator[RawMessage]:

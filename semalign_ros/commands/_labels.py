@@ -14,8 +14,9 @@ def add_label_map_argument(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--label-map",
         metavar="NAME_OR_YAML",
-        help="label map that the true labels were made by, which tells the classes they know; "
-        "default: what `semalign convert` wrote into the bag, else all 19",
+        help="classes that the true labels tell apart: those of a label map, such as camvid, or of "
+        "another bag; default: what `semalign convert` wrote into this one, else all 19. The ids "
+        "in the bag are train ids in any case",
     )
 
 
@@ -23,12 +24,8 @@ def label_vocabulary(args: argparse.Namespace) -> Vocabulary:
     """Read the label map that is named, or else the bag.
 
     Raises:
-        ConfigError: There is no such label map, or it is damaged.
-        BagError: The bag cannot be read.
+        ConfigError: There is no such label map, or it is damaged, or what the bag says is.
     """
-    from semalign_ros.bags import read_vocabulary
-    from semalign_ros.bags.labels import LabelMap
+    from semalign_ros.bags.vocabulary import find_vocabulary, read_vocabulary
 
-    if args.label_map is None:
-        return read_vocabulary(args.bag)
-    return LabelMap.load(args.label_map).vocabulary
+    return read_vocabulary(args.bag) if args.label_map is None else find_vocabulary(args.label_map)

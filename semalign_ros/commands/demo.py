@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
     """Do it all."""
     from rich.console import Console
 
-    from semalign_ros.bags import count_frames
+    from semalign_ros.bags import count_frames, read_vocabulary
     from semalign_ros.demo import run_live, summarize_live
     from semalign_ros.evaluation.figures import language_tables, segmentation_tables
     from semalign_ros.evaluation.report import write_report, write_tables
@@ -43,6 +43,7 @@ def run(args: argparse.Namespace) -> int:
     from semalign_ros.output import atomic_path
     from semalign_ros.progress import frames_bar
     from semalign_ros.resources import find_resource
+    from semalign_ros.scene.reference import ReferenceRule
 
     console, log = Console(), Console(stderr=True)
     bag = find_resource(args.bag, "rosbags", "")
@@ -62,7 +63,12 @@ def run(args: argparse.Namespace) -> int:
         live = summarize_live(recorded)
         log.print("[bold]2/3 offline[/]: every frame under every condition")
         settings = SweepSettings(
-            str(bag), args.profile, (_SEGMENTER,), tuple(_VLMS.values()), device="cpu"
+            str(bag),
+            args.profile,
+            (_SEGMENTER,),
+            tuple(_VLMS.values()),
+            device="cpu",
+            rule=ReferenceRule(vocabulary=read_vocabulary(bag)),
         )
         with frames_bar("evaluating", frames) as advance:
             sweep(settings, folder / "evaluation", progress=advance)

@@ -70,8 +70,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     begun.add_argument(
         "--behind",
         metavar="BUNDLE",
-        help="upernet bundle, folder or shipped name, that the language models see through: no "
-        "segmenter is trained, and the settings of theirs do not count",
+        help="upernet bundle, folder or shipped name, that the language models see through, with "
+        "its network and net size in place of the settings'; no segmenter is trained",
     )
     parser.add_argument(
         "--learning-rate",
@@ -135,6 +135,8 @@ def run(args: argparse.Namespace) -> None:
     changed = settings.model_dump() | changes
     segmenter = changed["segmenter"]
     segmenter["family"] = args.family or segmenter["family"]
+    if args.behind is not None and args.learning_rate is not None:
+        raise ConfigError("--learning-rate: is the segmenter's, and with --behind none is trained")
     network = segmenter["networks"][segmenter["family"]]
     if args.learning_rate is not None and network is not None:
         network["learning_rate"] = args.learning_rate

@@ -114,8 +114,8 @@ class DamageMeter:
                 )
             labels = perceive(frame, self._segmenter, condition, self._seed).labels
             assert labels is not None  # there is a segmenter
-            labels = self._vocabulary.translate_labels(labels)
-            found.append(confusion_matrix(labels, frame.labels, void_column=True))
+            seen, true = map(self._vocabulary.translate_labels, (labels, frame.labels))
+            found.append(confusion_matrix(seen, true, void_column=True))
         if not found:
             raise ConfigError("calibration: there is no frame")
         return np.stack(found)

@@ -14,7 +14,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -112,7 +112,7 @@ class SweepSettings:
             "topics": asdict(self.topics),
             "rule": self.rule.describe(),
             "critical": sorted(self.rule.critical & words.labels),
-            "vocabulary": None if words == CITYSCAPES else words.describe(),
+            **({} if words == CITYSCAPES else {"vocabulary": words.describe()}),
         }
 
 
@@ -262,8 +262,8 @@ def _measure(
     if name not in clean.labels:
         raise InferenceError("the clean frame could not be segmented, so nothing to compare")
     words = CITYSCAPES if frame.labels is None else models.settings.rule.vocabulary
-    found = words.translate_labels(perception.labels)
-    confusion = confusion_matrix(found, clean.labels[name], void_column=True)
+    found, true = map(words.translate_labels, (perception.labels, clean.labels[name]))
+    confusion = confusion_matrix(found, true, void_column=True)
     quality = quality_from_confusion(confusion, models.settings.rule.critical)
     return segmentation_row(
         frame, condition, name, confusion, quality, perception.stage_s["segment"]
@@ -331,6 +331,9 @@ def sweep(
             f"{settings.bag}: no label maps on {settings.topics.segmentation}, and no --segmenter "
             "to find any: nothing to judge the answers by"
         )
+    if not models.labelled:  # what the segmenter finds tells all classes
+        rule = replace(settings.rule, vocabulary=CITYSCAPES)
+        settings = replace(settings, rule=rule)
     frames = count_frames(settings.bag, settings.topics)
     described = {
         **settings.resolved(),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 from semalign_ros.alignment.thresholds import HealthThresholds, threshold_parameters
-from semalign_ros.bags.labels import LabelMap
+from semalign_ros.bags.vocabulary import find_vocabulary
 from semalign_ros.bags.writer import COMPRESSIONS, STORAGES
 from semalign_ros.corruption.parameters import MAX_SEVERITY
 from semalign_ros.inference.providers import DEVICES, GpuOptions
@@ -214,8 +214,8 @@ class RuleConfig:
     critical: tuple[str, ...] = parameter(CRITICAL, "Classes that must not be overlooked.")
     label_map: str = parameter(
         "",
-        "Label map that says which classes the labels on ~/input/segmentation tell apart: a name, "
-        "such as camvid, or a YAML file; empty: all 19.",
+        "Classes that the train ids on ~/input/segmentation tell apart: of a label map, such as "
+        "camvid or a YAML file, or of a bag that semalign convert made; empty: all 19.",
     )
     corridor_top: float = _share("corridor_top", "Far edge of the corridor, share of the height.")
     corridor_bottom: float = _share("corridor_bottom", "Near edge, share of the height.")
@@ -233,12 +233,12 @@ class RuleConfig:
 
         Raises:
             ConfigError: A class is unknown, the corridor upside down, or there is no such
-                label map.
+                label map or it is damaged.
         """
         values = {item.name: getattr(self, item.name) for item in fields(self)}
         label_map = values.pop("label_map")
         if label_map:
-            values["vocabulary"] = LabelMap.load(label_map).vocabulary
+            values["vocabulary"] = find_vocabulary(label_map)
         return ReferenceRule(**{**values, "critical": frozenset(self.critical)})
 
 
@@ -262,6 +262,13 @@ class OverlayConfig:
 class JudgingConfig(StageConfig):
     """What both nodes that judge have."""
 
+    reference: str = parameter(
+        "segmenter",
+        "Label map of the reference: of our segmenter on the clean frame, or, with topic, of "
+        "~/input/segmentation.",
+        choices=REFERENCES,
+        read_only=True,
+    )
     safety_label: bool = parameter(
         False,
         "Subscribe to ~/input/safety_label (std_msgs/String, safe or unsafe), which replaces the "
@@ -281,13 +288,6 @@ class MonitorConfig(JudgingConfig):
     """Parameters of `monitor_node`."""
 
     input: CameraInput = group(CameraInput)
-    reference: str = parameter(
-        "segmenter",
-        "Label map of the reference: of our segmenter on the clean frame, or of "
-        "~/input/segmentation.",
-        choices=REFERENCES,
-        read_only=True,
-    )
     vlm_input: str = parameter(
         "image", "What the VLM is shown.", choices=VLM_INPUTS, read_only=True
     )
@@ -338,13 +338,6 @@ class VlmNodeConfig(StageConfig):
 class AlignmentNodeConfig(JudgingConfig):
     """Parameters of `alignment_node`."""
 
-    reference: str = parameter(
-        "segmenter",
-        "Label map of the reference: ~/input/segmentation/clean, or the ground truth on "
-        "~/input/segmentation.",
-        choices=REFERENCES,
-        read_only=True,
-    )
     segmentation: bool = parameter(
         True,
         "Subscribe to the label maps of segmenter_node; false where there is none and the "

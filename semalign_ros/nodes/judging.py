@@ -14,7 +14,7 @@ from visualization_msgs.msg import MarkerArray
 
 from semalign_ros.alignment.health import HealthTracker, Status
 from semalign_ros.drawing import draw_overlay
-from semalign_ros.errors import SemalignError
+from semalign_ros.errors import ConfigError, SemalignError
 from semalign_ros.language import PromptSet
 from semalign_ros.monitor import Judged
 from semalign_ros.nodes.config import JudgingConfig
@@ -51,6 +51,11 @@ class JudgingNode(StageNode[ConfigT]):
     def apply(self, config: ConfigT) -> None:
         """Take rule and thresholds."""
         rule = config.rule.rule()
+        if config.rule.label_map and config.reference != "topic":
+            raise ConfigError(
+                f"rule.label_map: found {config.rule.label_map}, but the reference comes from our "
+                "segmenter, which tells all classes; set reference to topic"
+            )
         if self._health is not None and config.thresholds != self.config.thresholds:
             with self._health_lock:
                 self._health.set_thresholds(config.thresholds)

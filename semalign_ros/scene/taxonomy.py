@@ -65,6 +65,9 @@ CRITICAL: tuple[str, ...] = (
 VEHICLES: tuple[str, ...] = ("car", "truck", "bus", "train", "motorcycle", "bicycle")
 """Classes that a generic "vehicle" may mean."""
 
+GENERIC_VEHICLE = "vehicle"
+"""Pseudo-class that a text may claim: a vehicle of no named type."""
+
 
 def _label_id_table() -> Labels:
     table = np.full(256, IGNORE, np.uint8)

@@ -1,7 +1,8 @@
 """Which classes a label map can tell apart: those of another data set are often fewer than 19.
 
-What a model says is brought to the words of the labels before the two are compared. Where the
-labels call a lorry a car, "truck" is right; where they know no fences, nobody can tell.
+What a model says and what a segmenter finds is brought to the words of the labels before the two
+are compared. Where the labels call a lorry a car, "truck" is right; where they know no fences,
+nobody can tell.
 """
 
 from __future__ import annotations
@@ -9,10 +10,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
+import cv2
 import numpy as np
 
 from semalign_ros.errors import ConfigError
-from semalign_ros.scene.taxonomy import CLASSES, NUM_CLASSES, TRAIN_ID, check_classes
+from semalign_ros.scene.taxonomy import (
+    CLASSES,
+    GENERIC_VEHICLE,
+    IGNORE,
+    TRAIN_ID,
+    VEHICLES,
+    check_classes,
+)
 from semalign_ros.types import Labels, SceneClaims
 
 
@@ -69,9 +78,17 @@ class Vocabulary:
         return held
 
     def translate(self, names: Iterable[str]) -> frozenset[str]:
-        """Say it in the words of the labels; names that are no class, like "vehicle", stay."""
-        said = {self.labelled_as[TRAIN_ID[n]] if n in TRAIN_ID else n for n in names}
-        return frozenset(name for name in said if name is not None)
+        """Say it in the words of the labels.
+
+        A generic "vehicle" stays, unless a vehicle is named beside it, whose other word it is
+        even where that one becomes a rider, or the labels tell no vehicles.
+        """
+        names = frozenset(names)
+        said = {self.labelled_as[TRAIN_ID[name]] for name in names & TRAIN_ID.keys()} - {None}
+        others = names - TRAIN_ID.keys()
+        if names.intersection(VEHICLES) or not self.labels.intersection(VEHICLES):
+            others -= {GENERIC_VEHICLE}
+        return frozenset(name for name in said if name is not None) | others
 
     def translate_claims(self, claims: SceneClaims) -> SceneClaims:
         """Translate what a text says; that there is no lorry does not deny a car."""
@@ -83,21 +100,21 @@ class Vocabulary:
         )
 
     def translate_labels(self, labels: Labels) -> Labels:
-        """Bring a label map of the 19 classes to these labels; a class that none tells stays.
+        """Bring a label map of the 19 classes to these labels; 255 where none tells the class.
 
         Args:
             labels: u8[H, W] train ids.
 
         Returns:
-            u8[H, W]; `labels` itself where nothing changes.
+            u8[H, W]; `labels` itself where all 19 are told.
         """
         if self == CITYSCAPES:
             return labels
-        table = np.arange(256, dtype=np.uint8)
-        table[:NUM_CLASSES] = [
-            i if label is None else TRAIN_ID[label] for i, label in enumerate(self.labelled_as)
-        ]
-        return np.asarray(np.take(table, labels), np.uint8)
+        table = np.full(256, IGNORE, np.uint8)
+        for train_id, label in enumerate(self.labelled_as):
+            if label is not None:
+                table[train_id] = TRAIN_ID[label]
+        return np.asarray(cv2.LUT(labels, table), np.uint8)
 
 
 CITYSCAPES = Vocabulary()

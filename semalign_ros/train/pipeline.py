@@ -146,20 +146,20 @@ def run_plan(plan: Plan, report: Report, count: Count) -> dict[str, Bundle]:
         None if folder is None else open_start(folder, family)
         for folder in (plan.start, plan.behind)
     )
+    frozen: PreTrainedModel | None = None
     if behind is not None:
         seen = settings_behind(behind, plan.settings.segmenter)
         plan = replace(plan, settings=plan.settings.model_copy(update={"segmenter": seen}))
+        frozen = load_frozen(behind, seen)
     settings = plan.settings
     torch.set_num_threads(settings.threads)
     torch.set_float32_matmul_precision("high")  # TF32 on a GPU; nothing changes on a CPU
     data = _load(plan, count)
     bundles: dict[str, Bundle] = {}
+    origin = RANDOM if start is None else start.bundle_id
     if behind is not None:
-        segmenter: PreTrainedModel = load_frozen(behind, settings.segmenter)
         origin = f"{RANDOM}, behind {behind.bundle_id},"
-    else:
-        segmenter = _train_segmenter(plan, data, start, report)
-        origin = RANDOM if start is None else start.bundle_id
+    segmenter = frozen or _train_segmenter(plan, data, start, report)
     if "segmenter" in plan.stages:
         kind, name = family_name(family), bundle_name(settings, "segmenter")
         save_segmenter(plan.work / kind, segmenter, settings.segmenter)
@@ -380,7 +380,7 @@ def _fingerprint(plan: Plan, data: _Data, tower: Tower | None = None) -> str:
             digest.update(str(frames.language_weight).encode())
     # A longer schedule goes on from the same checkpoint; a finished tower stands for its own.
     fields = {"seed"} if tower is None else {"seed", "views", "segmenter"}
-    part = plan.settings.model_dump_json(include=fields)
+    part = plan.settings.model_dump_json(include=fields, exclude={"segmenter": {"stage"}})
     digest.update(part.encode())
     return digest.hexdigest()[:12]
 

@@ -61,7 +61,10 @@ def open_start(folder: Path, family: str) -> Start:
             f"{folder}: found a {bundle.manifest.kind} bundle, expected a segmenter that "
             "`semalign train` made"
         )
-    return Start(bundle.folder, bundle.bundle_id, min(bundle.manifest.net_size))
+    height, width = bundle.manifest.net_size
+    if height != width:
+        raise ConfigError(f"{folder}: found a net size of {width}x{height}, expected a square")
+    return Start(bundle.folder, bundle.bundle_id, height)
 
 
 def settings_behind(start: Start, settings: SegmenterSettings) -> SegmenterSettings:

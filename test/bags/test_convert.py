@@ -22,10 +22,10 @@ from semalign_ros.bags.labels import LabelMap
 from semalign_ros.bags.natural import natural_key
 from semalign_ros.bags.reader import read_frames
 from semalign_ros.bags.storage import bag_info
-from semalign_ros.bags.vocabulary import read_vocabulary
+from semalign_ros.bags.vocabulary import find_vocabulary, read_vocabulary
 from semalign_ros.bags.writer import BagWriter
 from semalign_ros.cli import main
-from semalign_ros.errors import BagError, ConfigError, DatasetError
+from semalign_ros.errors import ConfigError, DatasetError
 from semalign_ros.scene import reference_from_labels
 from semalign_ros.scene.vocabulary import CITYSCAPES
 
@@ -298,16 +298,22 @@ def test_a_folder_with_labels(folders, tmp_path, picture_of):
     assert [f.stamp_ns - ORIGIN_S * 10**9 for f in frames] == [0, 250_000_000, 500_000_000]
     assert [None if f.labels is None else int(f.labels[5, 5]) for f in frames] == [0, None, 0]
     assert read_vocabulary(bag) == LabelMap.load("camvid").vocabulary
-    # A file taken out of its folder does not tell.
-    assert read_vocabulary(next(bag.glob("*.mcap"))) == CITYSCAPES
+    assert find_vocabulary(str(bag)) == read_vocabulary(bag)
+    file = next(bag.glob("*.mcap"))
+    assert read_vocabulary(file) == read_vocabulary(bag)
+    # Taken out of its folder it does not tell.
+    assert read_vocabulary(shutil.move(file, tmp_path)) == CITYSCAPES
 
 
 @pytest.mark.parametrize("text", ["{", "[1]", '{"car": ["lorry"]}', '{"car": 3}'])
 def test_a_bag_with_an_unreadable_vocabulary(tmp_path, text):
     with BagWriter(tmp_path / "bag", custom_data={"semalign_ros/labels": text}):
         pass
-    with pytest.raises(BagError, match=r"custom_data: semalign_ros/labels: found .*expected the"):
+    with pytest.raises(ConfigError, match=r"custom_data: semalign_ros/labels: found .*expected t"):
         read_vocabulary(tmp_path / "bag")
+    # A damaged metadata.yaml says nothing; whoever opens the bag says what is wrong.
+    (tmp_path / "bag/metadata.yaml").write_text("rosbag2_bagfile_information: {")
+    assert read_vocabulary(tmp_path / "bag") == CITYSCAPES
 
 
 def test_folders_that_do_not_fit(folders, tmp_path):

@@ -30,6 +30,10 @@ from semalign_ros.train.settings import load_settings  # noqa: E402
             ["--data", "{data}", "--behind", "street_segmenter", "--stage", "segmenter"],
             "leave out the stage segmenter",
         ),
+        (
+            ["--data", "{data}", "--behind", "street_segmenter", "--learning-rate", "0.1"],
+            "--learning-rate: is the segmenter's",
+        ),
     ],
 )
 def test_says_what_is_wrong(data_set, tmp_path, capsys, arguments, message):

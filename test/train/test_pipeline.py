@@ -214,6 +214,7 @@ def test_language_models_are_trained_behind_a_finished_segmenter(bundles, plan, 
     before = load_language_model(plan.work / "contrastive", "contrastive")
     with torch.no_grad():
         tokens, expected = (t.tower(to_pixel_values(image[None])) for t in (trained, before))
+    assert trained.net_size == before.net_size
     # The bundle's weights are rounded to float16.
     assert torch.allclose(tokens, expected, atol=0.01 * float(expected.abs().max()))
     with pytest.raises(ConfigError, match="leave out the stage segmenter"):
