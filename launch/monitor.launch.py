@@ -22,7 +22,7 @@ ARGUMENTS = (
     (
         "label_map",
         "",
-        "Classes that they tell apart: a label map such as camvid, or the bag; empty for all 19.",
+        "Label map (camvid, ...) or bag whose classes the segmentation tells; empty for all 19.",
     ),
     ("depth", "", "Depth image that depth-aware corruptions use; empty for none."),
     ("twist", "", "Motion of the vehicle that motion-aware corruptions use; empty for none."),

@@ -22,7 +22,7 @@ ARGUMENTS = (
     (
         "label_map",
         "",
-        "Classes that they tell apart: a label map such as camvid, or the bag; empty for all 19.",
+        "Label map (camvid, ...) or bag whose classes the segmentation tells; empty for all 19.",
     ),
     ("params_file", str(resource("config", "pipeline.yaml")), "ROS parameter file."),
     ("segmenter", "", "Segmenter bundle, folder or shipped name; empty for the parameter file's."),
