@@ -13,7 +13,7 @@ def add_label_map_argument(parser: argparse.ArgumentParser) -> None:
     """Declare ``--label-map``."""
     parser.add_argument(
         "--label-map",
-        metavar="NAME_OR_YAML",
+        metavar="NAME_OR_PATH",
         help="classes that the true labels tell apart: those of a label map, such as camvid, or of "
         "another bag; default: what `semalign convert` wrote into this one, else all 19. The ids "
         "in the bag are train ids in any case",

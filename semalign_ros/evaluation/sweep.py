@@ -256,14 +256,14 @@ def _measure(
 ) -> Row:
     """Row of a segmenter's label map."""
     assert perception.labels is not None
+    words = CITYSCAPES if frame.labels is None else models.settings.rule.vocabulary
+    found = words.translate_labels(perception.labels)
     if condition.is_clean:
         # Without labels of its own, a frame is measured against its clean segmentation.
-        clean.labels[name] = perception.labels if frame.labels is None else frame.labels
+        clean.labels[name] = found if frame.labels is None else words.translate_labels(frame.labels)
     if name not in clean.labels:
         raise InferenceError("the clean frame could not be segmented, so nothing to compare")
-    words = CITYSCAPES if frame.labels is None else models.settings.rule.vocabulary
-    found, true = map(words.translate_labels, (perception.labels, clean.labels[name]))
-    confusion = confusion_matrix(found, true, void_column=True)
+    confusion = confusion_matrix(found, clean.labels[name], void_column=True)
     quality = quality_from_confusion(confusion, models.settings.rule.critical)
     return segmentation_row(
         frame, condition, name, confusion, quality, perception.stage_s["segment"]

@@ -79,7 +79,7 @@ class ReferenceRule:
             )
 
     def describe(self) -> str:
-        """Name and parameters, as written into every result."""
+        """Name and parameters, as written into every result; the vocabulary stands beside it."""
         return (
             f"ego_corridor_v1(y {self.corridor_top:g}..{self.corridor_bottom:g}, "
             f"width {self.corridor_top_width:g}..{self.corridor_bottom_width:g}, "

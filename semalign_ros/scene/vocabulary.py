@@ -84,11 +84,10 @@ class Vocabulary:
         even where that one becomes a rider, or the labels tell no vehicles.
         """
         names = frozenset(names)
-        said = {self.labelled_as[TRAIN_ID[name]] for name in names & TRAIN_ID.keys()} - {None}
-        others = names - TRAIN_ID.keys()
+        said = {self.labelled_as[TRAIN_ID[n]] if n in TRAIN_ID else n for n in names}
         if names.intersection(VEHICLES) or not self.labels.intersection(VEHICLES):
-            others -= {GENERIC_VEHICLE}
-        return frozenset(name for name in said if name is not None) | others
+            said.discard(GENERIC_VEHICLE)
+        return frozenset(name for name in said if name is not None)
 
     def translate_claims(self, claims: SceneClaims) -> SceneClaims:
         """Translate what a text says; that there is no lorry does not deny a car."""

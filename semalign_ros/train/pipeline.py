@@ -47,7 +47,7 @@ from semalign_ros.train.settings import (
     TrainSettings,
     family_name,
 )
-from semalign_ros.train.start import Start, load_frozen, open_start, settings_behind
+from semalign_ros.train.start import Start, load_frozen, open_start
 from semalign_ros.train.views import Views, plain_views, training_views
 from semalign_ros.types import Image
 
@@ -146,20 +146,19 @@ def run_plan(plan: Plan, report: Report, count: Count) -> dict[str, Bundle]:
         None if folder is None else open_start(folder, family)
         for folder in (plan.start, plan.behind)
     )
-    frozen: PreTrainedModel | None = None
+    origin = RANDOM if start is None else start.bundle_id
+    segmenter: PreTrainedModel | None = None
     if behind is not None:
-        seen = settings_behind(behind, plan.settings.segmenter)
+        origin = f"{RANDOM}, behind {behind.bundle_id},"
+        seen, segmenter = load_frozen(behind, plan.settings.segmenter)
         plan = replace(plan, settings=plan.settings.model_copy(update={"segmenter": seen}))
-        frozen = load_frozen(behind, seen)
     settings = plan.settings
     torch.set_num_threads(settings.threads)
     torch.set_float32_matmul_precision("high")  # TF32 on a GPU; nothing changes on a CPU
     data = _load(plan, count)
     bundles: dict[str, Bundle] = {}
-    origin = RANDOM if start is None else start.bundle_id
-    if behind is not None:
-        origin = f"{RANDOM}, behind {behind.bundle_id},"
-    segmenter = frozen or _train_segmenter(plan, data, start, report)
+    if segmenter is None:
+        segmenter = _train_segmenter(plan, data, start, report)
     if "segmenter" in plan.stages:
         kind, name = family_name(family), bundle_name(settings, "segmenter")
         save_segmenter(plan.work / kind, segmenter, settings.segmenter)

@@ -67,30 +67,32 @@ def open_start(folder: Path, family: str) -> Start:
     return Start(bundle.folder, bundle.bundle_id, height)
 
 
-def settings_behind(start: Start, settings: SegmenterSettings) -> SegmenterSettings:
-    """Put the network of a bundle in place of that of the settings.
-
-    Raises:
-        ConfigError: The bundle has another network than a upernet.
-    """
-    networks = Networks(upernet=_network(_weights(start.folder), start.folder))
-    changed = {"networks": networks, "net_size": start.net_size, "crop": None}
-    return SegmenterSettings.model_validate(settings.model_dump() | changed)
-
-
-def load_frozen(start: Start, settings: SegmenterSettings) -> UperNetForSemanticSegmentation:
+def load_frozen(
+    start: Start, settings: SegmenterSettings
+) -> tuple[SegmenterSettings, UperNetForSemanticSegmentation]:
     """Build the network of a bundle, to look through: training needs :func:`load_start`.
 
     Args:
         start: The bundle.
-        settings: Of :func:`settings_behind`.
+        settings: Of the run.
 
     Returns:
-        In evaluation mode; computes what the bundle does.
+        The settings with network and net size of the bundle, and the network in evaluation
+        mode; it computes what the bundle does.
+
+    Raises:
+        ConfigError: It is no upernet that `semalign train` made.
     """
-    model = build_upernet(settings.networks.upernet).to(memory_format=torch.channels_last)
-    _copy(model, _weights(start.folder), start.folder)
-    return model
+    stored = _weights(start.folder)
+    network = _network(stored, start.folder)
+    changed = {
+        "networks": Networks(upernet=network),
+        "net_size": start.net_size,
+        "crop": None,
+    }
+    model = build_upernet(network).to(memory_format=torch.channels_last)
+    _copy(model, stored, start.folder)
+    return settings.model_copy(update=changed), model
 
 
 def load_start(
