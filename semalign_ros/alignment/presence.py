@@ -94,7 +94,8 @@ def presence_scores(
         0.5
     """
     by_class = presence_by_class(claims, present, classes).values()
-    return PresenceScores(*(sum(column) for column in zip(*map(astuple, by_class), strict=True)))
+    counts = np.array([astuple(scores) for scores in by_class], np.int64).reshape(-1, 4)
+    return PresenceScores(*map(int, counts.sum(axis=0)))
 
 
 def presence_balanced_accuracy(

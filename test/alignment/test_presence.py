@@ -78,6 +78,7 @@ def test_names_that_were_not_asked_do_not_count():
 
 
 def test_undefined_is_nan():
+    assert presence_scores([{"car"}], [{"car"}], []) == PresenceScores(0, 0, 0, 0)
     empty = presence_scores([], [])
     assert all(
         math.isnan(value) for value in (empty.precision, empty.recall, empty.f1, empty.accuracy)

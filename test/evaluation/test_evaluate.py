@@ -133,6 +133,17 @@ def test_what_the_labels_do_not_tell_is_no_mistake(tmp_path, capsys, monkeypatch
     assert evaluate(bag, out, *options, *named) == 0
     assert read_table(out, "verdicts")["hallucinated"][0].as_py() == ["bus", "fence", "truck"]
 
+    # Labels that tell more are brought to the same words.
+    (tmp_path / "few.yaml").write_text("classes: {0: road, 10: sky}\nholds: {road: [car, truck]}")
+    named = ("--label-map", str(tmp_path / "few.yaml"), "--overwrite")
+    assert evaluate(bag, out, *options, *named) == 0
+    found = read_table(out, "segmentation").column("confusion").to_numpy()
+    rows = np.stack(found).reshape(-1, 19, 20).sum(axis=(0, 2))
+    assert set(np.flatnonzero(rows)) == {0, 10}
+    assert read_table(out, "verdicts")["present"][0].as_py() == ["road", "sky"]
+    # None of them is critical: rates over none are empty, and the page is there.
+    assert main(["report", str(out), "--pictures", "0"]) == 0
+
 
 def test_a_misspelt_topic_is_no_bag_without_labels(bag, tmp_path, capsys):
     options = ("--segmenter", SEGMENTER, "--limit", "2")
