@@ -14,6 +14,7 @@ from transformers import (
     UperNetConfig,
     UperNetForSemanticSegmentation,
 )
+from transformers.models.mobilenet_v2.modeling_mobilenet_v2 import MobileNetV2ConvLayer
 
 from semalign_ros.scene.taxonomy import CLASSES, TRAIN_ID
 from semalign_ros.train.settings import (
@@ -81,7 +82,52 @@ def _deeplab(network: DeepLabNetwork) -> MobileNetV2ForSemanticSegmentation:
         classifier_dropout_prob=0.1,
         **_CLASSES,
     )
-    return MobileNetV2ForSemanticSegmentation(config)
+    model = MobileNetV2ForSemanticSegmentation(config)
+    for layer in model.modules():
+        if isinstance(layer, MobileNetV2ConvLayer) and layer.convolution.dilation != (1, 1):
+            layer.convolution = GridConv2d.of(layer.convolution)
+    return model
+
+
+class GridConv2d(nn.Conv2d):
+    """A dilated convolution, computed without dilation on each of the grids that it samples.
+
+    The result is the same. On a CPU, torch's own backward pass of a dilated depthwise
+    convolution takes several times as long; with it a DeepLab is twice as slow to train.
+    """
+
+    @classmethod
+    def of(cls, conv: nn.Conv2d) -> GridConv2d:
+        """Take over a square convolution that keeps the size of a map, with its weights."""
+        new = cls(
+            conv.in_channels,
+            conv.out_channels,
+            conv.kernel_size,  # type: ignore[arg-type]
+            padding=conv.padding,  # type: ignore[arg-type]
+            dilation=conv.dilation,  # type: ignore[arg-type]
+            groups=conv.groups,
+            bias=conv.bias is not None,
+        )
+        new.weight, new.bias = conv.weight, conv.bias
+        return new
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Convolve: f32[N, C, H, W] -> f32[N, C', H, W]."""
+        step = self.dilation[0]
+        n, _, height, width = x.shape
+        if height % step or width % step:
+            return super().forward(x)
+        rows, columns = height // step, width // step
+        # The axes are rearranged channels-last: as the memory lies, and as MKL-DNN is fastest.
+        x = x.permute(0, 2, 3, 1).reshape(n, rows, step, columns, step, -1)
+        x = x.permute(0, 2, 4, 1, 3, 5).reshape(n * step * step, rows, columns, -1)
+        padding = self.kernel_size[0] // 2
+        x = nn.functional.conv2d(
+            x.permute(0, 3, 1, 2), self.weight, self.bias, 1, padding, 1, self.groups
+        )
+        x = x.permute(0, 2, 3, 1).reshape(n, step, step, rows, columns, -1)
+        x = x.permute(0, 3, 1, 4, 2, 5).reshape(n, height, width, -1)
+        return x.permute(0, 3, 1, 2)
 
 
 def coarse_logits(model: nn.Module, pixel_values: Tensor) -> Tensor:
