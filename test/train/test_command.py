@@ -8,6 +8,7 @@ pytestmark = pytest.mark.torch
 pytest.importorskip("torch")
 
 from semalign_ros.cli import build_parser, main  # noqa: E402
+from semalign_ros.commands.train import chosen_settings  # noqa: E402
 from semalign_ros.errors import ConfigError  # noqa: E402
 from semalign_ros.resources import resource  # noqa: E402
 from semalign_ros.train.pipeline import scaled  # noqa: E402
@@ -22,6 +23,7 @@ from semalign_ros.train.settings import load_settings  # noqa: E402
         (["--data", "{data}", "--data", "{data}=2"], "folders need different names"),
         (["--data", "{data}", "--limit", "0"], "--limit 0: too small"),
         (["--data", "{data}", "--threads", "0"], "--threads 0: too small"),
+        (["--data", "{data}", "--seed", "-1"], "--seed -1: too small"),
         (["--data", "{data}", "--family", "deeplab"], "train the segmenter alone, --stage segm"),
         (["--data", "{data}", "--learning-rate", "5000"], "upernet.learning_rate: Input should"),
         (["--data", "{data}", "--start", "street_segmentr"], "did you mean 'street_segmenter'?"),
@@ -63,6 +65,24 @@ def test_keeps_existing_bundles_before_any_work(data_set, tmp_path, capsys):
     (tmp_path / "street_generative").mkdir()
     assert main(["train", "--data", str(data_set), "--out", str(tmp_path)]) == 1
     assert "street_generative: exists already" in capsys.readouterr().err
+
+
+def test_the_command_line_comes_before_the_settings():
+    given = ["train", "--data", "a", "--out", "o", "--size", "base"]
+    shipped = load_settings(resource("config", "train", "base.yaml"))
+    assert chosen_settings(build_parser("train").parse_args(given[1:])) == shipped
+
+    given += ["--seed", "0", "--threads", "3", "--precision", "bfloat16"]
+    given += ["--family", "segformer", "--learning-rate", "0.01"]
+    found = chosen_settings(build_parser("train").parse_args(given[1:]))
+    assert (found.seed, found.threads) == (0, 3)
+    stages = [found.segmenter.stage, found.contrastive.stage, found.generative.stage]
+    assert [s.precision for s in stages] == ["bfloat16"] * 3
+    assert found.segmenter.schedule.learning_rate == 0.01
+    assert found.segmenter.networks.upernet == shipped.segmenter.networks.upernet
+    given += ["--precision", "float32"]
+    found = chosen_settings(build_parser("train").parse_args(given[1:]))
+    assert found.generative.stage.precision == "float32"
 
 
 @pytest.mark.parametrize("size", ["small", "base"])
