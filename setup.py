@@ -43,6 +43,7 @@ EXTRAS = {
         'transformers>=5.23,<6; python_version >= "3.11"',
         'onnxscript>=0.5; python_version >= "3.11"',  # torch.onnx needs it
         'safetensors>=0.4; python_version >= "3.11"',  # checkpoints of transformers
+        'sentencepiece>=0.2; python_version >= "3.11"',  # SigLIP's checkpoints hold their words so
     ],
     "test": [
         "pytest>=8",

@@ -25,6 +25,7 @@ from semalign_ros.export.pixels import (
     require_equal_pixels,
 )
 from semalign_ros.export.precision import prepare
+from semalign_ros.export.tokenizer import vehicle_tokenizer
 from semalign_ros.inference.bundle import Bundle, write_bundle
 from semalign_ros.inference.contrastive import embed_texts
 from semalign_ros.inference.manifest import ContrastiveManifest
@@ -114,12 +115,18 @@ def export_public_contrastive(
     side = image_side(processor, model, size)
     off = require_equal_pixels(processor, side.pixels, frames)
     tokenizer = load_pretrained(AutoTokenizer, folder, "a tokenizer")
+    if tokenizer.pad_token is None:
+        raise BundleError(
+            f"{folder}: the tokenizer has no pad_token, with which short texts are filled up; "
+            "name one in tokenizer_config.json"
+        )
+    words = vehicle_tokenizer(tokenizer, prompt_texts())
     manifest = ContrastiveManifest(
         **options.stated(side.pixels.recipe),
         thresholds=dict(options.thresholds),
         context_length=model.config.text_config.max_position_embeddings,
         pad_to_context=FAMILIES[family],
-        pad_token_id=tokenizer.pad_token_id or 0,
+        pad_token_id=tokenizer.pad_token_id,
         padding_side=tokenizer.padding_side,
     )
     tokens = _tokenize(tokenizer, manifest, prompt_texts())
@@ -134,7 +141,7 @@ def export_public_contrastive(
 
     def write(files: dict[str, Path], differences: dict[str, float]) -> Bundle:
         files["tokenizer"] = files["text"].with_name("tokenizer.json")
-        tokenizer.backend_tokenizer.save(str(files["tokenizer"]))
+        words.save(str(files["tokenizer"]))
         found = _bundle_logits(files, manifest, frames)
         with torch.inference_mode():
             wanted = [

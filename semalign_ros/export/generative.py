@@ -31,6 +31,7 @@ from semalign_ros.export.options import ExportOptions
 from semalign_ros.export.parity import difference, require_parity
 from semalign_ros.export.pixels import load_image_processor, require_equal_pixels
 from semalign_ros.export.precision import prepare
+from semalign_ros.export.tokenizer import vehicle_tokenizer
 from semalign_ros.inference.bundle import Bundle, load_bundle, write_bundle
 from semalign_ros.inference.generative import GenerativeVlm, yes_log_odds
 from semalign_ros.inference.manifest import (
@@ -215,7 +216,7 @@ def export_public_generative(
 
     def write(files: dict[str, Path], differences: dict[str, float]) -> Bundle:
         files["tokenizer"] = files["decoder"].with_name("tokenizer.json")
-        tokenizer.backend_tokenizer.save(str(files["tokenizer"]))
+        vehicle_tokenizer(tokenizer, ()).save(str(files["tokenizer"]))
         content = bundle_files(files.values())
         with tempfile.TemporaryDirectory() as scratch:
             draft = Path(scratch) / "draft"
@@ -270,7 +271,7 @@ def read_chat(original: Original) -> Chat:
     template = after.replace(_MARK, "{question}")
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / "tokenizer.json"
-        original.tokenizer.backend_tokenizer.save(str(path))
+        vehicle_tokenizer(original.tokenizer, ()).save(str(path))
         alone = load_tokenizer(path)
     prefixes = set()
     for question in (q.text for q in PromptSet.load().questions()):

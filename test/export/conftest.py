@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -115,18 +116,31 @@ def clip() -> tuple[Any, ...]:
 
 
 def siglip() -> tuple[Any, ...]:
-    from transformers import SiglipConfig, SiglipImageProcessorPil, SiglipModel
+    import sentencepiece
+    from transformers import SiglipConfig, SiglipImageProcessorPil, SiglipModel, SiglipTokenizer
 
-    from semalign_ros.export.random_weights import enliven, word_tokenizer
+    from semalign_ros.export.contrastive import prompt_texts
+    from semalign_ros.export.random_weights import enliven
 
-    words = word_tokenizer("$A </s>", eos_token="</s>")
+    # As the public checkpoints hold their words: a model of SentencePiece and no tokenizer.json.
+    with tempfile.TemporaryDirectory() as scratch:
+        file = Path(scratch) / "spiece.model"
+        with file.open("wb") as out:
+            sentencepiece.SentencePieceTrainer.train(
+                sentence_iterator=(text.lower() for text in prompt_texts()),
+                model_writer=out,
+                vocab_size=300,
+                hard_vocab_limit=False,
+                **{"pad_id": 0, "eos_id": 1, "unk_id": 2, "bos_id": -1, "minloglevel": 2},
+            )
+        words = SiglipTokenizer(str(file))
     tower = {"hidden_size": 32, "intermediate_size": 64, "num_attention_heads": 2}
     tower |= {"num_hidden_layers": 2}
     config = SiglipConfig(
         text_config={
             **tower,
             "vocab_size": len(words),
-            "max_position_embeddings": 40,
+            "max_position_embeddings": 64,
             "projection_size": 32,
             "eos_token_id": words.eos_token_id,
             "bos_token_id": words.eos_token_id,

@@ -39,7 +39,8 @@ def test_scores_are_those_of_the_processor_and_the_model(family, checkpoints, fr
     # As the documentation of each family has it.
     words = AutoTokenizer.from_pretrained(folder)
     if family.startswith("siglip"):
-        tokens = words(texts, padding="max_length", max_length=40, return_tensors="pt")
+        length = model.config.text_config.max_position_embeddings
+        tokens = words(texts, padding="max_length", max_length=length, return_tensors="pt")
         tokens = {"input_ids": tokens["input_ids"]}
     else:
         tokens = words(texts, padding=True, return_tensors="pt")
