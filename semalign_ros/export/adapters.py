@@ -22,7 +22,7 @@ class LogitsOnly(nn.Module):
 
 
 class SemanticScores(nn.Module):
-    """A Hugging Face model of masks and their classes (Mask2Former, MaskFormer) as logits.
+    """A Hugging Face model of masks and their classes (Mask2Former) as logits.
 
     The score of a class at a pixel is the sum over the queries of the query's probability of
     the class and of its mask there. Masks are brought to 384x384 on the way, as transformers'

@@ -36,6 +36,8 @@ from semalign_ros.inference.manifest import (
 from semalign_ros.scene.taxonomy import CLASSES
 
 _OUTPUTS = ("labels", "confidence")
+# It gives masks with a class each. Others that do are read in other ways by transformers.
+_MASKS = "mask2former"
 
 
 def class_map(id2label: Mapping[int, str]) -> tuple[str, ...]:
@@ -127,21 +129,16 @@ def export_segmenter(
 
 def labels_module(model: nn.Module, recipe: ImageRecipe) -> nn.Module:
     """What the graph of a checkpoint computes: u8[N, H, W, 3] -> labels, confidence."""
-    masks = predicts_masks(model)
+    masks = model.config.model_type == _MASKS  # type: ignore[union-attr]
     network = SemanticScores(model, recipe.size) if masks else LogitsOnly(model)
     return LabelsAndConfidence(Pixels(recipe), network).eval()
-
-
-def predicts_masks(model: nn.Module) -> bool:
-    """Whether a model gives masks with a class each, instead of a class for each pixel."""
-    return "ForUniversalSegmentation" in type(model).__name__
 
 
 def load_checkpoint(folder: Path) -> nn.Module:
     """Load a segmentation checkpoint from disk, never from the network.
 
     Raises:
-        BundleError: It cannot be loaded, with transformers' reason.
+        BundleError: It is of another kind, or cannot be loaded, with transformers' reason.
     """
     from transformers import (
         MODEL_FOR_SEMANTIC_SEGMENTATION_MAPPING,
@@ -153,6 +150,11 @@ def load_checkpoint(folder: Path) -> nn.Module:
     what = "a segmentation checkpoint"
     config = load_pretrained(AutoConfig, folder, what)
     plain = type(config) in MODEL_FOR_SEMANTIC_SEGMENTATION_MAPPING
+    if not plain and config.model_type != _MASKS:
+        raise BundleError(
+            f"{folder}: model_type is {config.model_type!r}, expected {_MASKS!r} or one of "
+            "transformers' AutoModelForSemanticSegmentation, such as 'segformer'"
+        )
     family = AutoModelForSemanticSegmentation if plain else AutoModelForUniversalSegmentation
     model: nn.Module = load_weights(family, folder, what)
     return model

@@ -103,6 +103,14 @@ def test_a_graph_that_misses_the_tolerance_is_no_bundle(checkpoint, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_model_that_gives_masks_in_another_way_is_refused(tmp_path):
+    from transformers import EomtConfig
+
+    EomtConfig().save_pretrained(tmp_path)
+    with pytest.raises(BundleError, match=r"model_type is 'eomt', expected 'mask2former' or one"):
+        load_checkpoint(tmp_path)
+
+
 def test_an_existing_bundle_is_kept(checkpoint, bundle):
     with pytest.raises(OutputError, match="exists already"):
         export_segmenter(checkpoint, bundle, ExportOptions("x", SOURCE))
