@@ -51,9 +51,20 @@ def load_weights(loader: Any, folder: Path, what: str) -> Any:
     """Load a model in float32, ready to run.
 
     Raises:
-        BundleError: It cannot be loaded, with transformers' reason.
+        BundleError: It cannot be loaded, with transformers' reason, or weights are missing,
+            which transformers would draw at random.
     """
-    return load_pretrained(loader, folder, what, dtype=torch.float32).eval()
+    model, found = load_pretrained(
+        loader, folder, what, dtype=torch.float32, output_loading_info=True
+    )
+    # Not buffers, such as the batches that a norm has counted: transformers makes them anew.
+    missing = sorted({name for name, _ in model.named_parameters()} & set(found["missing_keys"]))
+    if missing:
+        raise BundleError(
+            f"{folder}: {len(missing)} weights of {type(model).__name__} are not in the "
+            f"checkpoint, such as {missing[0]}; is it of another task, or are files missing?"
+        )
+    return model.eval()
 
 
 def reason_of(error: Exception) -> str:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import shutil
+
 import cv2
 import numpy as np
 import onnx
@@ -7,6 +9,8 @@ import pytest
 
 pytestmark = pytest.mark.torch
 torch = pytest.importorskip("torch")
+
+from safetensors.torch import load_file, save_file  # noqa: E402
 
 from semalign_ros.cli import main  # noqa: E402
 from semalign_ros.errors import BundleError, OutputError  # noqa: E402
@@ -101,6 +105,22 @@ def test_a_graph_that_misses_the_tolerance_is_no_bundle(checkpoint, tmp_path):
     with pytest.raises(BundleError, match=r"confidence differs by .* no bundle was written"):
         export_segmenter(checkpoint, tmp_path / "x", strict)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_checkpoint_without_some_of_its_weights_is_refused(checkpoint, tmp_path):
+    folder = shutil.copytree(checkpoint, tmp_path / "lost")
+    weights = load_file(folder / "model.safetensors")
+    del weights["decode_head.classifier.weight"]
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(BundleError, match=r"1 weights .* such as decode_head\.classifier\.weight"):
+        load_checkpoint(folder)
+    counted = [name for name in weights if name.endswith("num_batches_tracked")]
+    assert counted
+    weights = load_file(checkpoint / "model.safetensors")
+    for name in counted:
+        del weights[name]
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    load_checkpoint(folder)
 
 
 def test_a_model_that_gives_masks_in_another_way_is_refused(tmp_path):
