@@ -234,16 +234,41 @@ class Tiles(Pixels):
 
 
 class _Tiled(nn.Module):
+    """The tower of SmolVLM with the positions of its patches, in whole tiles, as constants.
+
+    transformers finds them with a range of fractions, which has one step more or less in ONNX
+    for some sides (27, that of 384 pixels in patches of 14).
+    """
+
     def __init__(self, model: Any, side: int) -> None:
         super().__init__()
         self.tower, self.connector = model.model.vision_model, model.model.connector
-        self.side = side
+        self.register_buffer("positions", self._positions(side), persistent=False)
+
+    def _positions(self, side: int) -> Tensor:
+        embeddings, found = self.tower.embeddings, []
+        hook = embeddings.position_embedding.register_forward_hook(
+            lambda _module, inputs, _out: found.append(inputs[0])
+        )
+        pixels = side * embeddings.patch_size
+        try:
+            with torch.inference_mode(False), torch.no_grad():
+                weight = embeddings.patch_embedding.weight
+                embeddings(
+                    weight.new_zeros(1, 3, pixels, pixels),
+                    weight.new_ones(1, side, side, dtype=torch.bool),
+                )
+        finally:
+            hook.remove()
+        positions: Tensor = found[0]
+        return positions
 
     def forward(self, pixel_values: Tensor) -> Tensor:
-        tiles = pixel_values[0]
-        shape = tiles.shape[0], self.side, self.side
-        seen = torch.ones(shape, dtype=torch.bool, device=tiles.device)
-        hidden = self.tower(pixel_values=tiles, patch_attention_mask=seen).last_hidden_state
+        embeddings = self.tower.embeddings
+        patches = embeddings.patch_embedding(pixel_values[0]).flatten(2).transpose(1, 2)
+        embedded = patches + embeddings.position_embedding(self.positions)
+        hidden = self.tower.encoder(inputs_embeds=embedded, attention_mask=None).last_hidden_state
+        hidden = self.tower.post_layernorm(hidden)
         return self.connector(hidden).flatten(0, 1).unsqueeze(0)  # type: ignore[no-any-return]
 
 
