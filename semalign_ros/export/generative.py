@@ -199,7 +199,7 @@ def export_public_generative(
             head_dim=head_dim(text),
             hidden_size=text.hidden_size,
             vocab_size=model.lm_head.out_features,
-            max_positions=text.max_position_embeddings,
+            max_positions=full_attention(text),
             position_ids="mrope" if side.grid else "sequential",
             image_grid=side.grid,
         ),
@@ -228,6 +228,17 @@ def export_public_generative(
         return write_bundle(out, made, content, overwrite=options.overwrite)
 
     return export_checked(graphs, options, write)
+
+
+def full_attention(text: Any) -> int:
+    """Return how many tokens every one can look at: the exported decoder has no sliding window.
+
+    Args:
+        text: ``text_config`` of a checkpoint.
+    """
+    positions, window = int(text.max_position_embeddings), getattr(text, "sliding_window", None)
+    kinds = getattr(text, "layer_types", None) or ["sliding_attention"]
+    return min(positions, window) if window and "sliding_attention" in kinds else positions
 
 
 def load_chat_tokenizer(folder: Path) -> Any:

@@ -12,6 +12,7 @@ from semalign_ros.errors import BundleError  # noqa: E402
 from semalign_ros.export.generative import (  # noqa: E402
     Original,
     answer_tokens,
+    full_attention,
     load_chat_tokenizer,
     read_chat,
 )
@@ -29,7 +30,7 @@ IMAGE_TOKENS = {
     "llava": 4 * 4,  # 64 px squares of 16 px patches
     "qwen2_vl": 3 * 7,  # of 28 px, as many as 100 * 200 px hold
     "qwen2_5_vl": 3 * 7,
-    "smolvlm": (2 * 3 + 1) * 2 * 2,  # six tiles and the whole, four patches joined
+    "smolvlm": (2 * 3 + 1) * 3 * 3,  # six tiles and the whole, four patches joined
     "llava_onevision": 4 * 4 + 5 * (11 + 1),  # the whole, then 5 rows with a mark at their ends
 }
 SIZE = 200, 390
@@ -48,7 +49,7 @@ def asked(family, folder, model, image, question):
     else:
         if family == "smolvlm":
             marks = "<fake_token_around_image>", "<image>", "<global-img>"
-            shown = get_image_prompt_string(2, 3, 4, *marks)
+            shown = get_image_prompt_string(2, 3, 3 * 3, *marks)
         elif family == "llava_onevision":
             shown = "<image>" * count + "\n"
         else:
@@ -173,3 +174,17 @@ def test_a_tokenizer_without_yes_and_no(checkpoints):
 
     with pytest.raises(BundleError, match="tells a yes from a no"):
         answer_tokens(Mute())
+
+
+def test_a_sliding_window_ends_what_a_decoder_may_read():
+    from transformers.models.llama import LlamaConfig
+    from transformers.models.mistral import MistralConfig
+    from transformers.models.qwen2 import Qwen2Config
+
+    some = {"max_position_embeddings": 512, "sliding_window": 150}
+    assert full_attention(MistralConfig(**some)) == 150
+    assert full_attention(MistralConfig(**some | {"sliding_window": None})) == 512
+    assert full_attention(LlamaConfig(max_position_embeddings=512)) == 512
+    assert full_attention(Qwen2Config(**some)) == 512, "it says so, but its layers do not slide"
+    slides = Qwen2Config(**some, use_sliding_window=True, max_window_layers=1)
+    assert full_attention(slides) == 150
