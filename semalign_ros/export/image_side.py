@@ -252,7 +252,7 @@ class _Tiled(nn.Module):
         )
         pixels = side * embeddings.patch_size
         try:
-            with torch.inference_mode(False), torch.no_grad():
+            with torch.no_grad():
                 weight = embeddings.patch_embedding.weight
                 embeddings(
                     weight.new_zeros(1, 3, pixels, pixels),
