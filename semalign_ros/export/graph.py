@@ -18,7 +18,9 @@ import onnx
 import onnx_ir
 import torch
 from onnx import TensorProto, helper, numpy_helper
-from onnxscript.rewriter.ort_fusions import optimize_for_ort
+from onnxscript.rewriter import rewrite
+from onnxscript.rewriter.ort_fusions._core import fuse_xformers
+from onnxscript.rewriter.rules.common import gemm_to_matmul_add_rule
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
@@ -107,9 +109,13 @@ def fuse_for_onnxruntime(path: Path) -> None:
     ONNX Runtime finds few of them by itself when it loads what torch exports. Its CUDA and CPU
     providers know the operators (domain ``com.microsoft``); no other runtime does.
     """
+    # Not onnxscript's `optimize_for_ort`: after the same two steps that takes the transposes in
+    # front of products into them, some (SigLIP's pooling) so that ONNX Runtime cannot run them.
+    # ONNX Runtime does that itself when it loads a graph.
     with _quiet():
-        model, _ = optimize_for_ort(onnx_ir.load(path), clear_metadata=True)
-        onnx_ir.save(model, path)
+        model = onnx_ir.load(path)
+        rewrite(model, [gemm_to_matmul_add_rule])
+        onnx_ir.save(fuse_xformers(model)[0], path)
     strip(path)
 
 
@@ -185,7 +191,6 @@ def store_half(path: Path) -> None:
     del model.graph.node[:]
     model.graph.node.extend(nodes)
     _save(model, path)
-    onnx.checker.check_model(str(path))
 
 
 def bundle_files(files: Iterable[Path]) -> dict[str, Path]:
@@ -230,12 +235,14 @@ def strip(path: Path) -> None:
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """Keep the exporter's progress and its warnings about its own internals from the user."""
-    logger = logging.getLogger("torch.onnx")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
             warnings.simplefilter("ignore")
             yield
     finally:
-        logger.setLevel(level)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
