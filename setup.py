@@ -41,6 +41,7 @@ EXTRAS = {
     "train": [
         'torch>=2.13,<3; python_version >= "3.11"',
         'transformers>=5.23,<6; python_version >= "3.11"',
+        'huggingface_hub>=1.31; python_version >= "3.11"',  # checkpoints by their name on the hub
         'onnxscript>=0.5; python_version >= "3.11"',  # torch.onnx needs it
         'safetensors>=0.4; python_version >= "3.11"',  # checkpoints of transformers
         'sentencepiece>=0.2; python_version >= "3.11"',  # SigLIP's checkpoints hold their words so

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from semalign_ros.types import Image
 
-HELP = "export a checkpoint folder to an ONNX bundle whose outputs equal the original's"
+HELP = "export a checkpoint to an ONNX bundle whose outputs equal the original's"
 EXAMPLE = (
     "semalign export checkpoints/segformer-b0 out/segformer-b0 --licence Apache-2.0 \\\n"
     "      --frames my_pictures"
@@ -20,7 +20,10 @@ EXAMPLE = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument(
-        "folder", type=Path, help="config.json, weights, preprocessor_config.json or tokenizer.json"
+        "folder",
+        metavar="checkpoint",
+        help="folder with config.json, weights, preprocessor_config.json or tokenizer.json; or "
+        "owner/name on the Hugging Face hub, which is downloaded into its cache",
     )
     parser.add_argument("out", type=Path, help="bundle to write")
     parser.add_argument(
@@ -28,11 +31,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=("segmenter", "contrastive", "generative"),
         help="of model (default: what the family in config.json is)",
     )
-    parser.add_argument("--name", help="of the bundle (default: the folder's)")
+    parser.add_argument("--name", help="of the bundle (default: the checkpoint's)")
     parser.add_argument("--licence", required=True, help="licence of the weights, SPDX or words")
     parser.add_argument("--licence-note", help="what users must know beside it")
-    parser.add_argument("--checkpoint", help="hub name or URL (default: the folder's name)")
-    parser.add_argument("--revision", help="commit or version of the checkpoint")
+    parser.add_argument(
+        "--checkpoint", help="hub name or URL to write down (default: the hub name or the folder's)"
+    )
+    parser.add_argument(
+        "--revision", help="commit or version of the checkpoint; on the hub also a branch or tag"
+    )
     parser.add_argument(
         "--size",
         nargs=2,
@@ -92,7 +99,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--tolerance",
         type=float,
         help="relative difference of an output, or share of labels, that is accepted (default: "
-        "0.002 and 0.001; 0.02 and 0.01 with float16, 0.05 with int8)",
+        "0.001 and 0.0001; 0.02 and 0.01 with float16, 0.05 with int8)",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace the bundle if it exists")
 
@@ -104,14 +111,27 @@ def run(args: argparse.Namespace) -> None:
     from semalign_ros.export.checkpoint import model_type
     from semalign_ros.export.families import export_checkpoint, kind_of
     from semalign_ros.export.frames import Recording
+    from semalign_ros.export.hub import download, is_hub_name
     from semalign_ros.export.options import TOLERANCES, ExportOptions
     from semalign_ros.export.quantise import read_calibration
+    from semalign_ros.inference.bundle import MANIFEST_NAME
     from semalign_ros.inference.manifest import Source
+    from semalign_ros.output import check_free
 
-    if not args.folder.is_dir():
-        raise ConfigError(f"{args.folder}: no such folder; expected a checkpoint on disk")
-    kind = args.kind or kind_of(model_type(args.folder))
-    ours = model_type(args.folder).startswith("semalign_")
+    if args.tolerance is not None and not args.tolerance >= 0:
+        raise ConfigError(f"--tolerance {args.tolerance}: expected a number of at least 0")
+    check_free(args.out, overwrite=args.overwrite, marker=MANIFEST_NAME)
+    folder, revision = Path(args.folder), args.revision
+    hub = is_hub_name(args.folder)
+    if hub:
+        folder, revision = download(args.folder, args.revision)
+    elif not folder.is_dir():
+        raise ConfigError(
+            f"{folder}: no such folder; expected a checkpoint on disk or owner/name on the hub"
+        )
+    family = model_type(folder)
+    kind = args.kind or kind_of(family)
+    ours = family.startswith("semalign_")
     if args.size is not None and ((ours and kind != "segmenter") or min(args.size) < 32):
         raise ConfigError("--size: two numbers of at least 32, not for models of semalign train")
     size = tuple(args.size) if args.size else None
@@ -120,16 +140,16 @@ def run(args: argparse.Namespace) -> None:
             f"--calibration: only for a segmenter with --precision int8, found a {kind} model "
             f"with {args.precision}; leave it out"
         )
-    name = args.name or args.folder.resolve().name
+    name = args.name or Path(args.folder).resolve().name
     tolerance = TOLERANCES[args.precision]
     if args.tolerance is not None:
         tolerance = replace(tolerance, value=args.tolerance, labels=args.tolerance)
     options = ExportOptions(
         name=name,
         source=Source(
-            checkpoint=args.checkpoint or name,
+            checkpoint=args.checkpoint or (args.folder if hub else name),
             licence=args.licence,
-            revision=args.revision,
+            revision=revision,
             licence_note=args.licence_note,
         ),
         precision=args.precision,
@@ -139,13 +159,12 @@ def run(args: argparse.Namespace) -> None:
         frames=_pictures(args.frames) if args.frames else (),
         overwrite=args.overwrite,
     )
-    options.require_free(args.out)
     calibration = None
     if args.calibration:
         recording = Recording(args.calibration, args.image)
         calibration = read_calibration(recording, args.calibration_frames)
     bundle = export_checkpoint(
-        args.folder, args.out, options, kind=kind, size=size, calibration=calibration
+        folder, args.out, options, kind=kind, size=size, calibration=calibration
     )
     print(f"{args.out} ({bundle.bundle_id})")
     for output, value in dict(bundle.manifest.metrics["parity"]).items():  # type: ignore[arg-type]

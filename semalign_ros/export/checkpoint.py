@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -68,5 +69,5 @@ def load_weights(loader: Any, folder: Path, what: str) -> Any:
 
 
 def reason_of(error: Exception) -> str:
-    """First line of an error, or its type where it says nothing."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+    """What an error says, on one line, or its type where it says nothing."""
+    return textwrap.shorten(str(error), 400) or type(error).__name__

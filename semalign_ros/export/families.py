@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from semalign_ros.export import contrastive, generative
+from semalign_ros.errors import BundleError
+from semalign_ros.export import contrastive, generative, segmenter
 from semalign_ros.export.checkpoint import model_type
 from semalign_ros.export.options import ExportOptions
 from semalign_ros.export.quantise import Calibration
-from semalign_ros.export.segmenter import export_segmenter
 from semalign_ros.export.street import export_contrastive, export_generative
 from semalign_ros.inference.bundle import Bundle
 
@@ -17,12 +17,23 @@ OWN = "semalign_"
 
 
 def kind_of(family: str) -> str:
-    """Kind of bundle that a family of checkpoints makes."""
-    if family in contrastive.FAMILIES:
-        return "contrastive"
-    if family in generative.FAMILIES:
-        return "generative"
-    return family.removeprefix(OWN) if family.startswith(OWN) else "segmenter"
+    """Kind of bundle that a family of checkpoints makes.
+
+    Raises:
+        BundleError: It is none of those that can be exported.
+    """
+    if family.startswith(OWN):
+        return family.removeprefix(OWN)
+    kinds = {
+        "segmenter": segmenter.families(),
+        "contrastive": contrastive.FAMILIES,
+        "generative": generative.FAMILIES,
+    }
+    for kind, families in kinds.items():
+        if family in families:
+            return kind
+    known = "; ".join(f"{kind}: {', '.join(families)}" for kind, families in kinds.items())
+    raise BundleError(f"model_type is {family!r}, expected one of: {known}")
 
 
 def export_checkpoint(
@@ -52,7 +63,7 @@ def export_checkpoint(
     family = model_type(folder)
     kind = kind or kind_of(family)
     if kind == "segmenter":
-        return export_segmenter(folder, out, options, size=size, calibration=calibration)
+        return segmenter.export_segmenter(folder, out, options, size=size, calibration=calibration)
     own = family.startswith(OWN)
     if own:
         export = export_contrastive if kind == "contrastive" else export_generative

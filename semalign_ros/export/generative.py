@@ -26,12 +26,13 @@ from semalign_ros.export.language import (
     export_checked,
     head_dim,
     image_features_graph,
+    kv_heads,
 )
 from semalign_ros.export.options import ExportOptions
 from semalign_ros.export.parity import difference, require_parity
 from semalign_ros.export.pixels import load_image_processor, require_equal_pixels
 from semalign_ros.export.precision import prepare
-from semalign_ros.export.tokenizer import vehicle_tokenizer
+from semalign_ros.export.tokenizer import inner_tokenizer
 from semalign_ros.inference.bundle import Bundle, load_bundle, write_bundle
 from semalign_ros.inference.generative import GenerativeVlm, yes_log_odds
 from semalign_ros.inference.manifest import (
@@ -47,8 +48,6 @@ from semalign_ros.types import Image
 FAMILIES = tuple(READERS)
 _YES, _NO = ("Yes", " Yes", "yes", " yes"), ("No", " No", "no", " no")
 _MARK = "QUESTION-GOES-HERE"
-# What a checkpoint asks for beside that (a repetition penalty) the runtime does not do.
-_GREEDY = {"do_sample": False, "repetition_penalty": 1.0, "no_repeat_ngram_size": 0}
 
 
 class _Causal(nn.Module):
@@ -160,7 +159,7 @@ def export_public_generative(
         BundleError: The checkpoint cannot be read or exported, or its answers differ.
         OutputError: `out` exists or cannot be written.
     """
-    from transformers import AutoModelForImageTextToText
+    from transformers import AutoModelForImageTextToText, GenerationConfig
 
     options.require_free(out)
     options.require_float()
@@ -175,6 +174,12 @@ def export_public_generative(
     frames, frame_size = vehicle_frames(options.frames, size)
     model = load_weights(AutoModelForImageTextToText, folder, "a vision-language model")
     prepare(model, options)
+    ends = _ends(model, tokenizer)
+    # Greedy, and nothing that a checkpoint may ask for beside that (beams, a repetition penalty,
+    # suppressed tokens): a vehicle does none of it.
+    model.generation_config = GenerationConfig(
+        eos_token_id=list(ends) or None, pad_token_id=tokenizer.pad_token_id
+    )
     side = READERS[family](image_processor, model, frame_size)
     off = require_equal_pixels(image_processor, side.pixels, frames)
     see = ImageFeatures(side.pixels, side.encoder).eval()
@@ -195,7 +200,7 @@ def export_public_generative(
         thresholds=dict(options.thresholds),
         decoder=DecoderSpec(
             num_layers=text.num_hidden_layers,
-            num_kv_heads=text.num_key_value_heads,
+            num_kv_heads=kv_heads(text),
             head_dim=head_dim(text),
             hidden_size=text.hidden_size,
             vocab_size=model.lm_head.out_features,
@@ -210,13 +215,13 @@ def export_public_generative(
             scene_text_template="\n{text}",
             question_template=chat.template,
             **answer_tokens(tokenizer),
-            eos_token_ids=_ends(model, tokenizer),
+            eos_token_ids=ends,
         ),
     )
 
     def write(files: dict[str, Path], differences: dict[str, float]) -> Bundle:
         files["tokenizer"] = files["decoder"].with_name("tokenizer.json")
-        vehicle_tokenizer(tokenizer, ()).save(str(files["tokenizer"]))
+        inner_tokenizer(tokenizer).save(str(files["tokenizer"]))
         content = bundle_files(files.values())
         with tempfile.TemporaryDirectory() as scratch:
             draft = Path(scratch) / "draft"
@@ -282,7 +287,7 @@ def read_chat(original: Original) -> Chat:
     template = after.replace(_MARK, "{question}")
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / "tokenizer.json"
-        vehicle_tokenizer(original.tokenizer, ()).save(str(path))
+        inner_tokenizer(original.tokenizer).save(str(path))
         alone = load_tokenizer(path)
     prefixes = set()
     for question in (q.text for q in PromptSet.load().questions()):
@@ -366,7 +371,7 @@ def whole_difference(
                 for q in questions
             ]
             asked = original.asked(frame, prompts.description)
-            said = original.model.generate(**asked, max_new_tokens=tokens, **_GREEDY)
+            said = original.model.generate(**asked, max_new_tokens=tokens, do_sample=False)
         scores = max(scores, difference(np.array(wanted), found))
         text = original.tokenizer.decode(
             said[0, asked["input_ids"].shape[1] :], skip_special_tokens=True

@@ -53,8 +53,37 @@ Reader: TypeAlias = Callable[[Any, Any, Size], ImageSide]
 
 
 def one_view(processor: Any, model: Any, _frame: Size) -> ImageSide:
-    """LLaVA: every frame is brought to one size."""
-    return ImageSide(Pixels(read_recipe(processor)), _View(model))
+    """LLaVA: every frame is brought to one size, after it was made a square if so stated."""
+    recipe = read_recipe(processor)
+    if not getattr(processor, "do_pad", False):
+        return ImageSide(Pixels(recipe), _View(model))
+    mean = processor.image_mean or (0.0, 0.0, 0.0)
+    return ImageSide(Square(recipe, [int(255 * m) for m in mean]), _View(model))
+
+
+class Square(Pixels):
+    """A frame in the middle of a square of one colour, then as :class:`Pixels`.
+
+    Args:
+        recipe: What to do with the square.
+        colour: RGB, levels.
+    """
+
+    colour: Tensor
+
+    def __init__(self, recipe: ImageRecipe, colour: Sequence[int]) -> None:
+        super().__init__(recipe)
+        self.register_buffer("colour", torch.tensor(colour, dtype=torch.int32))
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Fill up, resize, cut and normalise."""
+        height, width = image.shape[1:3]
+        side = torch.sym_max(height, width)  # type: ignore[no-untyped-call]
+        top, left = (side - height) // 2, (side - width) // 2
+        margins = (0, 0, left, side - width - left, top, side - height - top)
+        # Zeros are filled in, and the colour is black there.
+        above = nn.functional.pad(image.int() - self.colour, margins)
+        return super().forward(above + self.colour)
 
 
 class _View(nn.Module):
@@ -163,7 +192,8 @@ def tiled(processor: Any, model: Any, frame: Size) -> ImageSide:
     tile = processor.max_image_size["longest_edge"]
     if not (processor.do_resize and processor.size.longest_edge):
         raise BundleError(
-            f"the image processor brings frames to {dict(processor.size)}, expected a longest_edge"
+            f"the image processor brings frames to {dict(processor.size)} (do_resize "
+            f"{processor.do_resize}), expected do_resize and a longest_edge"
         )
     first = _longest_edge(frame, processor.size.longest_edge)
     second = _whole_tiles(first, tile) if processor.do_image_splitting else (tile, tile)

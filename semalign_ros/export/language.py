@@ -245,7 +245,7 @@ def decoder_graph(module: CachedDecoder, *, axes: int = 1) -> Graph:
         axes: Position ids of a token: 1, or 3 for ``mrope``.
     """
     config = module.language.config
-    layers, heads = config.num_hidden_layers, config.num_key_value_heads
+    layers, heads = config.num_hidden_layers, kv_heads(config)
     width = head_dim(config)
     names = [f"{i}.{part}" for i in range(layers) for part in ("key", "value")]
     past_names = [f"past_key_values.{n}" for n in names]
@@ -288,6 +288,11 @@ def head_dim(config: Any) -> int:
     return int(
         getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     )
+
+
+def kv_heads(config: Any) -> int:
+    """Number of heads that keys and values have; not all configurations state it."""
+    return int(getattr(config, "num_key_value_heads", None) or config.num_attention_heads)
 
 
 def _random(shape: tuple[int, ...]) -> NDArray[np.float64]:

@@ -36,8 +36,8 @@ class Tolerance:
             difference: in coarse arithmetic single pixels between two classes say nothing.
     """
 
-    value: float = 2e-3
-    labels: float = 1e-3
+    value: float = 1e-3
+    labels: float = 1e-4
     texts: float = 1e-3
     mean: bool = False
 

@@ -20,7 +20,7 @@ from semalign_ros.export.checkpoint import (
     reason_of,
 )
 from semalign_ros.export.families import OWN, kind_of
-from semalign_ros.export.pixels import load_image_processor, read_recipe
+from semalign_ros.export.pixels import load_image_processor, read_recipe, squashing
 from semalign_ros.export.precision import in_half
 from semalign_ros.export.segmenter import labels_module, load_checkpoint
 from semalign_ros.inference.contrastive import pair_weights
@@ -85,7 +85,7 @@ def _segmenters(
     processor = load_image_processor(folder)
     recipe = read_recipe(processor)
     if net_size not in (None, recipe.size):  # exported with --size
-        recipe = read_recipe(processor, net_size)
+        recipe = read_recipe(squashing(processor, net_size))
     module = labels_module(load_checkpoint(folder), recipe)
     module = (in_half(module) if half else module).to(device)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import math
 from collections.abc import Sequence
@@ -24,6 +25,7 @@ FREE = {0: "batch", 1: "height", 2: "width"}
 """An image as torch.export needs it, and which of its dimensions are free."""
 _MOST_LEVELS = 0.2
 _BLOCK, _BLOCKS = 64, 8
+_REMEDY = "; a segmenter takes --size HEIGHT WIDTH, of others the processor must state the size"
 _PILLOW: dict[int, Filter] = {1: "lanczos", 2: "bilinear", 3: "bicubic"}
 
 
@@ -33,8 +35,9 @@ class ImageRecipe:
 
     Args:
         size: Height and width that the network sees.
-        mean: Subtracted, per channel on 0..1, RGB.
+        mean: Subtracted, per channel on 0..1.
         std: Divisor after it.
+        bgr: Whether it sees blue first; `mean` and `std` stand in the order that it sees.
         filter: With which the frame is resized.
         shortest_edge: Length to which the frame's shorter side is brought before the middle
             of `size` is cut out; None where the whole frame is squashed to `size`.
@@ -45,6 +48,7 @@ class ImageRecipe:
     size: tuple[int, int]
     mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
     std: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    bgr: bool = False
     filter: Filter = "bilinear"
     shortest_edge: int | None = None
     exact: bool = True
@@ -89,6 +93,7 @@ def read_recipe(
         stated,
         tuple(m / factor for m in mean),  # type: ignore[arg-type]
         tuple(s / factor for s in std),  # type: ignore[arg-type]
+        bool(getattr(processor, "do_flip_channel_order", False)),
         filter_,
         edge,
         exact or edge is not None or filter_ == "lanczos",
@@ -116,16 +121,31 @@ def load_image_processor(folder: Path) -> Any:
         logger.setLevel(level)
 
 
-def require_equal_pixels(
-    processor: Any, pixels: Pixels, frames: Sequence[Image], *, forced: bool = False
-) -> float:
+def squashing(processor: Any, size: tuple[int, int]) -> Any:
+    """Copy an image processor so that it squashes every frame to a height and width.
+
+    Args:
+        processor: Of :func:`load_image_processor`.
+        size: Height and width.
+    """
+    changed = copy.deepcopy(processor)
+    changed.size = type(processor.size)(height=size[0], width=size[1])
+    changed.do_resize = True
+    # What some families do around resizing: cut, pad, keep the shape, round the size up.
+    ways = {"do_center_crop": False, "do_pad": False, "keep_aspect_ratio": False}
+    for name, value in {**ways, "ensure_multiple_of": 1, "size_divisor": 1}.items():
+        if getattr(changed, name, None):
+            setattr(changed, name, value)
+    return changed
+
+
+def require_equal_pixels(processor: Any, pixels: Pixels, frames: Sequence[Image]) -> float:
     """Compare what a network sees of frames with what the checkpoint's processor makes.
 
     Args:
         processor: Of :func:`load_image_processor`.
         pixels: What the network sees.
         frames: u8[H, W, 3].
-        forced: Whether the recipe's size replaces the processor's way.
 
     Returns:
         Mean difference in levels of a pixel, the worst over the frames: 0 where frames are
@@ -134,19 +154,15 @@ def require_equal_pixels(
     Raises:
         BundleError: It is above 0.2.
     """
-    change: dict[str, Any] = {}
-    if forced:
-        height, width = pixels.recipe.size
-        change = {"size": {"height": height, "width": width}, "do_center_crop": False}
     worst, level = 0.0, float(pixels.gain.mean())
     for frame in frames:
-        made = processor(images=frame, return_tensors="pt", **change)["pixel_values"]
+        made = processor(images=frame, return_tensors="pt")["pixel_values"]
         with torch.inference_mode():
             found = pixels(torch.tensor(frame)[None])
         if made.shape != found.shape:
             raise BundleError(
                 f"the image processor makes {list(made.shape)} of a frame, expected "
-                f"{list(found.shape)}; give --size HEIGHT WIDTH"
+                f"{list(found.shape)}{_REMEDY}"
             )
         worst = max(worst, float((made - found).abs().mean()) / level)
     if not worst <= _MOST_LEVELS:
@@ -187,7 +203,7 @@ def _stated_size(processor: Any, where: str) -> tuple[tuple[int, int], int | Non
         return (int(size.height), int(size.width)), None
     raise BundleError(
         f"{where} brings frames to {dict(size)} (do_resize {processor.do_resize}), cut to {crop}, "
-        "which fixes no height and width; give --size HEIGHT WIDTH"
+        f"which fixes no height and width{_REMEDY}"
     )
 
 
@@ -219,6 +235,7 @@ class Pixels(nn.Module):
         return self._scaled(self._exactly(image) if self.recipe.exact else self._fast(image))
 
     def _scaled(self, levels: Tensor) -> Tensor:
+        levels = levels.flip(-3) if self.recipe.bgr else levels
         return ((levels - self.mean) * self.gain).to(self.dtype)
 
     def _exactly(self, image: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from torch import nn
 
 from semalign_ros.errors import BundleError, ConfigError
 from semalign_ros.export.adapters import LabelsAndConfidence, LogitsOnly, SemanticScores
-from semalign_ros.export.checkpoint import load_pretrained, load_weights
+from semalign_ros.export.checkpoint import load_weights, model_type
 from semalign_ros.export.graph import bundle_files
 from semalign_ros.export.options import ExportOptions
 from semalign_ros.export.parity import graph_differences, require_parity, sample_frames
@@ -23,6 +23,7 @@ from semalign_ros.export.pixels import (
     load_image_processor,
     read_recipe,
     require_equal_pixels,
+    squashing,
     unresized,
 )
 from semalign_ros.export.precision import prepare, write_graph
@@ -47,7 +48,8 @@ def class_map(id2label: Mapping[int, str]) -> tuple[str, ...]:
         BundleError: No channel bears the name of a Cityscapes class, or there are too many.
     """
     names = [id2label.get(i, "") for i in range(max(id2label, default=-1) + 1)]
-    found = tuple(n.lower() if n.lower() in CLASSES else IGNORED for n in names)
+    spelt = [n.lower().replace("_", " ").replace("-", " ") for n in names]
+    found = tuple(n if n in CLASSES else IGNORED for n in spelt)
     if all(name == IGNORED for name in found):
         raise BundleError(
             f"the checkpoint's classes ({', '.join(names[:6])}, ...) are none of Cityscapes' "
@@ -93,14 +95,15 @@ def export_segmenter(
             "give --precision int8 or leave out --calibration"
         )
     processor = load_image_processor(folder)
-    recipe = read_recipe(processor, size, exact=options.exact_resize)
+    processor = squashing(processor, size) if size else processor
+    recipe = read_recipe(processor, exact=options.exact_resize)
     model = load_checkpoint(folder)
     prepare(model, options)
     channels = class_map({int(k): str(v) for k, v in model.config.id2label.items()})  # type: ignore
     module = labels_module(model, recipe)
     held_out = sample_frames() if calibration is None else calibration.held_out
     frames = options.frames or held_out
-    off = require_equal_pixels(processor, Pixels(recipe), frames, forced=size is not None)
+    off = require_equal_pixels(processor, Pixels(recipe), frames)
     with tempfile.TemporaryDirectory() as scratch:
         graph = Path(scratch) / "segmenter.onnx"
         half = write_graph(module, {"image": EXAMPLE}, _OUTPUTS, {"image": FREE}, graph, options)
@@ -140,21 +143,24 @@ def load_checkpoint(folder: Path) -> nn.Module:
     Raises:
         BundleError: It is of another kind, or cannot be loaded, with transformers' reason.
     """
-    from transformers import (
-        MODEL_FOR_SEMANTIC_SEGMENTATION_MAPPING,
-        AutoConfig,
-        AutoModelForSemanticSegmentation,
-        AutoModelForUniversalSegmentation,
+    from transformers import AutoModelForSemanticSegmentation, AutoModelForUniversalSegmentation
+
+    family = model_type(folder)
+    if family not in families():
+        raise BundleError(
+            f"{folder}: model_type is {family!r}, expected a segmenter, one of "
+            f"{', '.join(families())}"
+        )
+    masks = family == _MASKS
+    loader = AutoModelForUniversalSegmentation if masks else AutoModelForSemanticSegmentation
+    model: nn.Module = load_weights(loader, folder, "a segmentation checkpoint")
+    return model
+
+
+def families() -> list[str]:
+    """Segmenters by ``model_type``: those of AutoModelForSemanticSegmentation, and Mask2Former."""
+    from transformers.models.auto.modeling_auto import (
+        MODEL_FOR_SEMANTIC_SEGMENTATION_MAPPING_NAMES as PLAIN,
     )
 
-    what = "a segmentation checkpoint"
-    config = load_pretrained(AutoConfig, folder, what)
-    plain = type(config) in MODEL_FOR_SEMANTIC_SEGMENTATION_MAPPING
-    if not plain and config.model_type != _MASKS:
-        raise BundleError(
-            f"{folder}: model_type is {config.model_type!r}, expected {_MASKS!r} or one of "
-            "transformers' AutoModelForSemanticSegmentation, such as 'segformer'"
-        )
-    family = AutoModelForSemanticSegmentation if plain else AutoModelForUniversalSegmentation
-    model: nn.Module = load_weights(family, folder, what)
-    return model
+    return [*PLAIN, _MASKS]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,19 @@ def vehicle_tokenizer(tokenizer: Any, texts: Sequence[str]) -> Tokenizer:
                 f"{encoding.ids}"
             )
     return found
+
+
+def inner_tokenizer(tokenizer: Any) -> Tokenizer:
+    """Return :func:`vehicle_tokenizer` as it reads text in the middle of a sequence.
+
+    Newer tokenizers of Llama put a space before the first word of a sequence, and before no other.
+    """
+    content = json.loads(vehicle_tokenizer(tokenizer, ()).to_str())
+    steps = content["pre_tokenizer"] or {}
+    for step in steps.get("pretokenizers", [steps]):
+        if step.get("prepend_scheme") == "first":
+            step["prepend_scheme"] = "never"
+    return Tokenizer.from_str(json.dumps(content))
 
 
 def _siglip(tokenizer: Any) -> Tokenizer:

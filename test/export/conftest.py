@@ -186,7 +186,7 @@ def siglip2() -> tuple[Any, ...]:
     return enliven(Siglip2Model(config)), Siglip2ImageProcessorPil(max_num_patches=30), words
 
 
-def llava() -> tuple[Any, ...]:
+def llava(words: Any = None, images: Any = None, **asks: Any) -> tuple[Any, ...]:
     from transformers import (
         CLIPImageProcessorPil,
         CLIPVisionConfig,
@@ -198,8 +198,9 @@ def llava() -> tuple[Any, ...]:
 
     from semalign_ros.export.random_weights import enliven, word_tokenizer
 
-    words = word_tokenizer("<s> $A", bos_token="<s>", eos_token="</s>")
+    words = words or word_tokenizer("<s> $A", bos_token="<s>", eos_token="</s>")
     words.add_special_tokens({"additional_special_tokens": ["<image>"]})
+    cut = {"size": {"shortest_edge": 64}, "crop_size": {"height": 64, "width": 64}}
     sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2}
     config = LlavaConfig(
         vision_config=CLIPVisionConfig(
@@ -217,7 +218,7 @@ def llava() -> tuple[Any, ...]:
         image_token_index=words.convert_tokens_to_ids("<image>"),
     )
     processor = LlavaProcessor(
-        CLIPImageProcessorPil(size={"shortest_edge": 64}, crop_size={"height": 64, "width": 64}),
+        (images or CLIPImageProcessorPil)(**cut),
         words,
         patch_size=16,
         vision_feature_select_strategy="default",
@@ -229,8 +230,28 @@ def llava() -> tuple[Any, ...]:
         ),
     )
     model = enliven(LlavaForConditionalGeneration(config))
-    model.generation_config.repetition_penalty = 3.0
+    model.generation_config.update(**(asks or {"repetition_penalty": 3.0}))
     return silenced(model, [config.image_token_index, words.eos_token_id]), processor
+
+
+def llava_vicuna() -> tuple[Any, ...]:
+    """As newer checkpoints: a space before the first word only, frames framed to a square."""
+    from functools import partial
+
+    from tokenizers import Tokenizer, models, normalizers, trainers
+    from transformers import LlamaTokenizer, LlavaImageProcessorPil
+
+    from semalign_ros.export.contrastive import prompt_texts
+
+    pairs = Tokenizer(models.BPE(unk_token="<unk>", byte_fallback=True))
+    pairs.normalizer = normalizers.Replace(" ", "\N{LOWER ONE EIGHTH BLOCK}")
+    special = ["<unk>", "<s>", "</s>", *(f"<0x{i:02X}>" for i in range(256))]
+    trainer = trainers.BpeTrainer(vocab_size=600, special_tokens=special, show_progress=False)
+    pairs.train_from_iterator([*prompt_texts(), *[" Yes yes", " No no"] * 99], trainer)
+    known = json.loads(pairs.to_str())["model"]
+    words = LlamaTokenizer(known["vocab"], [tuple(p) for p in known["merges"]], legacy=False)
+    images = partial(LlavaImageProcessorPil, do_pad=True)
+    return llava(words, images, num_beams=2, suppress_tokens=[30, 40], min_length=90)
 
 
 CHAT = (
@@ -390,6 +411,7 @@ FAMILIES: dict[str, Callable[[], tuple[Any, ...]]] = {
     "siglip": siglip,
     "siglip2": siglip2,
     "llava": llava,
+    "llava_vicuna": llava_vicuna,
     "qwen2_vl": lambda: qwen("2"),
     "qwen2_5_vl": lambda: qwen("2.5"),
     "smolvlm": smolvlm,

@@ -17,6 +17,7 @@ from semalign_ros.export.generative import (  # noqa: E402
     read_chat,
 )
 from semalign_ros.export.image_side import ImageSide, nearest_size  # noqa: E402
+from semalign_ros.export.language import kv_heads  # noqa: E402
 from semalign_ros.inference.bundle import load_bundle  # noqa: E402
 from semalign_ros.inference.factory import open_vlm  # noqa: E402
 from semalign_ros.inference.query import VlmQuery  # noqa: E402
@@ -28,6 +29,7 @@ PROMPTS = PromptSet.load()
 # Number of image tokens of a frame of SIZE, by the families' papers.
 IMAGE_TOKENS = {
     "llava": 4 * 4,  # 64 px squares of 16 px patches
+    "llava_vicuna": 4 * 4,
     "qwen2_vl": 3 * 7,  # of 28 px, as many as 100 * 200 px hold
     "qwen2_5_vl": 3 * 7,
     "smolvlm": (2 * 3 + 1) * 3 * 3,  # six tiles and the whole, four patches joined
@@ -44,7 +46,7 @@ def asked(family, folder, model, image, question):
     images = AutoImageProcessor.from_pretrained(folder, backend="pil")
     words = AutoTokenizer.from_pretrained(folder)
     count = IMAGE_TOKENS[family]
-    if family == "llava":
+    if family in ("llava", "llava_vicuna"):
         said = f"USER: {'<image>' * count}\n{question} ASSISTANT:"
     else:
         if family == "smolvlm":
@@ -63,7 +65,7 @@ def asked(family, folder, model, image, question):
 
 @pytest.mark.parametrize("family", IMAGE_TOKENS)
 def test_scores_and_words_are_those_of_the_checkpoint(family, checkpoints, frame, tmp_path):
-    from transformers import AutoModelForImageTextToText, AutoTokenizer
+    from transformers import AutoModelForImageTextToText, AutoTokenizer, GenerationConfig
 
     folder, out = checkpoints(family), tmp_path / family
     frame = np.ascontiguousarray(frame[: SIZE[0], : SIZE[1]])
@@ -89,9 +91,8 @@ def test_scores_and_words_are_those_of_the_checkpoint(family, checkpoints, frame
             assert answer.scores[question.id] == pytest.approx(odds.item(), abs=1e-3), question.id
         inputs = asked(family, folder, model, frame, PROMPTS.description)
         # Greedy, whatever else a checkpoint's generation_config.json says.
-        tokens = model.generate(
-            **inputs, max_new_tokens=32, do_sample=False, repetition_penalty=1.0
-        )
+        model.generation_config = GenerationConfig(pad_token_id=0)
+        tokens = model.generate(**inputs, max_new_tokens=32, do_sample=False)
     said = tokens[0, inputs["input_ids"].shape[1] :]
     assert len(said) == 32
     text = words.decode(said, skip_special_tokens=True)
@@ -188,3 +189,10 @@ def test_a_sliding_window_ends_what_a_decoder_may_read():
     assert full_attention(Qwen2Config(**some)) == 512, "it says so, but its layers do not slide"
     slides = Qwen2Config(**some, use_sliding_window=True, max_window_layers=1)
     assert full_attention(slides) == 150
+
+
+def test_heads_of_a_decoder_that_does_not_count_those_of_the_keys():
+    from transformers import GPTNeoXConfig, LlamaConfig
+
+    assert kv_heads(GPTNeoXConfig(num_attention_heads=8)) == 8
+    assert kv_heads(LlamaConfig(num_attention_heads=8, num_key_value_heads=2)) == 2

@@ -11,6 +11,7 @@ torch = pytest.importorskip("torch")
 
 from semalign_ros.errors import BundleError  # noqa: E402
 from semalign_ros.export.graph import export_graph  # noqa: E402
+from semalign_ros.export.image_side import one_view  # noqa: E402
 from semalign_ros.export.pixels import (  # noqa: E402
     EXAMPLE,
     FREE,
@@ -18,6 +19,7 @@ from semalign_ros.export.pixels import (  # noqa: E402
     load_image_processor,
     read_recipe,
     require_equal_pixels,
+    squashing,
 )
 from semalign_ros.inference.runtime import OnnxSession  # noqa: E402
 
@@ -30,6 +32,10 @@ PROCESSORS = {
     "neither scaled nor normalised": (
         "SegformerImageProcessor",
         {"do_rescale": False, "do_normalize": False},
+    ),
+    "blue first": (
+        "MobileViTImageProcessor",
+        {"size": {"shortest_edge": 100}, "crop_size": {"height": 90, "width": 96}},
     ),
 }
 
@@ -56,7 +62,9 @@ def test_a_network_sees_what_the_processor_makes(name, size, frame, tmp_path):
     assert ((found - wanted).abs() / pixels.gain).max() < 1e-3  # no level off
 
 
-@pytest.mark.parametrize("name", ["cut, bicubic", "squashed, bilinear", "squashed, lanczos"])
+@pytest.mark.parametrize(
+    "name", ["cut, bicubic", "squashed, bilinear", "squashed, lanczos", "blue first"]
+)
 def test_the_graph_does_what_the_processor_does(name, frame, tmp_path):
     kind, values = PROCESSORS[name]
     folder = write(tmp_path, kind, **values)
@@ -79,23 +87,50 @@ def test_the_fast_way_misses_a_level_here_and_there(frame, tmp_path):
     assert 0 < require_equal_pixels(processor, pixels, [frame]) < 0.05
 
 
-def test_a_size_of_ones_own_squashes_the_frame(frame, tmp_path):
-    folder = write(tmp_path, "CLIPImageProcessor")
-    recipe = read_recipe(load_image_processor(folder), (128, 256))
-    assert (recipe.size, recipe.shortest_edge) == ((128, 256), None)
-    pixels = Pixels(recipe)
-    assert require_equal_pixels(load_image_processor(folder), pixels, [frame], forced=True) < 1e-4
+@pytest.mark.parametrize(
+    ("kind", "values"),
+    [
+        ("CLIPImageProcessor", {}),
+        ("SegformerImageProcessor", {"do_resize": False}),
+        ("DPTImageProcessor", {"keep_aspect_ratio": True, "ensure_multiple_of": 32}),
+        ("DPTImageProcessor", {"do_pad": True, "size_divisor": 64}),
+        ("Mask2FormerImageProcessor", {"size_divisor": 32}),
+        ("MobileViTImageProcessor", {"size": {"shortest_edge": 300}}),
+    ],
+)
+def test_a_size_of_ones_own_squashes_the_frame(kind, values, frame, tmp_path):
+    processor = load_image_processor(write(tmp_path, kind, **values))
+    before = dict(vars(processor))
+    changed = squashing(processor, (100, 250))
+    recipe = read_recipe(changed)
+    assert (recipe.size, recipe.shortest_edge) == ((100, 250), None)
+    assert require_equal_pixels(changed, Pixels(recipe), [frame]) < 1e-4
+    assert dict(vars(processor)) == before
 
 
 @pytest.mark.parametrize(
     "change",
-    [{"filter": "bilinear"}, {"shortest_edge": 230}, {"std": (0.25, 0.25, 0.25)}],
+    [{"filter": "bilinear"}, {"shortest_edge": 230}, {"std": (0.25, 0.25, 0.25)}, {"bgr": True}],
 )
 def test_another_way_is_noticed(change, frame, tmp_path):
     folder = write(tmp_path, "CLIPImageProcessor")
     wrong = replace(read_recipe(load_image_processor(folder)), **change)
     with pytest.raises(BundleError, match=r"pixels that differ by \d"):
         require_equal_pixels(load_image_processor(folder), Pixels(wrong), [frame])
+
+
+@pytest.mark.parametrize("size", [(200, 331), (301, 200), (160, 160)])
+def test_a_frame_is_framed_to_a_square(size, frame, tmp_path):
+    cut = {"size": {"shortest_edge": 90}, "crop_size": {"height": 64, "width": 80}}
+    processor = load_image_processor(write(tmp_path, "LlavaImageProcessor", do_pad=True, **cut))
+    pixels, graph = one_view(processor, None, size).pixels, tmp_path / "pixels.onnx"
+    frame = np.ascontiguousarray(frame[: size[0], : size[1]])
+    assert require_equal_pixels(processor, pixels, [frame]) < 1e-4
+    free = {"image": {1: "height", 2: "width"}}
+    export_graph(pixels, {"image": EXAMPLE[:1]}, ["pixels"], free, graph)
+    (found,) = OnnxSession(graph, "cpu").run({"image": frame[None]}, ["pixels"])
+    wanted = processor(images=frame, return_tensors="np")["pixel_values"]
+    assert (np.abs(found - wanted) / pixels.gain.numpy()).max() < 1e-3  # no level off
 
 
 def test_another_size_is_noticed(frame, tmp_path):
@@ -112,7 +147,7 @@ def test_another_size_is_noticed(frame, tmp_path):
         ('{"image_processor_type": "NoSuchProcessor"}', "not loadable as an image processor"),
         (
             '{"image_processor_type": "SegformerImageProcessor", "size": {"shortest_edge": 512}}',
-            "give --size HEIGHT WIDTH",
+            "a segmenter takes --size HEIGHT WIDTH",
         ),
         (
             '{"image_processor_type": "SegformerImageProcessor", "image_mean": [1]}',

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import shutil
 
 import cv2
@@ -127,7 +128,7 @@ def test_a_model_that_gives_masks_in_another_way_is_refused(tmp_path):
     from transformers import EomtConfig
 
     EomtConfig().save_pretrained(tmp_path)
-    with pytest.raises(BundleError, match=r"model_type is 'eomt', expected 'mask2former' or one"):
+    with pytest.raises(BundleError, match=r"is 'eomt', expected .*segformer, .*mask2former"):
         load_checkpoint(tmp_path)
 
 
@@ -156,6 +157,7 @@ def test_a_nan_is_never_within_tolerance():
 
 def test_class_map_by_name():
     assert class_map({0: "Road", 2: "traffic light"}) == ("road", "ignore", "traffic light")
+    assert class_map({0: "traffic-Light", 1: "traffic_sign"}) == ("traffic light", "traffic sign")
     with pytest.raises(BundleError, match="none of Cityscapes'"):
         class_map({0: "cat", 1: "dog"})
 
@@ -171,3 +173,11 @@ def test_command_refuses_what_is_no_checkpoint(tmp_path, capsys):
     (tmp_path / "config.json").write_text("{}")
     assert main(["export", str(tmp_path), out, *common]) == 1
     assert "model_type is None, expected the name of a family" in capsys.readouterr().err
+    (tmp_path / "config.json").write_text('{"model_type": "internvl"}')
+    assert main(["export", str(tmp_path), out, "--licence", "none"]) == 1
+    assert re.search(
+        "'internvl', expected one of: segmenter: .*segformer.*; contrastive: clip, .*; generative",
+        capsys.readouterr().err,
+    )
+    assert main(["export", str(tmp_path), out, *common, "--tolerance", "nan"]) == 1
+    assert "--tolerance nan: expected a number of at least 0" in capsys.readouterr().err
