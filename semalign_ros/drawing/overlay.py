@@ -51,8 +51,10 @@ def omitted_classes(observation: Observation, reference: SceneReference) -> list
 def judgment_chip(judgment: Judgment | None, reference: Judgment) -> Chip:
     """A judgment, green where it is the reference's."""
     text = "UNPARSED" if judgment is None else judgment.value.upper()
-    # Said in words too, for those who do not see red from green.
-    return Chip(text, GREEN) if judgment is reference else Chip(f"{text} - wrong", RED)
+    # Said in words too: not all see red from green, and a green UNSAFE would puzzle.
+    if judgment is reference:
+        return Chip(f"{text} - right", GREEN)
+    return Chip(f"{text} - {'over-cautious' if judgment is Judgment.UNSAFE else 'wrong'}", RED)
 
 
 def draw_overlay(

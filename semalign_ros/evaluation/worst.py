@@ -36,38 +36,48 @@ class Picture:
 
 
 def worst_rows(rows: list[Row], count: int) -> list[Row]:
-    """The rows with the largest sum of errors, of each frame one, of each model equally many.
+    """The most dangerous rows first, of each frame one, of each model equally many.
 
-    Rows that are as bad on the clean frame say nothing of the corruption, so the
-    errors gained count.
+    An unsafe scene called safe comes first, then what is made up or left out in plain sight, then
+    other wrong judgments. Rows that are as bad on the clean frame say nothing of the corruption, so
+    the errors gained count.
     """
     clean = {(r["vlm"], r["index"]): r for r in rows if r["condition"] == CLEAN.name}
 
-    def gained(row: Row) -> float:
+    def gained(row: Row) -> tuple[float, ...]:
         before = clean.get((row["vlm"], row["index"]))
-        return _errors(row) - (0.0 if before is None else _errors(before))
+        old = (0.0,) * 3 if before is None else _errors(before)
+        return tuple(now - then for now, then in zip(_errors(row), old, strict=True))
 
     quota = -(-count // max(len({r["vlm"] for r in rows}), 1))
     chosen: list[Row] = []
     for row in sorted(
         (r for r in rows if r["condition"] != CLEAN.name),
-        key=lambda r: (-gained(r), r["index"], r["vlm"], r["condition"], r["severity"]),
+        key=lambda r: (
+            [-e for e in gained(r)],
+            r["index"],
+            r["vlm"],
+            r["condition"],
+            r["severity"],
+        ),
     ):
         same_frame = sum(r["index"] == row["index"] for r in chosen)
         same_model = sum(r["vlm"] == row["vlm"] for r in chosen)
-        if same_frame == 0 and same_model < quota and gained(row) > 0:
+        if same_frame == 0 and same_model < quota and gained(row) > (0, 0, 0):
             chosen.append(row)
         if len(chosen) == count:
             break
     return chosen
 
 
-def _errors(row: Row) -> float:
-    omission = row["omission"]
-    return float(
-        row["hallucination"]
-        + (0 if omission is None or omission != omission else omission)
-        + row["misinterpretation"]
+def _errors(row: Row) -> tuple[float, float, float]:
+    """An unsafe scene called safe, the shares of things wrong in plain sight, a wrong judgment."""
+    # Behind an occluder nobody sees anything: what is hidden there is no fault to show.
+    omitted = len(row["omitted_visible"]) / max(1, len(row["visible_critical"]))
+    return (
+        float((row["reference"], row["judgment"]) == ("unsafe", "safe")),
+        row["hallucination"] + omitted,
+        row["misinterpretation"],
     )
 
 

@@ -165,3 +165,33 @@ def test_top_k_claims_k_classes_and_its_floors_are_told(bag, tmp_path, monkeypat
     worst.worst_pictures(tmp_path / "out", 2)
     # Asked anew for the pictures, in the same way.
     assert [len(j.verdict.degraded.claims.present) for j in drawn] == [k, k]
+
+
+def test_what_endangers_is_shown_before_what_is_only_over_cautious():
+    def judged(
+        index, condition, judgment, *, reference="safe", hidden=(), left_out=(), made_up=0.0
+    ):
+        return {
+            "vlm": "m",
+            "index": index,
+            "condition": condition,
+            "severity": 1.0,
+            "reference": reference,
+            "judgment": judgment,
+            "misinterpretation": float(judgment != reference),
+            "hallucination": made_up,
+            "omitted": [*left_out, *hidden],
+            "omitted_visible": list(left_out),
+            "visible_critical": ["car", "person"],
+        }
+
+    clean = [judged(i, "clean", "safe") for i in (0, 1, 4)]
+    clean.append(judged(2, "clean", "unsafe", reference="unsafe"))
+    clean.append(judged(3, "clean", "safe", reference="unsafe"))
+    over_cautious = judged(0, "occlusion", "unsafe", hidden=("car", "person"))
+    misses = judged(1, "fog", "safe", left_out=("person",))
+    endangers = judged(2, "fog", "safe", reference="unsafe")
+    as_before = judged(3, "fog", "safe", reference="unsafe")
+    hidden = judged(4, "occlusion", "safe", hidden=("car", "person"))
+    rows = [*clean, over_cautious, misses, endangers, as_before, hidden]
+    assert worst.worst_rows(rows, 5) == [endangers, misses, over_cautious]

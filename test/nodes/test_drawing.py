@@ -65,11 +65,17 @@ def test_a_generic_vehicle_is_drawn_as_it_is_judged():
 
 
 @pytest.mark.parametrize(
-    ("said", "text", "colour"),
-    [(SAFE, "SAFE", GREEN), (UNSAFE, "UNSAFE - wrong", RED), (None, "UNPARSED - wrong", RED)],
+    ("said", "reference", "text", "colour"),
+    [
+        (SAFE, SAFE, "SAFE - right", GREEN),
+        (UNSAFE, UNSAFE, "UNSAFE - right", GREEN),
+        (UNSAFE, SAFE, "UNSAFE - over-cautious", RED),
+        (SAFE, UNSAFE, "SAFE - wrong", RED),
+        (None, SAFE, "UNPARSED - wrong", RED),
+    ],
 )
-def test_a_judgment_is_green_only_where_it_is_right(said, text, colour):
-    assert judgment_chip(said, SAFE) == Chip(text, colour)
+def test_a_judgment_is_green_only_where_it_is_right(said, reference, text, colour):
+    assert judgment_chip(said, reference) == Chip(text, colour)
 
 
 def test_a_misalignment_shows_and_an_aligned_frame_shows_none():
