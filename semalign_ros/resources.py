@@ -77,7 +77,7 @@ def _find_resource(name_or_path: str, folder: str, suffix: str) -> Path:
     near = difflib.get_close_matches(name_or_path + suffix, names, n=1)
     hint = f" did you mean {near[0].removesuffix(suffix)!r}?" if near else ""
     raise ConfigError(
-        f"{name_or_path}: no such file, and {folder} ships no such name;{hint} "
+        f"{name_or_path}: no such file, and none of that name in {folder};{hint} "
         f"shipped: {', '.join(names) or 'none'}"
     )
 

@@ -310,7 +310,10 @@ def check_options() -> Iterator[Check]:
         "export, train",
         "info" if training else "ok",
         f"not installed: {', '.join(training)}" if training else f"torch {_version('torch')}",
-        "`pip install 'semalign_ros[train]'`, only to export or train models" if training else "",
+        "`pip install 'torch==2.13.0' '.[train]'` where semalign_ros was cloned, only to export or "
+        "train models"
+        if training
+        else "",
     )
     if not _installed("cv_bridge"):
         yield Check(

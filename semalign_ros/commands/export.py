@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -106,20 +107,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Export, compare, write."""
-    require_torch()
     from semalign_ros.errors import ConfigError
     from semalign_ros.export.checkpoint import model_type
-    from semalign_ros.export.families import export_checkpoint, kind_of
-    from semalign_ros.export.frames import Recording
     from semalign_ros.export.hub import download, is_hub_name
-    from semalign_ros.export.options import TOLERANCES, ExportOptions
-    from semalign_ros.export.quantise import read_calibration
     from semalign_ros.inference.bundle import MANIFEST_NAME
     from semalign_ros.inference.manifest import Source
     from semalign_ros.output import check_free
 
     if args.tolerance is not None and not args.tolerance >= 0:
         raise ConfigError(f"--tolerance {args.tolerance}: expected a number of at least 0")
+    if args.size is not None and min(args.size) < 32:
+        raise ConfigError(f"--size {args.size[0]} {args.size[1]}: expected 32 pixels or more each")
     check_free(args.out, overwrite=args.overwrite, marker=MANIFEST_NAME)
     folder, revision = Path(args.folder), args.revision
     hub = is_hub_name(args.folder)
@@ -130,10 +128,16 @@ def run(args: argparse.Namespace) -> None:
             f"{folder}: no such folder; expected a checkpoint on disk or owner/name on the hub"
         )
     family = model_type(folder)
+    # What needs no torch, which takes seconds to load, was looked at before this.
+    require_torch()
+    from semalign_ros.export.families import export_checkpoint, kind_of
+    from semalign_ros.export.frames import Recording
+    from semalign_ros.export.options import TOLERANCES, ExportOptions
+    from semalign_ros.export.quantise import read_calibration
+
     kind = args.kind or kind_of(family)
-    ours = family.startswith("semalign_")
-    if args.size is not None and ((ours and kind != "segmenter") or min(args.size) < 32):
-        raise ConfigError("--size: two numbers of at least 32, not for models of semalign train")
+    if args.size and kind != "segmenter" and family.startswith("semalign_"):
+        raise ConfigError("--size: the language models of semalign train have sizes of their own")
     size = tuple(args.size) if args.size else None
     if args.calibration and (kind != "segmenter" or args.precision != "int8"):
         raise ConfigError(
@@ -158,6 +162,7 @@ def run(args: argparse.Namespace) -> None:
         tolerance=tolerance,
         frames=_pictures(args.frames) if args.frames else (),
         overwrite=args.overwrite,
+        say=lambda step: print(step, file=sys.stderr, flush=True),
     )
     calibration = None
     if args.calibration:
@@ -185,7 +190,7 @@ def require_torch() -> None:
     if missing:
         raise MissingDependencyError(
             f"training and export need {', '.join(missing)}; "
-            "install with `pip install 'semalign_ros[train]'`"
+            "install with `pip install 'torch==2.13.0' '.[train]'` where semalign_ros was cloned"
         )
 
 
@@ -194,6 +199,8 @@ def _pictures(folder: Path) -> list[Image]:
     from semalign_ros.export.frames import find_pictures
     from semalign_ros.train.datasets import read_image
 
+    if not folder.is_dir():
+        raise ConfigError(f"{folder}: no such folder; expected one with pictures")
     found = find_pictures(folder)
     if not found:
         raise ConfigError(f"{folder}: no .png or .jpg in it")

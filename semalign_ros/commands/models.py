@@ -106,6 +106,8 @@ def bundle_folders(folder: Path) -> list[Path]:
     """
     if (folder / "bundle.yaml").is_file():
         return [folder]
+    if not folder.is_dir():
+        raise BundleError(f"{folder}: no such folder; expected a bundle, or one with bundles in it")
     found = sorted(p.parent for p in folder.glob("*/bundle.yaml"))
     if not found:
         raise BundleError(
@@ -232,7 +234,7 @@ def _try_out(path: Path, device: str, gpu: GpuOptions) -> str:
     loaded = time.perf_counter() - start
     first = warm_up(model)
     lines = [
-        f"ok, {manifest.kind} {manifest.name}, {len(manifest.files)} files as listed; on "
+        f"ok, {manifest.kind} {manifest.name}, files as listed ({len(manifest.files)}); on "
         f"{model.device} loaded in {loaded:.1f} s, first run {first * 1e3:.0f} ms"
     ]
     if model.fallback:

@@ -7,8 +7,6 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from semalign_ros.errors import BundleError
 
 
@@ -19,6 +17,10 @@ def model_type(folder: Path) -> str:
         BundleError: The file is missing or no JSON, or names no family.
     """
     path = folder / "config.json"
+    if not path.exists():
+        below = sorted(p.parent.name for p in folder.glob("*/config.json"))
+        hint = f"; those below it have: {', '.join(below[:8])}" if below else ""
+        raise BundleError(f"{folder}: no config.json in it, expected that of a checkpoint{hint}")
     try:
         found = json.loads(path.read_text(encoding="utf-8")).get("model_type")
     except (OSError, ValueError, AttributeError) as error:
@@ -55,9 +57,7 @@ def load_weights(loader: Any, folder: Path, what: str) -> Any:
         BundleError: It cannot be loaded, with transformers' reason, or weights are missing,
             which transformers would draw at random.
     """
-    model, found = load_pretrained(
-        loader, folder, what, dtype=torch.float32, output_loading_info=True
-    )
+    model, found = load_pretrained(loader, folder, what, dtype="float32", output_loading_info=True)
     # Not buffers, such as the batches that a norm has counted: transformers makes them anew.
     missing = sorted({name for name, _ in model.named_parameters()} & set(found["missing_keys"]))
     if missing:

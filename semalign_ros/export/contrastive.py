@@ -142,6 +142,7 @@ def export_public_contrastive(
     def write(files: dict[str, Path], differences: dict[str, float]) -> Bundle:
         files["tokenizer"] = files["text"].with_name("tokenizer.json")
         words.save(str(files["tokenizer"]))
+        options.say(f"the bundle: comparing with the checkpoint on {len(frames)} frames")
         found = _bundle_logits(files, manifest, frames)
         with torch.inference_mode():
             wanted = [

@@ -226,6 +226,7 @@ def export_public_generative(
         with tempfile.TemporaryDirectory() as scratch:
             draft = Path(scratch) / "draft"
             write_bundle(draft, manifest, content)
+            options.say(f"the bundle: asking it and the checkpoint about {len(frames)} frames")
             whole = whole_difference(draft, original, frames)
         require_parity(whole, options.allowed)
         parity = {"pixels": off, **whole, **differences}

@@ -49,7 +49,7 @@ def download(name: str, revision: str | None = None) -> tuple[Path, str]:
                 break
     except Exception as error:  # the hub's client raises many types
         raise BundleError(
-            f"{name}: no such folder, and not to be had from the Hugging Face hub either: "
-            f"{reason_of(error)}"
+            f"{name}: no such folder, and not to be had from the Hugging Face hub. Is the name "
+            f"right? Where no network is, give the folder of a copy. (The hub: {reason_of(error)})"
         ) from error
     return folder, folder.name

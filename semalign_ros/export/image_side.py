@@ -241,13 +241,13 @@ class Tiles(Pixels):
 
     def forward(self, image: Tensor) -> Tensor:
         """Resize, cut and normalise."""
-        x = image.permute(0, 3, 1, 2)
+        x = image
         for size in dict.fromkeys((self.first, self.recipe.size)):  # often one and the same
             x = _resized(x, size, self.recipe)
         whole = (self.tile, self.tile)
         if self.recipe.size != whole:
             x = torch.cat([_cut(x, self.tile), _resized(x, whole, self.recipe)])
-        return self._scaled(x).unsqueeze(0)
+        return self._scaled(x.permute(0, 3, 1, 2)).unsqueeze(0)
 
     def layout(self, mark: str, features: int) -> str:
         """What stands for the tiles in a text: each has its place before its features."""
@@ -331,14 +331,14 @@ class FramedTiles(Pixels):
         self.tile = tile
         (height, width), (rows, columns) = recipe.size, ground
         top, left = (rows - height) // 2, (columns - width) // 2
-        self.margins = left, columns - width - left, top, rows - height - top
+        self.margins = 0, 0, left, columns - width - left, top, rows - height - top
 
     def forward(self, image: Tensor) -> Tensor:
         """Resize, frame, cut and normalise."""
-        x = image.permute(0, 3, 1, 2)
-        whole = _resized(x, (self.tile, self.tile), self.recipe)
-        large = nn.functional.pad(_resized(x, self.recipe.size, self.recipe), self.margins)
-        return self._scaled(torch.cat([whole, _cut(large, self.tile)])).unsqueeze(0)
+        whole = _resized(image, (self.tile, self.tile), self.recipe)
+        large = nn.functional.pad(_resized(image, self.recipe.size, self.recipe), self.margins)
+        tiles = torch.cat([whole, _cut(large, self.tile)])
+        return self._scaled(tiles.permute(0, 3, 1, 2)).unsqueeze(0)
 
 
 def _resized(x: Tensor, size: Size, recipe: ImageRecipe) -> Tensor:
@@ -347,9 +347,9 @@ def _resized(x: Tensor, size: Size, recipe: ImageRecipe) -> Tensor:
 
 
 def _cut(x: Tensor, tile: int) -> Tensor:
-    """Tiles row by row, [1, 3, H, W] -> [n, 3, t, t]."""
-    rows, columns = (n // tile for n in x.shape[2:])
-    cut = x.view(3, rows, tile, columns, tile).permute(1, 3, 0, 2, 4)
+    """Tiles row by row, [1, H, W, 3] -> [n, t, t, 3]."""
+    rows, columns = (n // tile for n in x.shape[1:3])
+    cut = x.reshape(rows, tile, columns, tile, 3).permute(0, 2, 1, 3, 4)
     return cut.flatten(0, 1)
 
 

@@ -159,6 +159,7 @@ def export_checked(
         differences: dict[str, float] = {}
         for name, graph in graphs.items():
             files[name] = Path(scratch) / f"{name}.onnx"
+            options.say(f"{name}.onnx: converting")
             half = write_graph(
                 graph.module,
                 graph.inputs,
@@ -168,6 +169,7 @@ def export_checked(
                 options,
                 graph.narrow,
             )
+            options.say(f"{name}.onnx: comparing with PyTorch")
             found = graph_differences(
                 graph.module, files[name], graph.feeds, graph.outputs, rounded=half
             )

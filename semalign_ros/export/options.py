@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -12,7 +13,7 @@ from semalign_ros.export.graph import OPSET, OPSETS, tool_versions
 from semalign_ros.export.parity import Tolerance
 from semalign_ros.export.pixels import ImageRecipe
 from semalign_ros.inference.bundle import MANIFEST_NAME
-from semalign_ros.inference.manifest import Normalisation, Source
+from semalign_ros.inference.manifest import NAME, Normalisation, Source
 from semalign_ros.output import check_free
 from semalign_ros.types import Image
 
@@ -37,6 +38,10 @@ FUSED = (
 )
 
 
+def _silent(_step: str) -> None:
+    pass
+
+
 @dataclass(frozen=True, slots=True)
 class ExportOptions:
     """Options that all kinds share.
@@ -54,9 +59,11 @@ class ExportOptions:
         exact_resize: Resize to the bit as the checkpoint's image processor does; else a segmenter
             that squashes frames does it faster on a CPU, a level off here and there.
         overwrite: Replace an existing bundle.
+        say: Called with each step that takes its time.
 
     Raises:
-        ConfigError: The operator set is none of those, or int8 is to be fused.
+        ConfigError: No bundle may bear the name, the operator set is none of those, or int8 is to
+            be fused.
     """
 
     name: str
@@ -69,8 +76,14 @@ class ExportOptions:
     thresholds: Mapping[str, float] = field(default_factory=dict)
     exact_resize: bool = True
     overwrite: bool = False
+    say: Callable[[str], None] = _silent
 
     def __post_init__(self) -> None:
+        if not re.fullmatch(NAME, self.name):
+            raise ConfigError(
+                f"name {self.name!r}: expected letters, digits, '.', '_' and '-', first a "
+                "letter or digit; give --name"
+            )
         if self.opset not in OPSETS:
             raise ConfigError(
                 f"opset {self.opset}: expected {OPSETS[0]} to {OPSETS[-1]}, which torch's exporter "

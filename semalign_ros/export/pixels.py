@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeAlias
 
 import cv2
 import numpy as np
+import PIL
 import torch
 from torch import Tensor, nn
 
@@ -26,6 +27,8 @@ FREE = {0: "batch", 1: "height", 2: "width"}
 _MOST_LEVELS = 0.2
 _BLOCK, _BLOCKS = 64, 8
 _REMEDY = "; a segmenter takes --size HEIGHT WIDTH, of others the processor must state the size"
+# Since then it begins with the height where that shrinks by more than twice as much as the width.
+_DOWN_FIRST = int(PIL.__version__.partition(".")[0]) >= 13
 _PILLOW: dict[int, Filter] = {1: "lanczos", 2: "bilinear", 3: "bicubic"}
 
 
@@ -210,8 +213,8 @@ def _stated_size(processor: Any, where: str) -> tuple[tuple[int, int], int | Non
 class Pixels(nn.Module):
     """Camera pixels to what a vision network sees: u8[N, H, W, 3] RGB -> f32[N, 3, h, w].
 
-    Resizes as Pillow does, on which image processors are founded: antialiased, across first
-    and then down, with whole levels after each. (Pillow turns that round for narrow frames.)
+    Resizes as Pillow does, on which image processors are founded: antialiased, one axis after
+    the other, with whole levels after each.
 
     Args:
         recipe: What to do.
@@ -242,11 +245,11 @@ class Pixels(nn.Module):
         height, width = self.recipe.resized(image.shape[1], image.shape[2])
         rows, columns = self.recipe.size
         return resized(
-            image.permute(0, 3, 1, 2),
+            image,
             self.recipe.filter,
             (height, (height - rows) // 2, rows),
             (width, (width - columns) // 2, columns),
-        )
+        ).permute(0, 3, 1, 2)
 
     def _fast(self, image: Tensor) -> Tensor:
         x = image.permute(0, 3, 1, 2).float()
@@ -263,48 +266,71 @@ def resized(
     """Resize images as Pillow does and keep a part.
 
     Args:
-        x: [N, 3, H, W], levels 0..255.
+        x: [N, H, W, 3], levels 0..255.
         filter_: Kind of filter.
         rows: Height of the whole result, first wanted row, number of wanted rows.
         columns: The same across.
 
     Returns:
-        f32[N, 3, h, w], whole levels.
+        f32[N, h, w, 3], whole levels.
     """
-    frames, _, height, _ = x.shape
-    # The axis to resize stands first: its pieces are then whole rows of memory.
-    x = resample(x.permute(3, 1, 0, 2).flatten(1), filter_, *columns)
-    x = x.view(columns[2], 3, frames, height).permute(3, 2, 1, 0).flatten(1)
-    return resample(x, filter_, *rows).view(rows[2], frames, 3, columns[2]).permute(1, 2, 0, 3)
+    wanted = rows[2], columns[2]
+    lower, narrower = x.shape[1] - rows[0], x.shape[2] - columns[0]
+    down = _DOWN_FIRST and lower > torch.sym_max(0, 2 * narrower)  # type: ignore[no-untyped-call]
+    given = (
+        x,
+        *resampling(x.shape[1], *rows, filter_, x.device),
+        *resampling(x.shape[2], *columns, filter_, x.device),
+    )
+
+    # Axes are moved one at a time: other transposes take ONNX Runtime several times as long.
+    def across_first(x: Tensor, *w: Tensor) -> Tensor:
+        x = _first_axis(x.permute(2, 3, 0, 1), wanted[1], *w[2:])
+        return _first_axis(x.permute(3, 0, 1, 2), wanted[0], *w[:2])
+
+    def down_first(x: Tensor, *w: Tensor) -> Tensor:
+        x = _first_axis(x.permute(1, 0, 2, 3), wanted[0], *w[:2])
+        x = _first_axis(x.permute(2, 3, 1, 0), wanted[1], *w[2:])
+        return x.permute(3, 0, 1, 2).contiguous()
+
+    made: Tensor
+    if isinstance(down, bool):
+        made = down_first(*given) if down else across_first(*given)
+    else:
+        # A graph takes frames of any size. Where that is fixed, ONNX Runtime keeps one branch.
+        made = torch.cond(down, down_first, across_first, given)
+    return made.permute(3, 0, 1, 2)
 
 
-def resample(x: Tensor, filter_: Filter, length: int, first: int, count: int) -> Tensor:
-    """Resize the first axis to the bit as Pillow does, or a part of the result.
+def resampling(
+    source: int, length: int, first: int, count: int, filter_: Filter, device: torch.device
+) -> tuple[Tensor, Tensor]:
+    """Weights with which Pillow resizes an axis, in blocks: far from the diagonal all are 0.
 
-    Pillow's weights are whole numbers of 22 bits. They are split into two of 11, so that every
-    sum of products is a whole number that float32 holds, even from factors in TF32.
+    They are whole numbers of 22 bits, split into two of 11, so that every sum of products is a
+    whole number that float32 holds, even from factors in TF32.
 
     Args:
-        x: [source, M], levels 0..255.
-        filter_: Kind of filter.
+        source: Length of the axis.
         length: Of the whole result.
-        first: Index of the first wanted row of it.
-        count: Number of wanted rows.
+        first: Index of the first wanted place of it.
+        count: Number of wanted places; the last block may be padded.
+        filter_: Kind of filter.
+        device: Where to make them.
 
     Returns:
-        f32[count, M], whole levels.
+        i64[blocks, window], the places that a block sees; f32[blocks, 2 * size, window], the upper
+        halves of the weights of its places, then the lower ones.
     """
-    source = x.shape[0]
     longer = torch.sym_max(source, length)  # type: ignore[no-untyped-call]
     reach = _RADIUS[filter_] * longer // length + 2
-    # In blocks, since far from the diagonal all weights are 0; the last may be padded.
     blocks = min(_BLOCKS, -(-count // _BLOCK))
     size = -(-count // blocks)
     window = torch.sym_min(source, size * source // length + 2 * reach)  # type: ignore[no-untyped-call]
-    made = torch.arange(blocks * size, device=x.device).clamp(max=count - 1)
+    made = torch.arange(blocks * size, device=device).clamp(max=count - 1)
     made = made.view(blocks, size) + first
     left = (made[:, :1] * source // length - reach).clamp(min=0, max=source - window)
-    seen = left + torch.arange(window, device=x.device)
+    seen = left + torch.arange(window, device=device)
     # Distances are whole numbers until the one division, so they are exact.
     across = (2 * seen.double() + 1).unsqueeze(1) * length
     across = across - (2 * made.double() + 1).unsqueeze(2) * source
@@ -312,12 +338,17 @@ def resample(x: Tensor, filter_: Filter, length: int, first: int, count: int) ->
     weights = weights / weights.sum(dim=2, keepdim=True)
     whole = torch.trunc(weights * 2**22 + torch.sign(weights) * 0.5)
     high = torch.floor(whole / 2**11 + 0.5)
-    split = torch.cat([high, whole - high * 2**11], dim=1).float()
-    sums = split @ x.index_select(0, seen.flatten()).float().view(blocks, window, -1)
+    return seen, torch.cat([high, whole - high * 2**11], dim=1).float()
+
+
+def _first_axis(x: Tensor, count: int, seen: Tensor, split: Tensor) -> Tensor:
+    """Resize the first axis of levels 0..255: its pieces are whole rows of memory."""
+    blocks, size = split.shape[0], split.shape[1] // 2
+    sums = split @ x.flatten(1).index_select(0, seen.flatten()).float().view(*seen.shape, -1)
     # (high * 2^11 + low + 2^21) / 2^22, rounded down without leaving 24 bits.
     low = torch.floor((sums[:, size:] + 2**21) / 2**11)
     levels = torch.floor((sums[:, :size] + low) / 2**11)
-    return levels.flatten(0, 1)[:count].clamp(0, 255)
+    return levels.view(blocks * size, -1)[:count].clamp(0, 255).view(count, *x.shape[1:])
 
 
 def _bilinear(x: Tensor) -> Tensor:

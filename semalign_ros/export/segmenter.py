@@ -106,9 +106,11 @@ def export_segmenter(
     off = require_equal_pixels(processor, Pixels(recipe), frames)
     with tempfile.TemporaryDirectory() as scratch:
         graph = Path(scratch) / "segmenter.onnx"
+        options.say(f"{graph.name}: converting")
         half = write_graph(module, {"image": EXAMPLE}, _OUTPUTS, {"image": FREE}, graph, options)
         metrics: dict[str, JsonValue] = {}
         if calibration is not None:
+            options.say(f"{graph.name}: measuring on {len(calibration.frames)} frames for int8")
             quantise(graph, [unresized(f, recipe) for f in calibration.frames])
             metrics["calibration"] = {
                 "source": calibration.source,
@@ -117,6 +119,7 @@ def export_segmenter(
             }
         feeds = [{"image": unresized(f, recipe)[None]} for f in frames]
         allowed = options.allowed
+        options.say(f"{graph.name}: comparing with PyTorch on {len(feeds)} frames")
         differences = graph_differences(
             module, graph, feeds, _OUTPUTS, rounded=half, mean=allowed.mean
         )

@@ -21,6 +21,8 @@ from pydantic import (
 from semalign_ros.errors import unknown_name
 from semalign_ros.scene.taxonomy import CLASSES
 
+NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+"""What a bundle may be called."""
 IGNORED = "ignore"
 """Name in a class map of a channel that is no Cityscapes class."""
 
@@ -117,7 +119,7 @@ class ManifestBase(_Model):
     """
 
     schema_version: Literal[1] = 1
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    name: str = Field(pattern=NAME)
     source: Source
     tools: dict[str, str] = Field(default_factory=dict)
     opset: int | None = Field(default=None, ge=1)

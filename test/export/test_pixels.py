@@ -48,7 +48,7 @@ def write(folder, kind, **values):
 
 
 @pytest.mark.parametrize("name", PROCESSORS)
-@pytest.mark.parametrize("size", [(360, 640), (257, 411), (150, 160)])
+@pytest.mark.parametrize("size", [(360, 640), (257, 411), (150, 160), (360, 280), (350, 150)])
 def test_a_network_sees_what_the_processor_makes(name, size, frame, tmp_path):
     kind, values = PROCESSORS[name]
     folder = write(tmp_path, kind, **values)
@@ -72,7 +72,7 @@ def test_the_graph_does_what_the_processor_does(name, frame, tmp_path):
     pixels, graph = Pixels(read_recipe(processor)), tmp_path / "pixels.onnx"
     export_graph(pixels, {"image": EXAMPLE}, ["pixels"], {"image": FREE}, graph)
     session = OnnxSession(graph, "cpu")
-    for part in (frame, frame[:200, :411]):
+    for part in (frame, frame[:200, :411], frame[:, :150]):  # of the last the height first
         part = np.ascontiguousarray(part)
         (found,) = session.run({"image": np.stack([part, part])}, ["pixels"])
         wanted = processor(images=part, return_tensors="np")["pixel_values"]

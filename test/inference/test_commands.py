@@ -36,7 +36,7 @@ def test_verify_runs_the_model(
     folder = str(own_segmenter.folder)
     assert main(["models", "verify", folder]) == 0
     said = " ".join(capsys.readouterr().out.split())
-    assert "ok, segmenter small, 1 files as listed; on cpu" in said
+    assert "ok, segmenter small, files as listed (1); on cpu" in said
     # Intact, but its prompts do not fit: found by running it only.
     clip = tiny_clip.write(tmp_path / "clip", context_length=2)
     assert main(["models", "verify", str(clip.folder), folder]) == 1
