@@ -94,10 +94,13 @@ def run(args: argparse.Namespace) -> int:
     colours = {"ok": "green", "info": "blue", "warn": "yellow", "fail": "bold red"}
     table = Table("", "check", Column("found", overflow="fold"), show_lines=False)
     for check in checks:
-        advice = f"\n-> {check.advice}" if check.advice else ""
         colour = colours[check.level]
-        table.add_row(f"[{colour}]{check.level}", check.name, _plain(check.found + advice))
+        table.add_row(f"[{colour}]{check.level}", check.name, _plain(check.found))
     Console().print(table)
+    # Not in the table: what is to be copied must not be folded.
+    for check in checks:
+        if check.advice:
+            print(f"{check.name}: {check.advice}")
     print(
         "The main job cannot run yet: see the lines marked fail."
         if failed
