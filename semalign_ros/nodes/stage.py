@@ -117,7 +117,7 @@ class StageNode(ManagedNode[ConfigT]):
         self._inputs: list[Input] = []
         self._pairer: ExactPairer[tuple[Any, int]] = ExactPairer(())
         self._worker: Worker[Job] | None = None
-        self._levels: tuple[int, ...] = ()
+        self._levels: dict[str, Level] = {}
         self.facts: dict[str, str] = {}
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", VALUES_OUT)
         self.create_service(SetBool, "~/set_enabled", self._on_set_enabled)
@@ -257,7 +257,7 @@ class StageNode(ManagedNode[ConfigT]):
     def report_changes(self) -> None:
         """Publish the diagnostics now if a level has changed."""
         statuses = self.statuses()
-        if tuple(status.level for status in statuses) != self._levels:
+        if _levels(statuses) != self._levels:
             self._send(statuses)
 
     # --- lifecycle --------------------------------------------------------------------------
@@ -423,7 +423,8 @@ class StageNode(ManagedNode[ConfigT]):
         self._send(self.statuses())
 
     def _send(self, statuses: Sequence[Status]) -> None:
-        self._levels = tuple(status.level for status in statuses)
+        self._log_changes(statuses)
+        self._levels = _levels(statuses)
         header = Header(stamp=self.get_clock().now().to_msg())
         messages = [status_message(status) for status in statuses[:-1]]
         # What is of no single status, such as devices and times, stands with the last one.
@@ -432,3 +433,19 @@ class StageNode(ManagedNode[ConfigT]):
             facts["last_failure"] = self._last_failure
         messages += [status_message(status, facts) for status in statuses[-1:]]
         self._diagnostics.publish(diagnostic_array(header, *messages))
+
+    def _log_changes(self, statuses: Sequence[Status]) -> None:
+        """Tell who only sees the terminal what becomes an alarm, and what is well again."""
+        for status in statuses:
+            text = f"{status.name}: {status.level.name}, {status.message}"
+            if status.level == self._levels.get(status.name, Level.OK):
+                continue
+            # Each severity from a line of its own, as rclpy asks.
+            if status.level in (Level.WARN, Level.ERROR):
+                self.get_logger().warning(text)
+            else:
+                self.get_logger().info(text)
+
+
+def _levels(statuses: Sequence[Status]) -> dict[str, Level]:
+    return {status.name: status.level for status in statuses}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from dataclasses import replace
 
@@ -63,7 +64,9 @@ def test_a_planted_misalignment_raises_the_right_diagnostics_and_no_others(
         **{f"thresholds.{name}": 60.0 for name in ("stale_warn_s", "stale_error_s")},
         **{f"thresholds.{name}": 1.0 for name in ("drop_warn", "drop_error")},
     }
-    start("monitor_node", drive.parameters(**limits), {"~/input/image": IMAGE}, name="monitor")
+    monitor = start(
+        "monitor_node", drive.parameters(**limits), {"~/input/image": IMAGE}, name="monitor"
+    )
     probe.wait(
         lambda: probe.counters() and probe.node.count_publishers(JUDGMENT),
         "the monitor to be heard",
@@ -117,6 +120,13 @@ def test_a_planted_misalignment_raises_the_right_diagnostics_and_no_others(
     assert firsts == sorted(firsts)
     for faults in raised:  # one misalignment at a time
         assert any(faults <= allowed for allowed in expected), faults
+    # Who only sees the terminal is told of each alarm, and of its end.
+    log = monitor.log.read_text()
+    for name in ("hallucination", "critical omission"):
+        alarm, end = (re.search(f": {name}: {level}, ", log) for level in ("(WARN|ERROR)", "OK"))
+        assert alarm, log
+        assert end, log
+        assert alarm.start() < end.start()
 
 
 PROFILE = """
