@@ -82,6 +82,8 @@ def run(args: argparse.Namespace) -> int:
         left = f", {drive.left_out} not judged in every way left out" if drive.left_out else ""
         console.print(f"{drive.name}: {drive.frames} frames{left}", highlight=False)
     said = f"mIoU over {classes.sum()} classes; " if classes.any() else ""
+    if args.models:
+        said = f"in the row clean the figures, below it what they change from there; {said}"
     console.print(f"{said}95 % intervals resample frames", highlight=False)
     if args.csv is not None:
         write_csv(args.csv, cells, overwrite=args.overwrite)
