@@ -36,7 +36,7 @@ class Picture:
 
 
 def worst_rows(rows: list[Row], count: int) -> list[Row]:
-    """The most dangerous rows first, of each frame one, of each model equally many.
+    """The most dangerous rows first, of each frame one, of models and conditions equally many.
 
     An unsafe scene called safe comes first, then what is made up or left out in plain sight, then
     other wrong judgments. Rows that are as bad on the clean frame say nothing of the corruption, so
@@ -49,21 +49,16 @@ def worst_rows(rows: list[Row], count: int) -> list[Row]:
         old = (0.0,) * 3 if before is None else _errors(before)
         return tuple(now - then for now, then in zip(_errors(row), old, strict=True))
 
-    quota = -(-count // max(len({r["vlm"] for r in rows}), 1))
+    changed = [r for r in rows if r["condition"] != CLEAN.name]
+    tie = "index", "vlm", "condition", "severity"
+    changed.sort(key=lambda r: ([-e for e in gained(r)], *(r[k] for k in tie)))
+    most = {"index": 1} | {
+        kind: -(-count // max(1, len({r[kind] for r in changed}))) for kind in ("vlm", "condition")
+    }
     chosen: list[Row] = []
-    for row in sorted(
-        (r for r in rows if r["condition"] != CLEAN.name),
-        key=lambda r: (
-            [-e for e in gained(r)],
-            r["index"],
-            r["vlm"],
-            r["condition"],
-            r["severity"],
-        ),
-    ):
-        same_frame = sum(r["index"] == row["index"] for r in chosen)
-        same_model = sum(r["vlm"] == row["vlm"] for r in chosen)
-        if same_frame == 0 and same_model < quota and gained(row) > (0, 0, 0):
+    for row in changed:
+        alike = {kind: sum(r[kind] == row[kind] for r in chosen) for kind in most}
+        if all(alike[k] < most[k] for k in most) and gained(row) > (0, 0, 0):
             chosen.append(row)
         if len(chosen) == count:
             break
