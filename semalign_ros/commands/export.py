@@ -107,6 +107,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Export, compare, write."""
+    require_torch()  # it is only looked for
     from semalign_ros.errors import ConfigError
     from semalign_ros.export.checkpoint import model_type
     from semalign_ros.export.hub import download, is_hub_name
@@ -129,7 +130,6 @@ def run(args: argparse.Namespace) -> None:
         )
     family = model_type(folder)
     # What needs no torch, which takes seconds to load, was looked at before this.
-    require_torch()
     from semalign_ros.export.families import export_checkpoint, kind_of
     from semalign_ros.export.frames import Recording
     from semalign_ros.export.options import TOLERANCES, ExportOptions

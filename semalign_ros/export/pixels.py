@@ -27,7 +27,7 @@ FREE = {0: "batch", 1: "height", 2: "width"}
 _MOST_LEVELS = 0.2
 _BLOCK, _BLOCKS = 64, 8
 _REMEDY = "; a segmenter takes --size HEIGHT WIDTH, of others the processor must state the size"
-# Since then it begins with the height where that shrinks by more than twice as much as the width.
+# From Pillow 13 on the height comes first where it shrinks by over twice as much as the width.
 _DOWN_FIRST = int(PIL.__version__.partition(".")[0]) >= 13
 _PILLOW: dict[int, Filter] = {1: "lanczos", 2: "bilinear", 3: "bicubic"}
 
