@@ -195,3 +195,4 @@ def test_what_endangers_is_shown_before_what_is_only_over_cautious():
     hidden = judged(4, "occlusion", "safe", hidden=("car", "person"))
     rows = [*clean, over_cautious, misses, endangers, as_before, hidden]
     assert worst.worst_rows(rows, 5) == [endangers, misses, over_cautious]
+    assert worst.worst_rows(rows, 2) == [endangers, over_cautious]  # one of each condition
