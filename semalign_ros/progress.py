@@ -12,6 +12,7 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    TaskID,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
@@ -58,22 +59,64 @@ def frames_bar(
             raise
 
 
+class StageBars(contextlib.AbstractContextManager["StageBars"]):
+    """Bars of the stages of one job, one below the other; lines where that is no terminal."""
+
+    def __init__(self) -> None:
+        columns = (
+            TextColumn("{task.description:24}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[figures]}"),
+        )
+        console = Console(stderr=True)
+        self._terminal = console.is_terminal
+        self._bars = Progress(*columns, console=console, disable=not self._terminal)
+        self._tasks: dict[str, TaskID] = {}
+        self._lines: dict[str, _Lines] = {}
+
+    def show(self, stage: str, done: int, total: int, figures: str = "") -> None:
+        """Take what is done of a stage, all in all, and figures to stand beside it."""
+        if self._terminal:
+            if stage not in self._tasks:
+                self._tasks[stage] = self._bars.add_task(stage, total=total, figures="")
+            self._bars.update(self._tasks[stage], completed=done, figures=figures)
+            return
+        lines = self._lines.setdefault(stage, _Lines(stage, total))
+        lines.reach(done, figures)
+        if done == total:
+            lines.write()
+
+    def __enter__(self) -> StageBars:
+        """Begin to draw."""
+        self._bars.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Leave the bars as they are."""
+        self._bars.stop()
+
+
 class _Lines:
-    def __init__(self, what: str, total: int | None, unit: str) -> None:
-        self._what, self._unit = what, unit
+    def __init__(self, what: str, total: int | None, unit: str = "") -> None:
+        self._what, self._unit = what, f" {unit}".rstrip()
         self._total = "" if total is None else f" of {total}"
-        self._done = 0
+        self._done, self._figures = 0, ""
         self._start = self._last = time.monotonic()
 
     def advance(self, count: int) -> None:
-        self._done += count
+        self.reach(self._done + count)
+
+    def reach(self, done: int, figures: str = "") -> None:
+        self._done, self._figures = done, f"  {figures}".rstrip()
         if time.monotonic() - self._last >= _LINE_EVERY_S:
             self.write()
 
     def write(self) -> None:
         self._last = time.monotonic()
-        took = self._last - self._start
+        took = f"after {self._last - self._start:.0f} s"
         sys.stderr.write(
-            f"{self._what}: {self._done}{self._total} {self._unit} after {took:.0f} s\n"
+            f"{self._what}: {self._done}{self._total}{self._unit} {took}{self._figures}\n"
         )
         sys.stderr.flush()

@@ -50,11 +50,18 @@ def test_a_missing_peer_is_named(capsys):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--size", "big"], "expected WxH"),
-        (["--repetitions", "0"], "expected 1 or more"),
-        (["--corruption", "hail"], "unknown corruption 'hail'"),
+        (["--size", "big"], "expected WIDTHxHEIGHT"),
+        (["--size", "8x512"], "16..8192 pixels a side, found '8x512'"),
+        (["--repetitions", "0"], "expected a whole number above 0"),
     ],
 )
-def test_bad_wishes(arguments, words, capsys):
-    assert main(["bench", "corruption", *arguments]) == 1
+def test_wrong_usage(arguments, words, capsys):
+    with pytest.raises(SystemExit) as status:
+        main(["bench", "corruption", *arguments])
+    assert status.value.code == 2
     assert words in capsys.readouterr().err
+
+
+def test_an_unknown_corruption_is_told(capsys):
+    assert main(["bench", "corruption", "--corruption", "hail"]) == 1
+    assert "unknown corruption 'hail'" in capsys.readouterr().err

@@ -28,3 +28,31 @@ def test_short_work_is_one_line_and_an_error_none(capsys):
     with pytest.raises(KeyError), progress.frames_bar("drawing", 4):
         {}["no such frame"]
     assert capsys.readouterr().err == ""
+
+
+def test_stages_tell_their_figures(capsys, monkeypatch):
+    with progress.StageBars() as bars:
+        bars.show("segmenter", 10, 20, "loss 2.0")  # too early for a line
+        monkeypatch.setattr(progress, "_LINE_EVERY_S", 0.0)
+        bars.show("segmenter", 15, 20, "loss 1.5")
+        monkeypatch.setattr(progress, "_LINE_EVERY_S", 60.0)
+        bars.show("contrastive", 1, 3)
+        bars.show("segmenter", 20, 20, "loss 1.0")
+    said = capsys.readouterr().err
+    wanted = (
+        r"segmenter: 15 of 20 after \d+ s  loss 1\.5\nsegmenter: 20 of 20 after \d+ s  loss 1\.0\n"
+    )
+    assert re.fullmatch(wanted, said)
+
+
+def test_a_terminal_shows_a_bar_for_each_stage(capsys, monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "120")
+    with progress.StageBars() as bars:
+        bars.show("segmenter", 10, 20, "loss 2.0")
+        bars.show("contrastive", 1, 3)
+        bars.show("segmenter", 20, 20, "loss 1.0")
+    said = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", capsys.readouterr().err)
+    last = said[said.rindex("segmenter") :]
+    assert re.search(r"segmenter .*20/20.*loss 1\.0", last)
+    assert re.search(r"contrastive .*1/3", last)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from semalign_ros.commands._device import add_device_arguments, gpu_options
+from semalign_ros.commands._numbers import picture_size, positive_int
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -97,10 +98,18 @@ def _kind(
 
 def _add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--size", default=SIZE, metavar="WxH", help="of the picture (default: %(default)s)"
+        "--size",
+        type=picture_size(16, 8192),
+        default=SIZE,
+        metavar="WxH",
+        help="of the picture (default: %(default)s)",
     )
     parser.add_argument(
-        "--repetitions", type=int, default=9, metavar="N", help="the median of N (default: 9)"
+        "--repetitions",
+        type=positive_int,
+        default=9,
+        metavar="N",
+        help="the median of N (default: 9)",
     )
 
 
@@ -113,22 +122,6 @@ def run(args: argparse.Namespace) -> int:
     return _inference(args)
 
 
-def _check_common(args: argparse.Namespace) -> tuple[int, int]:
-    """Height and width of the picture.
-
-    Raises:
-        ConfigError: An option that several benchmarks have is out of range.
-    """
-    from semalign_ros.errors import ConfigError
-
-    width, _, height = args.size.partition("x")
-    if not (width.isdigit() and height.isdigit() and 16 <= min(int(width), int(height)) <= 8192):
-        raise ConfigError(f"--size: found {args.size!r}, expected WxH such as 2048x1024")
-    if args.repetitions < 1:
-        raise ConfigError(f"--repetitions: found {args.repetitions}, expected 1 or more")
-    return int(height), int(width)
-
-
 def _corruption(args: argparse.Namespace) -> int:
     import cv2
     import numpy as np
@@ -139,7 +132,7 @@ def _corruption(args: argparse.Namespace) -> int:
     from semalign_ros.corruption import choose_corruptions
     from semalign_ros.progress import frames_bar
 
-    height, width = _check_common(args)
+    width, height = args.size
     names = choose_corruptions(args.corruption)
     frame = scene(height, width)
     timings = []
@@ -151,7 +144,7 @@ def _corruption(args: argparse.Namespace) -> int:
         copy = milliseconds(frame.image.copy, 5 * args.repetitions)
     print(
         f"{processor()}, one core; NumPy {np.__version__}, OpenCV {cv2.__version__}; "
-        f"{args.size} rgb8, CPU time in ms, median of {args.repetitions}\n"
+        f"{width}x{height} rgb8, CPU time in ms, median of {args.repetitions}\n"
     )
     print(table(timings, copy))
     return 0
@@ -190,7 +183,7 @@ def _inference(args: argparse.Namespace) -> int:
     from semalign_ros.language import PromptSet
     from semalign_ros.types import Frame
 
-    height, width = _check_common(args)
+    width, height = args.size
     checkpoints = _checkpoints(args)
     prompts = PromptSet.load()
     frame = Frame(0, "camera", 0, scene(height, width).image)
@@ -286,7 +279,7 @@ def _conditions(args: argparse.Namespace, devices: Sequence[str]) -> str:
 
         parts[1] += f", torch {version('torch')}, transformers {version('transformers')}"
     parts += args.gpu
-    parts.append(f"{args.size} rgb8, wall time, {args.repetitions} repetitions")
+    parts.append(f"{args.size[0]}x{args.size[1]} rgb8, wall time, {args.repetitions} repetitions")
     if devices == ["cpu"]:
         parts.append("no GPU was used")
     return "; ".join(parts)

@@ -61,8 +61,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="use N frames at most, evenly spread over the bag; they are kept in memory "
         "(default: %(default)s)",
     )
-    parser.add_argument("--image", default="/camera/front/image_raw", metavar="TOPIC")
-    parser.add_argument("--segmentation", default="/ground_truth/segmentation", metavar="TOPIC")
+    parser.add_argument(
+        "--image",
+        default="/camera/front/image_raw",
+        metavar="TOPIC",
+        help="in the bag (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--segmentation",
+        default="/ground_truth/segmentation",
+        metavar="TOPIC",
+        help="true label maps in the bag (default: %(default)s)",
+    )
     add_label_map_argument(parser)
     add_device_arguments(parser)
     parser.add_argument("--seed", type=int, default=0, help="of every random draw (default: 0)")

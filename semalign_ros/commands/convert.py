@@ -6,14 +6,14 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from semalign_ros.commands._numbers import positive_float, positive_int
+from semalign_ros.commands._numbers import picture_size, positive_float, positive_int
 
 if TYPE_CHECKING:
     from semalign_ros.bags.recording import Recording
 
 HELP = "make a bag of a data set, a folder of images or a video"
 EXAMPLE = "semalign convert cityscapes /data/cityscapes out/val --split val --limit 100"
-_LARGEST = 16384
+_SIZE = picture_size(1, 16384)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     city.add_argument(
         "--camera-size",
-        type=_size,
+        type=_SIZE,
         metavar="WxH",
         help="image size that the camera files refer to (default: that of the images)",
     )
@@ -86,23 +86,15 @@ def run(args: argparse.Namespace) -> None:
     """Convert and print what the bag holds."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
-    from rich.progress import Progress
     from rich.table import Column, Table
 
     from semalign_ros.bags.convert import BagOptions, write_bag
+    from semalign_ros.progress import frames_bar
 
     recording = _open(args)
     options = BagOptions(args.image_format, args.storage, args.compression, args.overwrite)
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("converting", total=len(recording) or None)
-        topics = write_bag(
-            recording,
-            args.out,
-            options,
-            lambda: progress.advance(task),
-            recording.vocabulary,
-        )
+    with frames_bar("converting", len(recording) or None) as advance:
+        topics = write_bag(recording, args.out, options, lambda: advance(1), recording.vocabulary)
     # A compressed topic and its type fill a line of 80 columns.
     columns = Column("messages", justify="right"), Column("topic", overflow="fold"), "type"
     table = Table(*columns, title=str(args.out), title_justify="left", box=SIMPLE_HEAD, padding=0)
@@ -164,7 +156,7 @@ def _common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--limit", type=positive_int, metavar="N", help="at most N frames")
     parser.add_argument(
         "--size",
-        type=_size,
+        type=_SIZE,
         metavar="WxH",
         help="resize frames and maps; 512x256 restores 256x256 copies of Cityscapes",
     )
@@ -182,13 +174,3 @@ def _common(parser: argparse.ArgumentParser) -> None:
         help="zstd per message, or inside the MCAP chunks (default: %(default)s)",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace an existing bag")
-
-
-def _size(text: str) -> tuple[int, int]:
-    width, _, height = text.partition("x")
-    sides = [int(side) for side in (width, height) if side.isdecimal()]
-    if len(sides) < 2 or not all(0 < side <= _LARGEST for side in sides):
-        raise argparse.ArgumentTypeError(
-            f"expected WIDTHxHEIGHT such as 512x256, at most {_LARGEST} a side, found {text!r}"
-        )
-    return sides[0], sides[1]

@@ -35,7 +35,11 @@ def run(args: argparse.Namespace) -> int:
 
     from semalign_ros.bags import count_frames, read_vocabulary
     from semalign_ros.demo import run_live, summarize_live
-    from semalign_ros.evaluation.figures import language_tables, segmentation_tables
+    from semalign_ros.evaluation.figures import (
+        LANGUAGE_LEGEND,
+        language_tables,
+        segmentation_tables,
+    )
     from semalign_ros.evaluation.report import write_report, write_tables
     from semalign_ros.evaluation.summary import summarize
     from semalign_ros.evaluation.sweep import SweepSettings, sweep
@@ -85,6 +89,7 @@ def run(args: argparse.Namespace) -> int:
     for details in (*segmentation_tables(summary), *language_tables(summary)):
         console.print(details)
     console.print(_table(bag.name, live, summary))
+    console.print(LANGUAGE_LEGEND, highlight=False, markup=False)
     for item in live:
         raised = ", ".join(item.alarms) or "none"
         console.print(f"diagnostics raised by {item.monitor}: {raised}", highlight=False)

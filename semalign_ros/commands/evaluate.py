@@ -82,7 +82,11 @@ def run(args: argparse.Namespace) -> int:
 
     from semalign_ros.bags import BagTopics, count_frames
     from semalign_ros.errors import OutputError
-    from semalign_ros.evaluation.figures import language_tables, segmentation_tables
+    from semalign_ros.evaluation.figures import (
+        LANGUAGE_LEGEND,
+        language_tables,
+        segmentation_tables,
+    )
     from semalign_ros.evaluation.report import write_tables
     from semalign_ros.evaluation.summary import summarize
     from semalign_ros.evaluation.sweep import SweepSettings, sweep
@@ -115,6 +119,8 @@ def run(args: argparse.Namespace) -> int:
     console = Console(markup=False)  # names of models are the users'
     for table in (*segmentation_tables(summary), *language_tables(summary)):
         console.print(table)
+    if args.vlm:
+        console.print(LANGUAGE_LEGEND, highlight=False)
     for note in summary.notes:
         print(note)
     devices = ", ".join(sorted(set(summary.settings["models"].values())))

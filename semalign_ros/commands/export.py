@@ -8,6 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from semalign_ros.commands._numbers import picture_size
+
 if TYPE_CHECKING:
     from semalign_ros.types import Image
 
@@ -36,19 +38,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--licence", required=True, help="licence of the weights, SPDX or words")
     parser.add_argument("--licence-note", help="what users must know beside it")
     parser.add_argument(
-        "--checkpoint", help="hub name or URL to write down (default: the hub name or the folder's)"
+        "--source",
+        metavar="NAME_OR_URL",
+        help="where the checkpoint is from, to write down (default: its hub name or folder)",
     )
     parser.add_argument(
         "--revision", help="commit or version of the checkpoint; on the hub also a branch or tag"
     )
     parser.add_argument(
         "--size",
-        nargs=2,
-        type=int,
-        metavar=("HEIGHT", "WIDTH"),
+        type=picture_size(32, 8192),
+        metavar="WxH",
         help="of a segmenter: its net size, instead of the checkpoint's; of a language model: the "
         "vehicle's frames, whose shape some keep (default: that of the first of --frames, or "
-        "1024 2048)",
+        "2048x1024)",
     )
     parser.add_argument(
         "--precision",
@@ -117,8 +120,6 @@ def run(args: argparse.Namespace) -> None:
 
     if args.tolerance is not None and not args.tolerance >= 0:
         raise ConfigError(f"--tolerance {args.tolerance}: expected a number of at least 0")
-    if args.size is not None and min(args.size) < 32:
-        raise ConfigError(f"--size {args.size[0]} {args.size[1]}: expected 32 pixels or more each")
     check_free(args.out, overwrite=args.overwrite, marker=MANIFEST_NAME)
     folder, revision = Path(args.folder), args.revision
     hub = is_hub_name(args.folder)
@@ -138,7 +139,7 @@ def run(args: argparse.Namespace) -> None:
     kind = args.kind or kind_of(family)
     if args.size and kind != "segmenter" and family.startswith("semalign_"):
         raise ConfigError("--size: the language models of semalign train have sizes of their own")
-    size = tuple(args.size) if args.size else None
+    size = args.size[::-1] if args.size else None
     if args.calibration and (kind != "segmenter" or args.precision != "int8"):
         raise ConfigError(
             f"--calibration: only for a segmenter with --precision int8, found a {kind} model "
@@ -151,7 +152,7 @@ def run(args: argparse.Namespace) -> None:
     options = ExportOptions(
         name=name,
         source=Source(
-            checkpoint=args.checkpoint or (args.folder if hub else name),
+            checkpoint=args.source or (args.folder if hub else name),
             licence=args.licence,
             revision=revision,
             licence_note=args.licence_note,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 
-HELP = "Monitor a camera topic: corrupt, segment, ask the VLM, publish diagnostics."
+HELP = "monitor a camera topic: corrupt, segment, ask the VLM, publish diagnostics"
 EXAMPLE = (
     "semalign live --image /camera/front/image_raw --set corruption.condition:=motion_blur "
     "--set corruption.severity:=3"
@@ -54,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
         require_ros,
     )
     from semalign_ros.nodes.schema import build
-    from semalign_ros.resources import find_resource, resource
+    from semalign_ros.resources import resource
 
     parameters: dict[str, object] = {}
     if args.segmentation is not None:
@@ -62,12 +63,11 @@ def run(args: argparse.Namespace) -> int:
     parameters.update(args.set)
     build(MonitorConfig, parameters)
     require_ros()
-    files = [find_resource(name, "config") for name in args.params]
-    if not files:
-        files = [resource("config", "monitor.yaml")]
+    shipped = resource("config", "monitor.yaml")
+    files = [Path(name).expanduser() for name in args.params] or [shipped]
     for path in files:
         if not path.is_file():
-            raise ConfigError(f"{path}: no such parameter file")
+            raise ConfigError(f"--params {path}: no such file; begin with a copy of {shipped}")
     if args.sim_time:
         parameters["use_sim_time"] = True
     remappings = {"~/input/image": check_topic("--image", args.image)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import tempfile
 import time
 from pathlib import Path
@@ -14,8 +15,6 @@ from semalign_ros.errors import BundleError, SemalignError
 from semalign_ros.resources import find_resource, resource
 
 if TYPE_CHECKING:
-    from rich.progress import TaskID
-
     from semalign_ros.inference import Bundle, GpuOptions, Segmenter, Vlm
 
 HELP = "list, verify, describe and score model bundles, or make one of a foreign ONNX segmenter"
@@ -77,7 +76,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add.add_argument("model", type=Path, metavar="MODEL.onnx")
     add.add_argument("out", type=Path, metavar="OUT", help="folder to make")
-    add.add_argument("--manifest", type=Path, required=True, metavar="YAML")
+    add.add_argument(
+        "--manifest",
+        type=Path,
+        required=True,
+        metavar="YAML",
+        help="what the graph cannot tell, as docs/bundles.md describes it",
+    )
     add.add_argument("--overwrite", action="store_true", help="replace OUT")
 
 
@@ -248,22 +253,18 @@ def _try_out(path: Path, device: str, gpu: GpuOptions) -> str:
 
 def _score(args: argparse.Namespace) -> int:
     from rich.console import Console
-    from rich.progress import Progress
 
     from semalign_ros.inference import Segmenter
+    from semalign_ros.progress import frames_bar
     from semalign_ros.train.datasets import evenly, find_samples
     from semalign_ros.train.measure import measure_segmenter, measure_vlm
 
     samples = evenly(find_samples(args.data, args.split), args.limit)
-    bars, console = Console(stderr=True), Console(markup=False)
+    console = Console(markup=False)
     for path in args.folders:
         model = _open(find_resource(str(path), "models", ""), args.device, gpu_options(args))
-        with Progress(console=bars, transient=True, disable=not bars.is_terminal) as progress:
-            task = progress.add_task(model.bundle_id, total=len(samples))
-
-            def done(task: TaskID = task, progress: Progress = progress) -> None:
-                progress.advance(task)
-
+        with frames_bar(model.bundle_id, len(samples)) as advance:
+            done = functools.partial(advance, 1)
             if isinstance(model, Segmenter):
                 scores = measure_segmenter(model, samples, done)
             else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-HELP = "Play a bag over DDS: the recorded bytes, at their time, with the QoS they had."
+HELP = "play a bag over DDS: the recorded bytes, at their time, with the QoS they had"
 EXAMPLE = "semalign play rosbags/street_demo --clock --loop --rate 0.5"
 
 
@@ -12,7 +12,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("bag", metavar="BAG", help="folder, or a single .mcap or .db3 file")
     parser.add_argument(
-        "--rate", type=float, default=1.0, help="bag seconds per second; default: %(default)s"
+        "--rate", type=float, default=1.0, help="bag seconds per second (default: %(default)s)"
     )
     parser.add_argument("--loop", action="store_true", help="begin again at the end, for ever")
     parser.add_argument("--start", type=float, default=0.0, metavar="S", help="skip S seconds")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-HELP = "Record topics into a bag until interrupted."
+HELP = "record topics into a bag until interrupted"
 EXAMPLE = "semalign record out/drive --topics /camera/front/image_raw /diagnostics '/monitor/*'"
 
 

@@ -6,19 +6,10 @@ import argparse
 import re
 from pathlib import Path
 
+from semalign_ros.commands._numbers import picture_size
+
 HELP = "render synthetic street scenes with labels, depth and motion in the Cityscapes layout"
 EXAMPLE = "semalign render out/scenes --scenes 3 --frames-per-scene 2 --size 512x256 --split train"
-
-_SIZE = re.compile(r"(\d+)x(\d+)")
-
-
-def _size(text: str) -> tuple[int, int]:
-    match = _SIZE.fullmatch(text)
-    if match is None or not all(32 <= int(side) <= 4096 for side in match.groups()):
-        raise argparse.ArgumentTypeError(
-            f"found {text!r}, expected WIDTHxHEIGHT with 32..4096 pixels a side, such as 512x256"
-        )
-    return int(match[1]), int(match[2])
 
 
 def _count(text: str) -> int:
@@ -71,7 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--size",
-        type=_size,
+        type=picture_size(32, 4096),
         default=(512, 256),
         metavar="WxH",
         help="pixels; another aspect than 2:1 squashes the same view (default 512x256)",

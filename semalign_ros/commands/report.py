@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 HELP = "write one self-contained page, and CSV tables, of an evaluation"
@@ -27,10 +28,15 @@ def run(args: argparse.Namespace) -> int:
     from semalign_ros.evaluation.report import write_report, write_tables
     from semalign_ros.evaluation.worst import worst_pictures
     from semalign_ros.output import check_free
+    from semalign_ros.progress import frames_bar
 
     out = args.out or args.folder / "report.html"
     check_free(out, overwrite=args.overwrite)
-    pictures = worst_pictures(args.folder, args.pictures) if args.pictures else []
+    pictures = []
+    if args.pictures:
+        with frames_bar("drawing", args.pictures, "pictures") as advance:
+            pictures = worst_pictures(args.folder, args.pictures, advance)
+    print("figures and intervals ...", file=sys.stderr)
     summary = write_report(args.folder, out, pictures=pictures, overwrite=args.overwrite)
     write_tables(summary, args.folder)
     print(f"{out}: {summary.frames} frames, {len(pictures)} pictures")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -146,12 +147,11 @@ def run(args: argparse.Namespace) -> None:
     from semalign_ros.commands.export import require_torch
 
     require_torch()
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     from semalign_ros.errors import ConfigError
     from semalign_ros.inference.bundle import MANIFEST_NAME
     from semalign_ros.output import check_free, make_folder
+    from semalign_ros.progress import StageBars
     from semalign_ros.resources import find_resource
     from semalign_ros.train.datasets import find_samples
     from semalign_ros.train.device import choose_device, flushed_denormals
@@ -206,27 +206,13 @@ def run(args: argparse.Namespace) -> None:
         device=device,
         overwrite=args.overwrite,
     )
-    columns = (
-        TextColumn("{task.description:24}"),
-        BarColumn(),
-        TextColumn("{task.completed:.0f}/{task.total:.0f}"),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[figures]}"),
-    )
-    console = Console(stderr=True)
-    console.print(f"training on {device}", highlight=False)
-    with flushed_denormals(), Progress(*columns, console=console) as progress:
-        tasks: dict[str, object] = {}
-
-        def show(what: str, done: int, of: int, figures: str = "") -> None:
-            if what not in tasks:
-                tasks[what] = progress.add_task(what, total=of, figures="")
-            progress.update(tasks[what], completed=done, total=of, figures=figures)  # type: ignore[arg-type]
+    print(f"training on {device}", file=sys.stderr, flush=True)
+    with flushed_denormals(), StageBars() as bars:
 
         def report(step: Step) -> None:
-            show(step.stage, step.step, step.steps, _figures(step.loss, dict(step.scores)))
+            bars.show(step.stage, step.step, step.steps, _figures(step.loss, dict(step.scores)))
 
-        bundles = run_plan(plan, report, show)
+        bundles = run_plan(plan, report, bars.show)
     for name, bundle in bundles.items():
         print(f"{name}: {bundle.folder} ({bundle.bundle_id})")
         for part, scores in dict(bundle.manifest.metrics.get("held_out") or {}).items():  # type: ignore[arg-type]

@@ -69,7 +69,7 @@ def _row(
         )
         tiles.append(_tile(degrade(frame, seed), corruption.family, width))
     row = _beside(tiles, gap)
-    words = [name, *(_values(name, severity) for severity in severities)]
+    words = [f"{name}: clean", *(_values(name, severity) for severity in severities)]
     bar = np.full((text.line + gap, row.shape[1], 3), BACKGROUND, np.uint8)
     for column, word in enumerate(words):
         x = gap + column * (width + gap)

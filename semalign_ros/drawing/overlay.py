@@ -26,18 +26,23 @@ GREY: Colour = (96, 102, 112)
 _BAR: Colour = (40, 44, 53)
 
 
-def claim_chips(observation: Observation, reference: SceneReference) -> tuple[Chip, ...]:
+def claim_chips(
+    observation: Observation, reference: SceneReference, visible: SceneReference
+) -> tuple[Chip, ...]:
     """What one answer claimed and left out, the worst first.
 
     Args:
         observation: Its answer is drawn.
         reference: What is there.
+        visible: The same without what the corruption itself hides.
     """
+    omitted = omitted_classes(observation, reference)
     claims = resolve_generic(observation.answer.claims.present, reference.entities)
     return (
         *(Chip(f"{name}?", RED) for name in _ordered(claims - reference.entities)),
-        *(Chip(f"no {name}", ORANGE) for name in omitted_classes(observation, reference)),
+        *(Chip(f"no {name}", ORANGE) for name in omitted if name in visible.critical),
         *(Chip(name, GREEN) for name in _ordered(claims & reference.entities)),
+        *(Chip(f"{name}, hidden", GREY) for name in omitted if name not in visible.critical),
         *(Chip(name, GREY) for name in _ordered(reference.entities - reference.critical - claims)),
     )
 
@@ -68,7 +73,8 @@ def draw_overlay(
 
     Left the frame as it came, right as the models saw it under the condition, each with
     the label map that belongs to it and the ego corridor; below what the VLM claimed and
-    judged. Critical objects that it left out are outlined in orange.
+    judged. Critical objects that it left out are outlined in orange, but for what the corruption
+    hides.
 
     Args:
         judged: The verdict and what led to it.
@@ -91,8 +97,8 @@ def draw_overlay(
     text = Lettering(width)
     condition = "clean" if verdict.severity == 0 else f"{verdict.condition} {verdict.severity:g}"
     columns = [
-        _column(text, panel, left, "CLEAN", judged.clean, verdict.reference),
-        _column(text, panel, right, f"DEGRADED: {condition}", judged.degraded, verdict.reference),
+        _column(text, panel, left, "CLEAN", judged.clean, judged),
+        _column(text, panel, right, f"DEGRADED: {condition}", judged.degraded, judged),
     ]
     height = max(column.shape[0] for column in columns)
     canvas = np.full((height, width, 3), BACKGROUND, np.uint8)
@@ -133,15 +139,17 @@ def _column(
     scene: Image,
     name: str,
     observation: Observation,
-    reference: SceneReference,
+    judged: Judged,
 ) -> Image:
+    reference = judged.verdict.reference
     gap = max(4, width // 100)
     bar = np.full((text.line + 2 * gap, width, 3), BACKGROUND, np.uint8)
     judgment = judgment_chip(observation.answer.claims.judgment, reference.judgment)
     chip_width = text.chip_width(judgment)
     text.write(bar, text.shorten(name, width - chip_width - gap), 0, gap)
     text.chip(bar, judgment, width - chip_width, gap)
-    chips = claim_chips(observation, reference) or (Chip("claims nothing", GREY),)
+    chips = claim_chips(observation, reference, _seen(observation, judged))
+    chips = chips or (Chip("claims nothing", GREY),)
     return np.vstack([bar, scene, _chip_rows(text, chips, width, gap, BACKGROUND)])
 
 
@@ -162,11 +170,16 @@ def _scene(
     thick = max(1, width // 400)
     cv2.polylines(shown, [corridor_polygon(rule, height, width)], True, WHITE, thick, cv2.LINE_AA)
     reference = resize(judged.reference_labels, width, height, cv2.INTER_NEAREST)
-    for name in omitted_classes(observation, judged.verdict.reference):
+    for name in omitted_classes(observation, _seen(observation, judged)):
         region = np.asarray(reference == TRAIN_ID[name], np.uint8)
         contours, _ = cv2.findContours(region, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
         cv2.drawContours(shown, contours, -1, ORANGE, 2 * thick, cv2.LINE_AA)
     return np.asarray(shown, np.uint8)
+
+
+def _seen(observation: Observation, judged: Judged) -> SceneReference:
+    """What is there for all to see."""
+    return judged.verdict.reference if observation is judged.clean else judged.verdict.visible
 
 
 def _chip_rows(

@@ -91,6 +91,15 @@ def write_csv(path: Path, rows: Sequence[Mapping[str, Cell]], *, overwrite: bool
         )
 
 
+LANGUAGE_LEGEND = (
+    "n: frames; HR: share of the classes claimed that are not there; COR: share of the frames with "
+    "a critical class left out; SMR: share of the frames with a wrong or no safety judgment; "
+    "cover(age): share of the answers that could be read; flips: share of the frames whose "
+    "judgment differs from that on the clean frame; in brackets 95 % intervals"
+)
+"""What the columns of :func:`language_tables` mean."""
+
+
 def language_tables(summary: Summary) -> list[Table]:
     """Terminal tables: what each VLM said under each condition, with 95 % intervals."""
     tables = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -76,12 +77,15 @@ def _errors(row: Row) -> tuple[float, float, float]:
     )
 
 
-def worst_pictures(folder: Path | str, count: int = 6) -> list[Picture]:
+def worst_pictures(
+    folder: Path | str, count: int = 6, progress: Callable[[int], object] = lambda _: None
+) -> list[Picture]:
     """Judge the worst frames again and draw them.
 
     Args:
         folder: Result folder; its bag and models must still be where they were.
         count: How many.
+        progress: Told 1 after each.
 
     Raises:
         SemalignError: The bag or a model is gone.
@@ -142,4 +146,5 @@ def worst_pictures(folder: Path | str, count: int = 6) -> list[Picture]:
             title = f"{name}, {row['condition']} {row['severity']:g}, frame {frame.index}"
             picture = draw_overlay(judged, rule=monitor.rule, title=name, max_width=1200)
             pictures[rows.index(row)] = Picture(title, encode_file(picture, JPEG, 82))
+            progress(1)
     return [pictures[i] for i in sorted(pictures)]

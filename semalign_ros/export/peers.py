@@ -20,7 +20,7 @@ from semalign_ros.export.checkpoint import (
     reason_of,
 )
 from semalign_ros.export.families import OWN, kind_of
-from semalign_ros.export.pixels import load_image_processor, read_recipe, squashing
+from semalign_ros.export.pixels import load_image_processor, read_recipe
 from semalign_ros.export.precision import in_half
 from semalign_ros.export.segmenter import labels_module, load_checkpoint
 from semalign_ros.inference.contrastive import pair_weights
@@ -83,9 +83,8 @@ def _segmenters(
     folder: Path, device: str, half: bool, net_size: tuple[int, int] | None
 ) -> list[Peer]:
     processor = load_image_processor(folder)
-    recipe = read_recipe(processor)
-    if net_size not in (None, recipe.size):  # exported with --size
-        recipe = read_recipe(squashing(processor, net_size))
+    own = net_size is None or _states(processor, net_size)  # else it was exported with --size
+    recipe = read_recipe(processor, None if own else net_size)
     module = labels_module(load_checkpoint(folder), recipe)
     module = (in_half(module) if half else module).to(device)
 
@@ -94,6 +93,13 @@ def _segmenters(
         return np.asarray(found[0].cpu().numpy(), np.uint8)
 
     return _eager_and_compiled(module, labels)
+
+
+def _states(processor: Any, size: tuple[int, int]) -> bool:
+    try:
+        return read_recipe(processor).size == size
+    except BundleError:  # it states none
+        return False
 
 
 def _contrastive(

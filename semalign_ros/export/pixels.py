@@ -26,7 +26,7 @@ FREE = {0: "batch", 1: "height", 2: "width"}
 """An image as torch.export needs it, and which of its dimensions are free."""
 _MOST_LEVELS = 0.2
 _BLOCK, _BLOCKS = 64, 8
-_REMEDY = "; a segmenter takes --size HEIGHT WIDTH, of others the processor must state the size"
+_REMEDY = "; a segmenter takes --size WIDTHxHEIGHT, of others the processor must state the size"
 # From Pillow 13 on the height comes first where it shrinks by over twice as much as the width.
 _DOWN_FIRST = int(PIL.__version__.partition(".")[0]) >= 13
 _PILLOW: dict[int, Filter] = {1: "lanczos", 2: "bilinear", 3: "bicubic"}

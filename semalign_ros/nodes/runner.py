@@ -6,6 +6,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Protocol
 
 import rclpy
@@ -54,17 +55,21 @@ def run(
             signal_handler_options=SignalHandlerOptions.NO,
         )
     except Exception as error:  # a bad argument surfaces as one of several rcl errors
-        sys.stderr.write(f"{error}\n")
+        _complain(error)
         return 2
     try:
         return _live(create, spin, interrupt)
     except KeyboardInterrupt:
         return 0
     except SemalignError as error:
-        sys.stderr.write(f"{error}\n")
+        _complain(error)
         return 1
     finally:
         rclpy.try_shutdown()
+
+
+def _complain(error: Exception) -> None:
+    sys.stderr.write(f"{Path(sys.argv[0]).stem}: {error}\n")  # beside others in one terminal
 
 
 def _live(create: Callable[[], Runnable], spin: bool, interrupt: _Interrupt) -> int:

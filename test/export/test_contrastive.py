@@ -26,8 +26,8 @@ def test_scores_are_those_of_the_processor_and_the_model(family, checkpoints, fr
     from transformers import AutoImageProcessor, AutoModel, AutoTokenizer
 
     folder, out = checkpoints(family), tmp_path / family
-    size = [str(n) for n in frame.shape[:2]]
-    arguments = [str(folder), str(out), "--licence", "none", "--size", *size]
+    size = "{1}x{0}".format(*frame.shape)
+    arguments = [str(folder), str(out), "--licence", "none", "--size", size]
     assert main(["export", *arguments]) == 0
     manifest = load_bundle(out).manifest
     assert max(v for k, v in manifest.metrics["parity"].items() if k != "pixels") < 1e-4

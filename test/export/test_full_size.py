@@ -169,6 +169,12 @@ def test_peers_see_frames_at_the_size_of_the_bundle(checkpoints, frame, tmp_path
     wanted = open_peers(other, "cpu", PROMPTS, 8)[0].run(frame)
     assert (wide.run(frame) == wanted).all()
     assert (own.run(frame) != wanted).any()
+    # A checkpoint that states no size can only have been exported with --size.
+    path.write_text(json.dumps(stated | {"do_resize": False}))
+    silent, _ = open_peers(other, "cpu", PROMPTS, 8, net_size=(64, 96))
+    assert (silent.run(frame) == wanted).all()
+    with pytest.raises(BundleError, match="--size WIDTHxHEIGHT"):
+        open_peers(other, "cpu", PROMPTS, 8)
 
 
 def test_the_peer_of_a_model_that_keeps_the_shape_of_frames(checkpoints, frame, uncompiled):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -94,7 +95,7 @@ def test_a_checkpoint_is_exported_by_its_name(hub, checkpoints, tmp_path, monkey
     hub.files |= {p.name: p.read_bytes() for p in checkpoints("segformer").iterdir()}
     hub.files |= dict.fromkeys(("pytorch_model.bin", "onnx/c.json", "tf_model.h5"), b"no")
     monkeypatch.chdir(tmp_path)
-    arguments = "--licence", "none", "--revision", "v1", "--size", "64", "96"
+    arguments = "--licence", "none", "--revision", "v1", "--size", "96x64"
     assert main(["export", "own/street", "bundle", *arguments]) == 0
     found = load_bundle(tmp_path / "bundle").manifest
     assert found.name == "street"
@@ -135,4 +136,15 @@ def test_an_existing_bundle_is_kept_before_anything_is_downloaded(hub, tmp_path,
     (tmp_path / "out" / "mine.txt").write_text("mine")
     assert main(["export", "own/street", str(tmp_path / "out"), "--licence", "none"]) == 1
     assert "out: exists already" in capsys.readouterr().err
+    assert not hub.sent
+
+
+def test_torch_is_looked_for_before_anything_is_downloaded(hub, tmp_path, capsys, monkeypatch):
+    hub.files["config.json"] = b'{"model_type": "segformer"}'
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name, *a: None if name == "torch" else find(name, *a)
+    )
+    assert main(["export", "own/street", str(tmp_path / "out"), "--licence", "none"]) == 1
+    assert "need torch; install with" in capsys.readouterr().err
     assert not hub.sent

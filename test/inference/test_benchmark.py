@@ -200,8 +200,6 @@ def test_the_command_prints_a_table_for_what_it_is_given(
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--size", "big"], "expected WxH"),
-        (["--repetitions", "0"], "expected 1 or more"),
         (["--models", "no-such-model"], "no-such-model: no such file"),
         (["--peer"], "--peer and --checkpoints DIR go together"),
         (["--peer", "--checkpoints", "nowhere"], "make bench-models"),

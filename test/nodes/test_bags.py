@@ -190,6 +190,9 @@ def semalign(*arguments):
 def test_nodes_refuse_with_the_reason(bag, ros_log, arguments, text):
     done = semalign(*[str(bag) if a == "BAG" else a for a in arguments])
     assert (done.returncode, text in done.stderr) == (1, True), done.stderr
+    assert done.stderr.startswith(
+        {"play": "player", "record": "recorder"}[arguments[0]] + "_node: "
+    )
     assert "Traceback" not in done.stderr
 
 
@@ -202,7 +205,11 @@ def test_nodes_refuse_with_the_reason(bag, ros_log, arguments, text):
         (["live", "--set", "corruption.severity:=9"], 1, "corruption.severity: found 9"),
         (["live", "--set", "corruption.sevrity:=1"], 1, "did you mean 'corruption.severity'"),
         (["live", "--set", "severity=1"], 2, "expected NAME:=VALUE"),
-        (["live", "--params", "none.yaml"], 1, "none.yaml: no such file"),
+        (
+            ["live", "--params", "none.yaml"],
+            1,
+            "--params none.yaml: no such file; begin with a copy of",
+        ),
         (
             ["live", "--image", "/front camera"],
             1,

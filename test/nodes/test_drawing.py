@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from ros_kit import paint, scene
@@ -46,7 +48,7 @@ def share(picture, colour):
 
 def test_claims_are_sorted_into_right_wrong_and_missing():
     result = judged()
-    assert claim_chips(result.degraded, result.verdict.reference) == (
+    assert claim_chips(result.degraded, result.verdict.reference, result.verdict.visible) == (
         Chip("bus?", RED),
         Chip("no person", ORANGE),
         Chip("no bicycle", ORANGE),
@@ -58,7 +60,7 @@ def test_claims_are_sorted_into_right_wrong_and_missing():
 
 def test_a_generic_vehicle_is_drawn_as_it_is_judged():
     result = judged(present=("vehicle", "road", "person"))
-    chips = claim_chips(result.degraded, result.verdict.reference)
+    chips = claim_chips(result.degraded, result.verdict.reference, result.verdict.visible)
     assert Chip("car", GREEN) in chips
     assert Chip("no bicycle", ORANGE) in chips
     assert not any(chip.colour == RED for chip in chips)
@@ -94,6 +96,22 @@ def test_omitted_objects_are_outlined_where_they_were_omitted():
     assert share(picture[scene_rows, half:], ORANGE) > 10 * share(
         picture[scene_rows, :half], ORANGE
     )
+
+
+def test_what_the_corruption_hides_is_no_fault_to_show():
+    plain = judged()
+    seen = replace(plain.verdict.visible, critical=plain.verdict.visible.critical - {"person"})
+    hiding = replace(plain, verdict=replace(plain.verdict, visible=seen))
+    chips = claim_chips(hiding.degraded, hiding.verdict.reference, seen)
+    assert {Chip("person, hidden", GREY), Chip("no bicycle", ORANGE)} <= set(chips)
+    assert Chip("no person", ORANGE) not in chips
+    pictures = [draw_overlay(j, max_width=1200)[100:350] for j in (plain, hiding)]
+    orange = [share(picture, ORANGE) for picture in pictures]
+    assert orange[0] > 1.3 * orange[1] > 0
+    # On the clean frame nothing is hidden.
+    lost = replace(hiding, clean=replace(hiding.clean, answer=hiding.degraded.answer))
+    shown = draw_overlay(lost, max_width=1200)[100:350, :600]
+    assert share(shown, ORANGE) > 0.3 * orange[0]
 
 
 @pytest.mark.parametrize("width", [100, 320, 641, 1600])

@@ -147,7 +147,8 @@ def test_a_drive_excludes_what_it_says_itself(tmp_path, capsys):
     ("option", "value", "expected"),
     [
         ("--size", "512", "WIDTHxHEIGHT"),
-        ("--size", "8x8", "32..4096"),
+        ("--size", "8x8", "32..4096 pixels"),
+        ("--size", "4097x32", "32..4096 pixels"),
         ("--scenes", "0", "1..100000"),
         ("--seed", "-1", "a whole number"),
         ("--city", "Bad_Name", "lower-case"),
