@@ -147,7 +147,7 @@ def test_another_size_is_noticed(frame, tmp_path):
         ('{"image_processor_type": "NoSuchProcessor"}', "not loadable as an image processor"),
         (
             '{"image_processor_type": "SegformerImageProcessor", "size": {"shortest_edge": 512}}',
-            "a segmenter takes --size HEIGHT WIDTH",
+            "a segmenter takes --size WIDTHxHEIGHT",
         ),
         (
             '{"image_processor_type": "SegformerImageProcessor", "image_mean": [1]}',
