@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from semalign_ros.train.settings import StageSettings
 
 T = TypeVar("T")
 RANDOM = "random weights"
+_SAVE_EVERY_S = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,7 @@ def fit(
     Args:
         task: What to train.
         stage: The schedule.
-        checkpoint: File that holds the state; written at every evaluation.
+        checkpoint: File that holds the state; written at every evaluation and every ten minutes.
         report: Called after every step.
         device: Where to compute.
 
@@ -105,6 +107,7 @@ def fit(
     start, loss, scores = 0, float("nan"), dict[str, float]()
     if checkpoint.exists():
         start, loss, scores = _restore(checkpoint, task, average, optimiser)
+    saved = time.monotonic()
     for step, batch in enumerate(task.batches(start, stage.steps), start):
         for group in optimiser.param_groups:
             group["lr"] = rate_at(step, stage)
@@ -122,7 +125,10 @@ def fit(
         done = step + 1
         if done % stage.evaluate_every == 0 or done == stage.steps:
             scores = dict(task.evaluate(average))
+            saved = -math.inf
+        if time.monotonic() - saved >= _SAVE_EVERY_S:
             _save(checkpoint, task, average, optimiser, (done, loss, scores))
+            saved = time.monotonic()
         report(Progress(task.name, done, stage.steps, loss, scores))
     return average.cpu()
 

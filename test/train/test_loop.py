@@ -8,6 +8,7 @@ pytestmark = pytest.mark.torch
 torch = pytest.importorskip("torch")
 
 from semalign_ros.errors import ConfigError  # noqa: E402
+from semalign_ros.train import loop  # noqa: E402
 from semalign_ros.train.loop import Task, fit, rate_at  # noqa: E402
 from semalign_ros.train.settings import StageSettings  # noqa: E402
 
@@ -40,7 +41,9 @@ def make_task(seed=0, width=3, stop_at=None):
     return Task("toy", model, loss, batches, lambda _: {"figure": 1.0})
 
 
-def test_an_interrupted_run_ends_with_the_same_weights(tmp_path):
+@pytest.mark.parametrize(("every_s", "kept"), [(600.0, 8), (0.0, 10)])
+def test_an_interrupted_run_ends_with_the_same_weights(every_s, kept, tmp_path, monkeypatch):
+    monkeypatch.setattr(loop, "_SAVE_EVERY_S", every_s)
     seen = []
     whole = fit(make_task(), STAGE, tmp_path / "whole.pt", seen.append)
     assert [p.step for p in seen] == list(range(1, 13))
@@ -50,7 +53,7 @@ def test_an_interrupted_run_ends_with_the_same_weights(tmp_path):
     seen.clear()
     # Other initial weights: all that counts is in the checkpoint.
     resumed = fit(make_task(seed=9), STAGE, path, seen.append)
-    assert [p.step for p in seen] == [9, 10, 11, 12]
+    assert [p.step for p in seen] == list(range(kept + 1, 13))
     for name, value in whole.state_dict().items():
         assert torch.equal(value, resumed.state_dict()[name]), name
 
