@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from semalign_ros.commands._device import add_device_arguments, gpu_options
 from semalign_ros.commands._labels import add_label_map_argument, label_vocabulary
+from semalign_ros.commands._topics import add_topic_arguments
 
 if TYPE_CHECKING:  # a command loads the library when it runs
     from semalign_ros.corruption import Profile
@@ -61,18 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="use N frames at most, evenly spread over the bag; they are kept in memory "
         "(default: %(default)s)",
     )
-    parser.add_argument(
-        "--image",
-        default="/camera/front/image_raw",
-        metavar="TOPIC",
-        help="in the bag (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--segmentation",
-        default="/ground_truth/segmentation",
-        metavar="TOPIC",
-        help="true label maps in the bag (default: %(default)s)",
-    )
+    add_topic_arguments(parser)
     add_label_map_argument(parser)
     add_device_arguments(parser)
     parser.add_argument("--seed", type=int, default=0, help="of every random draw (default: 0)")

@@ -9,6 +9,7 @@ from pathlib import Path
 from semalign_ros.bags.topics import SEGMENTATION_TOPIC
 from semalign_ros.commands._device import add_device_arguments, gpu_options
 from semalign_ros.commands._labels import add_label_map_argument, label_vocabulary
+from semalign_ros.commands._topics import add_image_argument
 
 HELP = "judge every frame of a bag under every condition of a profile, offline"
 EXAMPLE = (
@@ -21,12 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     parser.add_argument("bag", metavar="BAG", help="bag folder, or one .mcap or .db3 file")
     parser.add_argument("--out", required=True, type=Path, help="result folder")
-    parser.add_argument(
-        "--image",
-        default="/camera/front/image_raw",
-        metavar="TOPIC",
-        help="in the bag; default: %(default)s",
-    )
+    add_image_argument(parser)
     parser.add_argument(
         "--segmentation",
         metavar="TOPIC",

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from semalign_ros.bags.topics import IMAGE_TOPIC
 from semalign_ros.commands._numbers import picture_size
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--image",
-        default="/camera/front/image_raw",
+        default=IMAGE_TOPIC,
         metavar="TOPIC",
         help="camera in BAG (default %(default)s)",
     )

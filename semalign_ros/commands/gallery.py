@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from semalign_ros.commands._topics import add_topic_arguments
+
 HELP = "draw one frame under every corruption and severity, to look at"
 EXAMPLE = (
     "semalign gallery rosbags/street_demo --frame 10 --out out/gallery.png\n"
@@ -37,18 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--width", type=int, default=320, help="of one picture, pixels (default: 320)"
     )
-    parser.add_argument(
-        "--image",
-        default="/camera/front/image_raw",
-        metavar="TOPIC",
-        help="in the bag (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--segmentation",
-        default="/ground_truth/segmentation",
-        metavar="TOPIC",
-        help="true label maps in the bag (default: %(default)s)",
-    )
+    add_topic_arguments(parser)
     parser.add_argument("--seed", type=int, default=0, help="of every random draw (default: 0)")
     parser.add_argument("--overwrite", action="store_true", help="replace OUT")
 
