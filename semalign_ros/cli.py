@@ -100,6 +100,14 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         sys.stderr.write(f"semalign {name}: {error}\n")
         return 1
+    except ImportError as error:
+        if debug:
+            raise
+        sys.stderr.write(
+            f"semalign {name}: {error}; `semalign doctor` tells which packages are missing or "
+            "broken\n"
+        )
+        return 1
     except KeyboardInterrupt:
         sys.stderr.write(f"semalign {name}: interrupted\n")
         return 130

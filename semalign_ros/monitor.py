@@ -79,6 +79,7 @@ class Judged:
         clean: Observation of the frame as it came.
         degraded: Observation under the condition; the same object for ``clean``.
         reference_labels: u8[H, W] that the reference was derived from.
+        visible_labels: The same, 255 where the condition itself hides the scene.
         confusion: i64[19, 20], rows reference, columns the label map of the degraded
             branch, the last one pixels that it leaves without a class; None where no label
             map was perceived.
@@ -88,6 +89,7 @@ class Judged:
     clean: Observation
     degraded: Observation
     reference_labels: Labels
+    visible_labels: Labels
     confusion: NDArray[np.int64] | None
 
 
@@ -199,9 +201,10 @@ def compare(
     counts = count_labels(labels)
     reference = _reference(labels, rule, safety, counts)
     hidden = condition.hidden(frame, seed)
-    visible = reference
+    visible, visible_labels = reference, labels
     if hidden is not None:
-        visible = _reference(np.where(hidden, np.uint8(IGNORE), labels), rule, safety)
+        visible_labels = np.where(hidden, np.uint8(IGNORE), labels)
+        visible = _reference(visible_labels, rule, safety)
     if degraded.perception.labels is given:
         confusion: NDArray[np.int64] | None = confusion_with_itself(counts)
     else:
@@ -222,7 +225,7 @@ def compare(
         stage_s=_sum_stages(clean, degraded),
         notes=condition.notes(frame),
     )
-    return Judged(verdict, clean, degraded, labels, confusion)
+    return Judged(verdict, clean, degraded, labels, visible_labels, confusion)
 
 
 @dataclass(frozen=True)

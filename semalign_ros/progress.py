@@ -81,9 +81,10 @@ class StageBars(contextlib.AbstractContextManager["StageBars"]):
         if self._terminal:
             if stage not in self._tasks:
                 self._tasks[stage] = self._bars.add_task(stage, total=total, figures="")
-            self._bars.update(self._tasks[stage], completed=done, figures=figures)
+            self._bars.update(self._tasks[stage], completed=done, total=total, figures=figures)
             return
         lines = self._lines.setdefault(stage, _Lines(stage, total))
+        lines.total = f" of {total}"  # data sets that are read one after the other differ
         lines.reach(done, figures)
         if done == total:
             lines.write()
@@ -101,7 +102,7 @@ class StageBars(contextlib.AbstractContextManager["StageBars"]):
 class _Lines:
     def __init__(self, what: str, total: int | None, unit: str = "") -> None:
         self._what, self._unit = what, f" {unit}".rstrip()
-        self._total = "" if total is None else f" of {total}"
+        self.total = "" if total is None else f" of {total}"
         self._done, self._figures = 0, ""
         self._start = self._last = time.monotonic()
 
@@ -117,6 +118,6 @@ class _Lines:
         self._last = time.monotonic()
         took = f"after {self._last - self._start:.0f} s"
         sys.stderr.write(
-            f"{self._what}: {self._done}{self._total}{self._unit} {took}{self._figures}\n"
+            f"{self._what}: {self._done}{self.total}{self._unit} {took}{self._figures}\n"
         )
         sys.stderr.flush()

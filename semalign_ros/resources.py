@@ -82,7 +82,7 @@ def _find_resource(name_or_path: str, folder: str, suffix: str) -> Path:
     )
 
 
-class _UniqueKeys(yaml.SafeLoader):
+class UniqueKeys(yaml.SafeLoader):
     """Refuses a mapping with one key twice, of which YAML would keep the last."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
@@ -96,6 +96,20 @@ class _UniqueKeys(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
+def parse_yaml(text: str | bytes, loader: type[yaml.SafeLoader] = UniqueKeys) -> object:
+    """Parse YAML that anybody may have written.
+
+    Raises:
+        yaml.YAMLError: It is none, whatever PyYAML raises.
+    """
+    try:
+        return yaml.load(text, loader)
+    except yaml.YAMLError:
+        raise
+    except Exception as error:  # a value such as `!!int ""` or a 13th month; nesting; bad bytes
+        raise yaml.YAMLError(f"{type(error).__name__}: {error}") from error
+
+
 def read_yaml(path: Path) -> object:
     """Read a YAML file.
 
@@ -103,7 +117,7 @@ def read_yaml(path: Path) -> object:
         ConfigError: It cannot be read, is no YAML, or is empty; a syntax error has its place.
     """
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeys)
+        content = parse_yaml(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -59,3 +60,15 @@ def test_the_vehicles_path_loads_neither_torch_nor_transformers():
         [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=120
     )
     assert result.stdout.strip() == "[]"
+
+
+def test_onnx_runtime_reports_to_nobody(tmp_path):
+    # Its builds tell Microsoft of every session unless told not to before they are imported.
+    code = (
+        "from semalign_ros.inference import open_segmenter\n"
+        "open_segmenter('models/street_segmenter', 'cpu')\n"
+    )
+    home = {"HOME": str(tmp_path), "XDG_CACHE_HOME": ""}
+    environment = {n: v for n, v in os.environ.items() if n != "ORT_DISABLE_TELEMETRY"} | home
+    subprocess.run([sys.executable, "-c", code], env=environment, cwd=PACKAGE.parent, check=True)
+    assert not list(tmp_path.rglob("*onnxruntime*"))

@@ -38,9 +38,11 @@ def test_stages_tell_their_figures(capsys, monkeypatch):
         monkeypatch.setattr(progress, "_LINE_EVERY_S", 60.0)
         bars.show("contrastive", 1, 3)
         bars.show("segmenter", 20, 20, "loss 1.0")
+        bars.show("segmenter", 5, 5)
     said = capsys.readouterr().err
     wanted = (
         r"segmenter: 15 of 20 after \d+ s  loss 1\.5\nsegmenter: 20 of 20 after \d+ s  loss 1\.0\n"
+        r"segmenter: 5 of 5 after \d+ s\n"
     )
     assert re.fullmatch(wanted, said)
 
@@ -51,8 +53,8 @@ def test_a_terminal_shows_a_bar_for_each_stage(capsys, monkeypatch):
     with progress.StageBars() as bars:
         bars.show("segmenter", 10, 20, "loss 2.0")
         bars.show("contrastive", 1, 3)
-        bars.show("segmenter", 20, 20, "loss 1.0")
+        bars.show("segmenter", 25, 25, "loss 1.0")
     said = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", capsys.readouterr().err)
     last = said[said.rindex("segmenter") :]
-    assert re.search(r"segmenter .*20/20.*loss 1\.0", last)
+    assert re.search(r"segmenter .*25/25.*loss 1\.0", last)
     assert re.search(r"contrastive .*1/3", last)

@@ -39,6 +39,7 @@ def gpu_options(args: argparse.Namespace) -> GpuOptions:
     from semalign_ros.inference.providers import check_device
     from semalign_ros.nodes.config import GpuConfig
     from semalign_ros.nodes.schema import build, rows
+    from semalign_ros.resources import parse_yaml
 
     known = [row.name.removeprefix("gpu.") for row in rows(GpuConfig)]
     values: dict[str, object] = {}
@@ -49,7 +50,7 @@ def gpu_options(args: argparse.Namespace) -> GpuOptions:
         if name not in known:
             raise ConfigError(f"--gpu: {unknown_name('option', name, known)}")
         try:
-            values[f"gpu.{name}"] = yaml.safe_load(value) if value else ""
+            values[f"gpu.{name}"] = parse_yaml(value) if value else ""
         except yaml.YAMLError as error:
             raise ConfigError(f"--gpu {text}: no YAML value ({error})") from error
     gpu = build(GpuConfig, values).gpu

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import resource
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -59,13 +60,36 @@ def check_machine() -> Iterator[Check]:
     meminfo = Path("/proc/meminfo")
     free, total = (memory_mb(meminfo, key) for key in ("MemAvailable", "MemTotal"))
     if free is not None:
-        enough = free >= _MIN_FREE_MB
+        limit, whose = memory_limit_mb()
+        words = f"{free:.0f} MB available" + (f" of {total:.0f}" if total else "")
+        if limit < free:
+            words += f", of which {whose} allows {limit:.0f}"
+        enough = min(free, limit) >= _MIN_FREE_MB
         yield Check(
             "memory",
             "ok" if enough else "warn",
-            f"{free:.0f} MB available" + (f" of {total:.0f}" if total else ""),
+            words,
             "" if enough else f"{_MIN_FREE_MB} MB are needed for segmenter and VLM together",
         )
+
+
+def memory_limit_mb(cgroup: Path = Path("/sys/fs/cgroup")) -> tuple[float, str]:
+    """Most memory that a process may take, MB, and who says so; infinite where nobody does.
+
+    Args:
+        cgroup: Where the control group of the container is mounted, of version 2 or 1.
+    """
+    limits = {"no limit": float("inf")}
+    space = resource.getrlimit(resource.RLIMIT_AS)[0]
+    if space != resource.RLIM_INFINITY:
+        limits["`ulimit -v`"] = space / 1e6
+    for name in ("memory.max", "memory/memory.limit_in_bytes"):
+        file = cgroup / name
+        text = file.read_text().strip() if file.is_file() else ""
+        if text.isdigit():  # else it says "max"
+            limits["the control group"] = int(text) / 1e6
+    whose = min(limits, key=lambda name: limits[name])
+    return limits[whose], whose
 
 
 def memory_mb(meminfo: Path, key: str = "MemAvailable") -> float | None:

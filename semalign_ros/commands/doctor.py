@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import importlib.metadata
 import importlib.util
 import json
@@ -11,9 +12,9 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from semalign_ros.commands._machine import Check, check_gpus, check_machine, find_gpus
 from semalign_ros.errors import SemalignError
@@ -60,9 +61,9 @@ _GET_ROS = (
     "source /opt/ros/<distribution>/setup.bash where ROS 2 is installed, else "
     "`pip install 'semalign_ros[ros]'`"
 )
-# The import runs in a child: it changes the process, and a broken one may kill it.
-_PROBE = """
-import importlib, json, os, sys
+# Imports run in a child: they change the process, and a broken one may kill it.
+_ROS_PROBE = """
+import importlib, json, sys
 found = {"missing": []}
 import rclpy
 from rclpy.utilities import get_rmw_implementation_identifier
@@ -72,8 +73,28 @@ for name in sys.argv[1:]:
         importlib.import_module(name + (".srv" if name == "std_srvs" else ".msg"))
     except ImportError:
         found["missing"].append(name)
+rclpy.init()
+rclpy.create_node("semalign_doctor").destroy_node()
+rclpy.shutdown()
 print("PROBE" + json.dumps(found))
 """
+_PACKAGE_PROBE = """
+import importlib, json, sys
+broken = {}
+for name in sys.argv[1:]:
+    try:
+        importlib.import_module(name)
+    except BaseException as error:
+        broken[name] = f"{type(error).__name__}: {error}"
+print("PROBE" + json.dumps(broken))
+"""
+_ADVICE_ON_ROS = {
+    "ROS_DOMAIN_ID": "`unset ROS_DOMAIN_ID`, or set it to a number from 0 to 232",
+    "domainId is over 232": "`unset ROS_DOMAIN_ID`, or set it to a number from 0 to 232",
+    "Expected RMW implementation": "`unset RMW_IMPLEMENTATION`, or install the middleware that it "
+    "names",
+    "librmw": "a ROS middleware is missing: `pip install ros-rclpy[fastrtps]`",
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -83,20 +104,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print all findings; status 1 only where the main job cannot run."""
-    checks = [check for group in GROUPS for check in group()]
+    checks = list(_findings())
     failed = any(check.level == "fail" for check in checks)
     if args.json:
         print(json.dumps([{f: getattr(c, f) for f in c.__slots__} for c in checks], indent=1))
         return int(failed)
-    from rich.console import Console
-    from rich.table import Column, Table
-
-    colours = {"ok": "green", "info": "blue", "warn": "yellow", "fail": "bold red"}
-    table = Table("", "check", Column("found", overflow="fold"), show_lines=False)
-    for check in checks:
-        colour = colours[check.level]
-        table.add_row(f"[{colour}]{check.level}", check.name, _plain(check.found))
-    Console().print(table)
+    _print_table(checks)
     # Not in the table: what is to be copied must not be folded.
     for check in checks:
         if check.advice:
@@ -109,10 +122,52 @@ def run(args: argparse.Namespace) -> int:
     return int(failed)
 
 
-def _plain(text: str) -> str:
-    from rich.markup import escape
+def _findings() -> Iterator[Check]:
+    for group in GROUPS:
+        try:
+            yield from group()
+        except Exception as error:  # what is broken here is to be told, and ends nothing
+            name = group.__name__.removeprefix("check_")
+            found = f"{type(error).__name__}: {error}"
+            yield Check(name, "fail", found, "see the lines above; else reinstall semalign_ros")
 
-    return escape(text)
+
+def _print_table(checks: Sequence[Check]) -> None:
+    try:
+        from rich.console import Console
+        from rich.markup import escape
+        from rich.table import Column, Table
+    except ImportError:
+        for check in checks:
+            print(f"{check.level:5} {check.name}: {check.found}")
+        return
+    colours = {"ok": "green", "info": "blue", "warn": "yellow", "fail": "bold red"}
+    table = Table("", "check", Column("found", overflow="fold"), show_lines=False)
+    for check in checks:
+        colour = colours[check.level]
+        table.add_row(f"[{colour}]{check.level}", escape(check.name), escape(check.found))
+    Console().print(table)
+
+
+def _probe(code: str, names: Iterable[str]) -> tuple[dict[str, Any] | None, str]:
+    """What a child found, or None and its last words."""
+    try:
+        child = subprocess.run(
+            [sys.executable, "-c", code, *names],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=60,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return None, "the import did not end within 60 s"
+    line = next((x for x in child.stdout.splitlines() if x.startswith("PROBE")), None)
+    said = (
+        (child.stderr.strip() or child.stdout.strip()).splitlines()
+        or [f"exit status {child.returncode}"]
+    )[-1]
+    return (None, said) if line is None else (json.loads(line.removeprefix("PROBE")), said)
 
 
 def check_python() -> Iterator[Check]:
@@ -128,17 +183,20 @@ def check_python() -> Iterator[Check]:
         "" if good else "use Python 3.10 or newer",
     )
     absent = _absent_packages()
-    yield Check(
-        "packages",
-        "fail" if absent else "ok",
-        f"missing: {', '.join(absent)}" if absent else f"all {len(_PACKAGES)} are there",
-        f"`pip install {' '.join(absent)}`" if absent else "",
-    )
+    if absent:
+        advice = f"`pip install {' '.join(absent)}`"
+        yield Check("packages", "fail", f"missing: {', '.join(absent)}", advice)
+    broken = _broken_packages()
+    for module, problem in broken.items():
+        advice = f"`pip install --force-reinstall {_PACKAGES.get(module, 'semalign_ros')}`"
+        yield Check(module, "fail", f"does not import: {problem}", advice)
+    if not absent and not broken:
+        yield Check("packages", "ok", f"all {len(_PACKAGES)} are there")
 
 
 def check_inference() -> Iterator[Check]:
     """Devices that really load a graph."""
-    if _absent_packages():
+    if _absent_packages() or _broken_packages():
         return  # reported already, and nothing of ours imports without them
     import onnxruntime
 
@@ -159,11 +217,11 @@ def check_inference() -> Iterator[Check]:
 
 def check_models() -> Iterator[Check]:
     """The shipped bundles."""
+    if _absent_packages() or _broken_packages():
+        return
     from semalign_ros.commands.models import bundle_folders
     from semalign_ros.resources import resource
 
-    if _absent_packages():
-        return
     try:
         folders = bundle_folders(resource("models"))
     except SemalignError as error:
@@ -185,25 +243,11 @@ def check_ros(environment: Mapping[str, str] = os.environ) -> Iterator[Check]:
     if not _installed("rclpy"):
         yield Check("rclpy", "fail", "not found", _GET_ROS)
         return
-    try:
-        child = subprocess.run(
-            [sys.executable, "-c", _PROBE, *_MESSAGES],
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        said = (child.stderr.strip().splitlines() or [f"exit status {child.returncode}"])[-1]
-        line = next((x for x in child.stdout.splitlines() if x.startswith("PROBE")), None)
-    except subprocess.TimeoutExpired:
-        said, line = "the import did not end within 60 s", None
-    if line is None:
-        advice = _GET_ROS
-        if "librmw" in said:
-            advice = "a ROS middleware is missing: `pip install ros-rclpy[fastrtps]`"
-        yield Check("rclpy", "fail", f"does not import: {said}", advice)
+    found, said = _probe(_ROS_PROBE, _MESSAGES)
+    if found is None:
+        advice = next((a for words, a in _ADVICE_ON_ROS.items() if words in said), _GET_ROS)
+        yield Check("rclpy", "fail", f"no node can be made: {said}", advice)
         return
-    found = json.loads(line.removeprefix("PROBE"))
     wheel = _version("ros-rclpy")
     distribution = environment.get("ROS_DISTRO") or _DISTRIBUTIONS.get(
         ".".join((wheel or "").split(".")[:2]), "unknown distribution"
@@ -249,7 +293,7 @@ def _check_rmw(rmw: str) -> Iterator[Check]:
 
 def check_dds(environment: Mapping[str, str] = os.environ) -> Iterator[Check]:
     """What decides whether large images arrive."""
-    from semalign_ros.nodes.environment import settings
+    from semalign_ros.nodes.environment import profile_variables, settings
 
     absent = settings(environment)
     if absent:
@@ -262,7 +306,7 @@ def check_dds(environment: Mapping[str, str] = os.environ) -> Iterator[Check]:
         )
     else:
         yield Check("DDS settings", "ok", "profile and allocator variables are set")
-    for name in ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE"):
+    for name in profile_variables(environment.get("ROS_DISTRO")):
         profile = environment.get(name)
         if profile:
             yield _check_profile(name, Path(profile))
@@ -282,16 +326,16 @@ def _check_profile(name: str, path: Path) -> Check:
     """Whether a Fast DDS profile gives large images the room that they need."""
     import xml.etree.ElementTree as ElementTree
 
-    if not path.is_file():
-        return Check(name, "warn", f"{path}: no such file", "correct or unset it")
     try:
+        if not path.is_file():
+            return Check(name, "warn", f"{path}: no such file", "correct or unset it")
         # Names of elements come with their namespace, which not every profile states.
         sizes = [
             int(element.text or "")
             for element in ElementTree.parse(path).iter()
             if element.tag.rpartition("}")[2] == "segment_size"
         ]
-    except (OSError, ElementTree.ParseError, ValueError) as error:
+    except (OSError, ElementTree.ParseError, ValueError, LookupError) as error:
         return Check(name, "warn", f"{path}: not readable ({error})", "correct or unset it")
     largest = max(sizes, default=0)
     if largest >= _MIN_SEGMENT:
@@ -334,6 +378,13 @@ def _absent_packages() -> list[str]:
         elif oldest is not None and _release(pip) < oldest:
             absent.append(f"'{pip}>={'.'.join(map(str, oldest))}'")
     return absent
+
+
+@functools.cache
+def _broken_packages() -> dict[str, str]:
+    """Packages that are there and do not import, with the reason."""
+    found, said = _probe(_PACKAGE_PROBE, [name for name in _PACKAGES if _installed(name)])
+    return {"python": said} if found is None else found
 
 
 def _release(package: str) -> tuple[int, ...]:

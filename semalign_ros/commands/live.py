@@ -88,10 +88,12 @@ def _assignment(text: str) -> tuple[str, object]:
     """Name and value of ``name:=value``, the value read as YAML as ROS does."""
     import yaml
 
+    from semalign_ros.resources import parse_yaml
+
     name, mark, value = text.partition(":=")
     if not mark or not name:
         raise argparse.ArgumentTypeError(f"found {text!r}, expected NAME:=VALUE")
     try:
-        return name, yaml.safe_load(value) if value else ""
+        return name, parse_yaml(value) if value else ""
     except yaml.YAMLError as error:
         raise argparse.ArgumentTypeError(f"{text!r}: no YAML value ({error})") from error

@@ -89,7 +89,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Do what was asked; status 1 where a bundle is bad."""
     if args.action == "list":
-        return _list(args.folder or resource("models"))
+        named = args.folder is not None
+        return _list(find_resource(str(args.folder), "models", "") if named else resource("models"))
     if args.action == "verify":
         folders = args.folders or bundle_folders(resource("models"))
         return _verify(folders, args.device, gpu_options(args))
@@ -112,8 +113,9 @@ def bundle_folders(folder: Path) -> list[Path]:
     if (folder / "bundle.yaml").is_file():
         return [folder]
     if not folder.is_dir():
-        raise BundleError(f"{folder}: no such folder; expected a bundle, or one with bundles in it")
-    found = sorted(p.parent for p in folder.glob("*/bundle.yaml"))
+        raise BundleError(f"{folder}: no folder; expected a bundle, or one with bundles in it")
+    # A name that begins with a dot is of a bundle that was never written to its end.
+    found = sorted(p.parent for p in folder.glob("[!.]*/bundle.yaml"))
     if not found:
         raise BundleError(
             f"{folder}: no model bundle in it (a folder with bundle.yaml); `semalign export`, "
@@ -145,7 +147,6 @@ def add_segmenter(model: Path, out: Path, fields_file: Path, *, overwrite: bool 
     from semalign_ros.inference.segmenter import Segmenter
 
     fields = {"kind": "segmenter", **read_fields(fields_file)}
-    fields.setdefault("graphs", {"segmenter": {"file": model.name}})
     manifest = parse_manifest(fields, str(fields_file))
     if not isinstance(manifest, SegmenterManifest):
         raise BundleError(
@@ -157,9 +158,20 @@ def add_segmenter(model: Path, out: Path, fields_file: Path, *, overwrite: bool 
     for location in read_graph(model).external_files:
         files[(Path(name).parent / location).as_posix()] = model.parent / location
     # A manifest that does not fit shows when the model runs; only then OUT appears.
+    image = np.full((*manifest.net_size, 3), 128, np.uint8)
     with tempfile.TemporaryDirectory() as folder:
-        trial = write_bundle(Path(folder) / "trial", manifest, files)
-        Segmenter(trial, "cpu").segment(np.full((*manifest.net_size, 3), 128, np.uint8))
+        trial = Path(folder) / "trial"
+        try:
+            segmenter = Segmenter(write_bundle(trial, manifest, files), "cpu")
+            segmenter.segment(image)
+            unknown = segmenter.unknown_channels(image)
+        except SemalignError as error:
+            raise type(error)(str(error).replace(str(trial), str(out))) from error
+    if unknown:
+        raise BundleError(
+            f"{fields_file}: the graph gives the class numbers {unknown[:8]}, class_map knows 0 to "
+            f"{len(manifest.class_map) - 1}; tell their classes, or `ignore` for none"
+        )
     return write_bundle(out, manifest, files, overwrite=overwrite)
 
 
@@ -189,7 +201,7 @@ def _list(folder: Path) -> int:
     for path in bundle_folders(folder):
         try:
             manifest = load_bundle(path).manifest
-        except BundleError as error:
+        except (BundleError, OSError) as error:
             bad.append(error)
             table.add_row(path.name, Text("bad, see below", style="red"))
             continue
@@ -213,7 +225,7 @@ def _verify(folders: list[Path], device: str, gpu: GpuOptions) -> int:
     for path in folders:
         try:
             said = _try_out(find_resource(str(path), "models", ""), device, gpu)
-        except SemalignError as error:
+        except (SemalignError, OSError, MemoryError) as error:
             failed += 1
             console.print(f"{path}: FAILED\n  {error}", markup=False, style="red", soft_wrap=True)
         else:
@@ -261,8 +273,8 @@ def _score(args: argparse.Namespace) -> int:
 
     samples = evenly(find_samples(args.data, args.split), args.limit)
     console = Console(markup=False)
-    for path in args.folders:
-        model = _open(find_resource(str(path), "models", ""), args.device, gpu_options(args))
+    for path in [find_resource(str(folder), "models", "") for folder in args.folders]:
+        model = _open(path, args.device, gpu_options(args))
         with frames_bar(model.bundle_id, len(samples)) as advance:
             done = functools.partial(advance, 1)
             if isinstance(model, Segmenter):

@@ -34,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
     check_free(out, overwrite=args.overwrite)
     pictures = []
     if args.pictures:
-        with frames_bar("drawing", args.pictures, "pictures") as advance:
+        with frames_bar("drawing", None, "pictures") as advance:
             pictures = worst_pictures(args.folder, args.pictures, advance)
     print("figures and intervals ...", file=sys.stderr)
     summary = write_report(args.folder, out, pictures=pictures, overwrite=args.overwrite)

@@ -17,7 +17,7 @@ from semalign_ros.inference.query import overlay
 from semalign_ros.monitor import Judged, Observation
 from semalign_ros.scene.reference import ReferenceRule, corridor_polygon
 from semalign_ros.scene.taxonomy import CLASSES, TRAIN_ID
-from semalign_ros.types import Image, Judgment, SceneReference
+from semalign_ros.types import Image, Judgment, Labels, SceneReference
 
 GREEN: Colour = (38, 166, 65)
 RED: Colour = (220, 38, 38)
@@ -148,7 +148,7 @@ def _column(
     chip_width = text.chip_width(judgment)
     text.write(bar, text.shorten(name, width - chip_width - gap), 0, gap)
     text.chip(bar, judgment, width - chip_width, gap)
-    chips = claim_chips(observation, reference, _seen(observation, judged))
+    chips = claim_chips(observation, reference, _seen(observation, judged)[0])
     chips = chips or (Chip("claims nothing", GREY),)
     return np.vstack([bar, scene, _chip_rows(text, chips, width, gap, BACKGROUND)])
 
@@ -169,17 +169,20 @@ def _scene(
         shown = np.asarray(cv2.addWeighted(shown, 0.5, overlay(shown, mask), 0.5, 0), np.uint8)
     thick = max(1, width // 400)
     cv2.polylines(shown, [corridor_polygon(rule, height, width)], True, WHITE, thick, cv2.LINE_AA)
-    reference = resize(judged.reference_labels, width, height, cv2.INTER_NEAREST)
-    for name in omitted_classes(observation, _seen(observation, judged)):
-        region = np.asarray(reference == TRAIN_ID[name], np.uint8)
+    seen, labels_seen = _seen(observation, judged)
+    objects = resize(labels_seen, width, height, cv2.INTER_NEAREST)
+    for name in omitted_classes(observation, seen):
+        region = np.asarray(objects == TRAIN_ID[name], np.uint8)
         contours, _ = cv2.findContours(region, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
         cv2.drawContours(shown, contours, -1, ORANGE, 2 * thick, cv2.LINE_AA)
     return np.asarray(shown, np.uint8)
 
 
-def _seen(observation: Observation, judged: Judged) -> SceneReference:
-    """What is there for all to see."""
-    return judged.verdict.reference if observation is judged.clean else judged.verdict.visible
+def _seen(observation: Observation, judged: Judged) -> tuple[SceneReference, Labels]:
+    """What is there for all to see, and its label map."""
+    if observation is judged.clean:
+        return judged.verdict.reference, judged.reference_labels
+    return judged.verdict.visible, judged.visible_labels
 
 
 def _chip_rows(

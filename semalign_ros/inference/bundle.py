@@ -27,6 +27,7 @@ from semalign_ros.inference.manifest import (
     SegmenterManifest,
 )
 from semalign_ros.output import atomic_path
+from semalign_ros.resources import UniqueKeys, parse_yaml
 from semalign_ros.validation import problems
 
 MANIFEST_NAME = "bundle.yaml"
@@ -57,6 +58,18 @@ class Bundle:
     def path(self, name: str) -> Path:
         """Path of a listed file."""
         return self.folder / name
+
+    def require_unaltered(self) -> None:
+        """Look at size and hash of every listed file again.
+
+        Raises:
+            BundleError: With each that is no longer what was loaded.
+        """
+        found = [_file_problem(self.folder, n, e) for n, e in self.manifest.files.items()]
+        if any(found):
+            raise BundleError(
+                _listing(f"{self.folder}: changed since it was loaded", [p for p in found if p])
+            )
 
 
 def graph_specs(manifest: Manifest) -> dict[str, GraphSpec]:
@@ -201,8 +214,8 @@ class _Dumper(yaml.SafeDumper):
         return True
 
 
-class _Loader(yaml.SafeLoader):
-    """Refuses aliases, which let a short file expand to gigabytes."""
+class _Loader(UniqueKeys):
+    """Refuses aliases too, which let a short file expand to gigabytes."""
 
     def compose_node(self, parent: yaml.Node | None, index: object) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
@@ -223,8 +236,8 @@ def _read_manifest(path: Path) -> bytes:
 
 def _parse_yaml(text: bytes, path: Path) -> object:
     try:
-        return yaml.load(text, Loader=_Loader)
-    except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
+        return parse_yaml(text, _Loader)
+    except yaml.YAMLError as error:
         raise BundleError(f"{path}: not valid YAML: {error}") from error
 
 
@@ -279,14 +292,20 @@ def _check(root: Path, manifest: Manifest) -> Iterator[str]:
 
 def _file_problem(root: Path, name: str, entry: FileEntry) -> str | None:
     path = root / name
-    if not path.resolve().is_relative_to(root):
-        return f"{name}: leads out of the bundle, to {path.resolve()}"
-    if not path.is_file():
-        return f"{name}: listed and missing"
-    size = path.stat().st_size
-    if size != entry.size:
-        return f"{name}: has {size} bytes, the manifest says {entry.size}; fetch the bundle again"
-    found = hash_file(path)
+    try:
+        if not path.resolve().is_relative_to(root):
+            return f"{name}: leads out of the bundle, to {path.resolve()}"
+        if not path.is_file():
+            return f"{name}: listed and missing"
+        size = path.stat().st_size
+        if size != entry.size:
+            return (
+                f"{name}: has {size} bytes, the manifest says {entry.size}; fetch the bundle again"
+            )
+        found = hash_file(path)
+    except (OSError, RuntimeError, ValueError) as error:
+        # No permission; links in a circle, as Python tells until 3.12; a name that is none here.
+        return f"{name!r}: cannot be read ({getattr(error, 'strerror', None) or error})"
     if found != entry.sha256:
         return (
             f"{name}: altered, its SHA-256 is {found[:12]}..., the manifest says "

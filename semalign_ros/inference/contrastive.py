@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +20,6 @@ from semalign_ros.inference.runtime import Array, GpuOptions, OnnxSession, check
 from semalign_ros.inference.tokens import load_tokenizer
 from semalign_ros.inference.vlm import make_answer
 from semalign_ros.language import PromptPair, PromptSet
-from semalign_ros.output import atomic_path
 from semalign_ros.scene.taxonomy import CLASSES
 from semalign_ros.types import VlmAnswer
 
@@ -44,7 +42,6 @@ class ContrastiveVlm:
         top_k: Classes claimed with ``top_k``; None for the bundle's number.
         threads: Threads of one run on the CPU; None for as many as there are cores.
         gpu: How the graphs run on a GPU; None for the defaults.
-        cache: Folder that keeps text embeddings between runs, or None.
 
     Raises:
         BundleError: Another kind, a bad tokenizer, or graphs that do not fit.
@@ -65,7 +62,6 @@ class ContrastiveVlm:
         top_k: int | None = None,
         threads: int | None = None,
         gpu: GpuOptions | None = None,
-        cache: Path | None = None,
     ) -> None:
         manifest = bundle.manifest
         if not isinstance(manifest, ContrastiveManifest):
@@ -87,12 +83,17 @@ class ContrastiveVlm:
         tokenizer = load_tokenizer(bundle.path(manifest.tokenizer))
         text_graph = bundle.path(manifest.graphs.text.file)
         gpu = gpu or GpuOptions()
-        load = partial(OnnxSession, device=device, threads=threads, content=bundle.digest)
+        load = partial(
+            OnnxSession,
+            device=device,
+            threads=threads,
+            content=bundle.digest,
+            recheck=bundle.require_unaltered,
+        )
         # The text tower runs once, on texts of any length.
         text_gpu = replace(gpu, cuda_graph=False)
         self._text_embeds = _cached(
             hashlib.sha256("\0".join([bundle.digest, *texts]).encode()).hexdigest(),
-            cache,
             lambda: embed_texts(load(text_graph, gpu=text_gpu), tokenizer, texts, manifest),
         )
         self._vision = load(bundle.path(manifest.graphs.vision.file), gpu=gpu)
@@ -115,7 +116,13 @@ class ContrastiveVlm:
             )
         check_image(query.image)
         feeds: dict[str, Array] = {"image": query.image[None], "text_embeds": self._text_embeds}
-        logits = np.asarray(self._vision.run(feeds, ["logits"])[0], np.float64)[0]
+        found = self._vision.run(feeds, ["logits"])[0]
+        if found.shape != (1, len(self._text_embeds)):
+            raise InferenceError(
+                f"{self.bundle_id}: logits have shape {list(found.shape)}, expected "
+                f"[1, {len(self._text_embeds)}], one a text"
+            )
+        logits = np.asarray(found[0], np.float64)
         if not np.isfinite(logits).all():
             raise InferenceError(f"{self.bundle_id}: logits are not finite")
         margins = self._weights[0] @ logits - self._weights[1] @ logits
@@ -210,25 +217,18 @@ def embed_texts(
         )[0]
         for i in range(0, len(texts), _TEXTS_PER_RUN)
     ]
+    if any(row.ndim != 2 for row in rows) or sum(map(len, rows)) != len(texts):
+        raise BundleError(
+            f"{session.path}: text_embeds have shape {list(rows[0].shape)}, expected one row a text"
+        )
     return np.ascontiguousarray(np.concatenate(rows), np.float32)
 
 
-def _cached(
-    key: str, folder: Path | None, compute: Callable[[], NDArray[np.float32]]
-) -> NDArray[np.float32]:
-    """Embeddings from memory, else from `folder`, else computed and kept in both."""
+def _cached(key: str, compute: Callable[[], NDArray[np.float32]]) -> NDArray[np.float32]:
+    """Embeddings of this process, computed where they are new."""
     found = _EMBEDDINGS.get(key)
-    path = None if folder is None else folder / f"{key}.npy"
-    if found is None and path is not None and path.is_file():
-        try:
-            found = np.asarray(np.load(path, allow_pickle=False), np.float32)
-        except (OSError, ValueError, EOFError):
-            found = None  # a damaged cache entry is made anew
     if found is None:
         found = compute()
-        if path is not None:
-            with atomic_path(path, overwrite=True) as partial:
-                np.save(partial, found)
     while len(_EMBEDDINGS) >= _MAX_CACHED:
         _EMBEDDINGS.pop(next(iter(_EMBEDDINGS)))
     _EMBEDDINGS[key] = found

@@ -28,7 +28,6 @@ def open_vlm(
     top_k: int | None = None,
     threads: int | None = None,
     gpu: GpuOptions | None = None,
-    cache: Path | None = None,
 ) -> Vlm:
     """Load a vision-language model.
 
@@ -44,7 +43,6 @@ def open_vlm(
         top_k: Classes claimed with the protocol ``top_k``; None for the bundle's number.
         threads: Threads of one run on the CPU; None for as many as there are cores.
         gpu: How the graphs run on a GPU; None for the defaults. Recorded answers run nowhere.
-        cache: Folder that keeps the text embeddings of contrastive models between runs.
 
     Raises:
         BundleError: The bundle is missing, altered, unsafe or no VLM.
@@ -74,7 +72,6 @@ def open_vlm(
             top_k=top_k,
             threads=threads,
             gpu=gpu,
-            cache=cache,
         )
     if isinstance(bundle.manifest, GenerativeManifest):
         return GenerativeVlm(

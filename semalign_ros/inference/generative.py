@@ -78,7 +78,13 @@ class GenerativeVlm:
         self._tokenizer = load_tokenizer(bundle.path(manifest.tokenizer))
         graphs = manifest.graphs
         gpu = gpu or GpuOptions()
-        load = partial(OnnxSession, device=device, threads=threads, content=bundle.digest)
+        load = partial(
+            OnnxSession,
+            device=device,
+            threads=threads,
+            content=bundle.digest,
+            recheck=bundle.require_unaltered,
+        )
         # Only the image tower sees arrays of one size in every run.
         varying = replace(gpu, cuda_graph=False)
         self._vision = load(bundle.path(graphs.vision.file), gpu=gpu)
@@ -221,6 +227,12 @@ class GenerativeVlm:
         """
         safe = np.where(ids == self._manifest.prompt.image_token_id, 0, ids)
         embeds = self._embed.run({"input_ids": safe}, ["inputs_embeds"])[0]
+        expected = (*ids.shape, self._manifest.decoder.hidden_size)
+        if embeds.shape != expected:
+            raise BundleError(
+                f"{self._embed.path}: inputs_embeds have shape {list(embeds.shape)}, expected "
+                f"{list(expected)}"
+            )
         return np.ascontiguousarray(embeds, self._decoder.dtype)
 
     def _embed_questions(self, texts: Sequence[str]) -> tuple[Array, list[int]]:

@@ -26,7 +26,9 @@ NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 IGNORED = "ignore"
 """Name in a class map of a channel that is no Cityscapes class."""
 
-Size: TypeAlias = tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]]
+_Side: TypeAlias = Annotated[int, Field(ge=1, le=16384)]
+_Token: TypeAlias = Annotated[int, Field(ge=0, lt=2**31)]
+Size: TypeAlias = tuple[_Side, _Side]
 """Height and width, pixels."""
 
 _Positive: TypeAlias = Annotated[float, Field(gt=0)]
@@ -271,7 +273,7 @@ class ContrastiveManifest(_VlmManifest):
     graphs: ContrastiveGraphs = ContrastiveGraphs()
     context_length: int = Field(default=77, ge=2)
     pad_to_context: bool = False
-    pad_token_id: int = Field(default=0, ge=0)
+    pad_token_id: _Token = 0
     padding_side: Literal["right", "left"] = "right"
     prompts: dict[str, TextPair] = Field(default_factory=dict)
     top_k: int = Field(default=5, ge=1)
@@ -328,14 +330,14 @@ class GenerativePrompt(_Model):
         eos_token_ids: Tokens that end an answer.
     """
 
-    prefix_ids: tuple[Annotated[int, Field(ge=0)], ...] = Field(min_length=1)
-    image_token_id: int = Field(ge=0)
+    prefix_ids: tuple[_Token, ...] = Field(min_length=1)
+    image_token_id: _Token
     image_tokens: int = Field(ge=1)
     scene_text_template: str = "{text}\n"
     question_template: str
-    yes_token_ids: tuple[Annotated[int, Field(ge=0)], ...] = Field(min_length=1)
-    no_token_ids: tuple[Annotated[int, Field(ge=0)], ...] = Field(min_length=1)
-    eos_token_ids: tuple[Annotated[int, Field(ge=0)], ...] = Field(min_length=1)
+    yes_token_ids: tuple[_Token, ...] = Field(min_length=1)
+    no_token_ids: tuple[_Token, ...] = Field(min_length=1)
+    eos_token_ids: tuple[_Token, ...] = Field(min_length=1)
 
     @model_validator(mode="after")
     def _consistent(self) -> GenerativePrompt:

@@ -152,11 +152,10 @@ def make_engine_folder(gpu: GpuOptions, content: str) -> None:
     Raises:
         ConfigError: It cannot be made.
     """
-    folder = engine_folder(gpu, content)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
+        engine_folder(gpu, content).mkdir(parents=True, exist_ok=True)
+    except (OSError, RuntimeError, ValueError) as error:  # RuntimeError: no such user's home
         raise ConfigError(
-            f"gpu.engine_cache: {folder} cannot be made ({error.strerror}); name a folder that "
-            "this user may write"
+            f"gpu.engine_cache: {gpu.engine_cache or 'the default'} cannot be made "
+            f"({getattr(error, 'strerror', None) or error}); name a folder that this user may write"
         ) from error

@@ -57,6 +57,8 @@ class OnnxSession:
         gpu: How it runs on a GPU; None for the defaults.
         content: Digest of the bundle that the graph is of; TensorRT's engines are kept
             under it, and not at all without.
+        recheck: Called before the graph is loaded anew; raises BundleError where its files are
+            no longer those that were verified.
 
     Attributes:
         device: What was loaded: ``cpu``, ``cuda`` or ``tensorrt``.
@@ -79,6 +81,7 @@ class OnnxSession:
         threads: int | None = None,
         gpu: GpuOptions | None = None,
         content: str | None = None,
+        recheck: Callable[[], None] | None = None,
     ) -> None:
         gpu = gpu or _DEFAULTS
         check_device(device, gpu)
@@ -89,6 +92,7 @@ class OnnxSession:
         self.placement: Placement | None = None
         self._fixed: FixedRun | None = None
         self._lock = threading.Lock()
+        self._recheck = recheck
         graph = model if isinstance(model, bytes) else self.path
         load = partial(_create, graph, threads=threads, content=content)
         plain = replace(gpu, cuda_graph=False)
@@ -220,6 +224,8 @@ class OnnxSession:
         with self._lock:
             if self._session is None:
                 try:
+                    if self._recheck is not None:
+                        self._recheck()
                     self._session, self._first_run = self._load(sizes=self._sizes)
                 except (BundleError, DeviceError) as error:
                     raise InferenceError(f"{self.path.name}: not loaded anew: {error}") from error

@@ -22,6 +22,7 @@ _FILTERS = {
     "area": cv2.INTER_AREA,
     "lanczos": cv2.INTER_LANCZOS4,
 }
+_CV_CHANNELS = 64  # OpenCV 5 resizes no more than 128, OpenCV 4 512
 
 
 class Segmenter:
@@ -67,6 +68,7 @@ class Segmenter:
             threads=threads,
             gpu=gpu,
             content=bundle.digest,
+            recheck=bundle.require_unaltered,
         )
         self.sessions = {"segmenter": self._session}
         self.device, self.fallback = self._session.device, self._session.fallback
@@ -89,29 +91,72 @@ class Segmenter:
             ignores the channel.
 
         Raises:
-            InferenceError: The image or an output has the wrong shape, or the run failed.
+            InferenceError: The image or an output has the wrong shape, scores are not finite, or
+                the run failed.
         """
-        check_image(image)
-        feed = preprocess(image, self.manifest)
-        found = self._session.run({self.manifest.input.name: feed}, self._outputs)
+        channels, confidence = self._run(image)
         size = image.shape[:2]
-        output = self.manifest.output
-        if output.content == "labels":
-            channels, confidence = _plane(found[0], output.layout, output.name), None
-        else:
-            channels, confidence = self._best_channels(found[0])
-        if len(found) == 2:
-            confidence = np.asarray(_plane(found[1], "NHW", self._outputs[1]), np.float32)
         return Segmentation(
             _resize_nearest(map_channels(channels, self._table), size),
             None if confidence is None else _resize_nearest(confidence, size),
         )
 
+    def unknown_channels(self, image: Image) -> list[float]:
+        """Class numbers that the graph gives for an image and the class map does not know.
+
+        Args:
+            image: u8[H, W, 3], RGB.
+
+        Returns:
+            Without 255 and -1, with which networks say that they leave a pixel out.
+
+        Raises:
+            InferenceError: As for :meth:`segment`.
+        """
+        numbers = np.unique(self._run(image)[0]).tolist()
+        count = len(self.manifest.class_map)
+        return [n for n in numbers if not 0 <= n < count and n not in (IGNORE, -1)]
+
+    def _run(self, image: Image) -> tuple[Array, NDArray[np.float32] | None]:
+        """Channel numbers and, where there is one, confidence, at the size of the output."""
+        check_image(image)
+        feed = preprocess(image, self.manifest)
+        found = self._session.run({self.manifest.input.name: feed}, self._outputs)
+        output = self.manifest.output
+        if output.content == "labels":
+            channels, confidence = self._plane(found[0], output.layout, output.name), None
+        else:
+            channels, confidence = self._best_channels(found[0])
+        if len(found) == 2:
+            confidence = np.asarray(self._plane(found[1], "NHW", self._outputs[1]), np.float32)
+            self._require_finite(confidence.sum(), self._outputs[1])  # cheaper than of every pixel
+        return channels, confidence
+
+    def _plane(self, output: Array, layout: str, name: str) -> Array:
+        """The one [H, W] map in an output whose other axes have length 1."""
+        other = tuple(i for i, axis in enumerate(layout) if axis in "NC")
+        if (
+            output.ndim != len(layout)
+            or any(output.shape[i] != 1 for i in other)
+            or not output.size
+        ):
+            expected = ", ".join("1" if axis in "NC" else axis for axis in layout)
+            raise InferenceError(
+                f"{self.bundle_id}: output {name!r} has shape {list(output.shape)}, expected "
+                f"[{expected}]"
+            )
+        return output.squeeze(other)
+
+    def _require_finite(self, values: Array | np.float32, name: str | None) -> None:
+        # The largest of scores that are no numbers is the first class, road, which is safe.
+        if not np.isfinite(values).all():
+            raise InferenceError(f"{self.bundle_id}: output {name!r} is not finite")
+
     def _best_channels(self, output: Array) -> tuple[Array, NDArray[np.float32] | None]:
         spec = self.manifest.output
-        if output.ndim != 4 or output.shape[0] != 1:
+        if output.ndim != 4 or output.shape[0] != 1 or not output.size:
             raise InferenceError(
-                f"segmenter: output {spec.name!r} has shape {list(output.shape)}, expected "
+                f"{self.bundle_id}: output {spec.name!r} has shape {list(output.shape)}, expected "
                 f"[1, {', '.join(spec.layout[1:])}]"
             )
         logits: Array = np.asarray(output[0], np.float32)
@@ -119,22 +164,28 @@ class Segmenter:
             logits = logits.transpose(1, 2, 0)
         if logits.shape[2] != len(self.manifest.class_map):
             raise InferenceError(
-                f"segmenter: output {spec.name!r} has {logits.shape[2]} channels, the class map "
-                f"{len(self.manifest.class_map)}; correct class_map in bundle.yaml"
+                f"{self.bundle_id}: output {spec.name!r} has {logits.shape[2]} channels, the class "
+                f"map {len(self.manifest.class_map)}; correct class_map in bundle.yaml"
             )
         if spec.upsample:
             height, width = self.manifest.net_size
-            logits = cv2.resize(
-                np.ascontiguousarray(logits), (width, height), interpolation=cv2.INTER_LINEAR
-            ).reshape(height, width, -1)
+            pieces = np.split(logits, range(_CV_CHANNELS, logits.shape[2], _CV_CHANNELS), axis=2)
+            wide = [
+                cv2.resize(
+                    np.ascontiguousarray(piece), (width, height), interpolation=cv2.INTER_LINEAR
+                ).reshape(height, width, -1)
+                for piece in pieces
+            ]
+            logits = wide[0] if len(wide) == 1 else np.concatenate(wide, axis=2)
         if spec.argmax_over == "mapped" and self._unmapped.size:
             logits = logits.copy()
             logits[..., self._unmapped] = -np.inf
         best = logits.argmax(axis=2)
+        peak = np.take_along_axis(logits, best[..., None], axis=2)
+        self._require_finite(peak, spec.name)
         if spec.confidence != "softmax":
             return best, None
         # The probability of the largest logit is 1 over the sum of exp(others - it).
-        peak = logits.max(axis=2, keepdims=True)
         return best, np.asarray(1.0 / np.exp(logits - peak).sum(axis=2), np.float32)
 
 
@@ -232,17 +283,6 @@ def _normalise(image: Image, norm: Normalisation) -> NDArray[np.float32]:
     gain = np.asarray(norm.scale / std, np.float32)
     offset = np.asarray(-np.asarray(norm.mean) / std, np.float32)
     return image * gain + offset
-
-
-def _plane(output: Array, layout: str, name: str) -> Array:
-    """The one [H, W] map in an output whose other axes have length 1."""
-    other = tuple(i for i, axis in enumerate(layout) if axis in "NC")
-    if output.ndim != len(layout) or any(output.shape[i] != 1 for i in other):
-        expected = ", ".join("1" if axis in "NC" else axis for axis in layout)
-        raise InferenceError(
-            f"segmenter: output {name!r} has shape {list(output.shape)}, expected [{expected}]"
-        )
-    return output.squeeze(other)
 
 
 def _resize_nearest(values: Array, size: tuple[int, int]) -> Array:

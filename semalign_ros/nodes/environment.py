@@ -31,13 +31,14 @@ def settings(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
         environment: The present ones.
     """
     wanted = dict(_MALLOC)
-    if not {_FAST_DDS_2, _FAST_DDS_3} & environment.keys():
-        profile = str(resource("config", "fastdds", "profile.xml"))
-        wanted |= dict.fromkeys(_profile_variables(environment.get("ROS_DISTRO")), profile)
-    return {name: value for name, value in wanted.items() if name not in environment}
+    # A profile under the other version's name is the user's, too; an empty name is none.
+    own = [environment[n] for n in (_FAST_DDS_2, _FAST_DDS_3) if environment.get(n)]
+    profile = own[0] if own else str(resource("config", "fastdds", "profile.xml"))
+    wanted |= dict.fromkeys(profile_variables(environment.get("ROS_DISTRO")), profile)
+    return {name: value for name, value in wanted.items() if not environment.get(name)}
 
 
-def _profile_variables(distribution: str | None) -> tuple[str, ...]:
+def profile_variables(distribution: str | None) -> tuple[str, ...]:
     """Names under which Fast DDS looks for its profile; version 3 complains about the old one."""
     if distribution is not None:
         return (_FAST_DDS_2,) if distribution in _WITH_FAST_DDS_2 else (_FAST_DDS_3,)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from semalign_ros.errors import ConfigError, InferenceError
+from semalign_ros.errors import ConfigError
 from semalign_ros.inference import (
     GpuOptions,
     Segmenter,
@@ -19,6 +19,8 @@ from semalign_ros.inference import (
 from semalign_ros.language import PromptSet
 from semalign_ros.nodes.config import SegmenterModel, VlmModel
 from semalign_ros.resources import find_resource
+
+_LARGEST = 16384
 
 
 def load_segmenter(model: SegmenterModel) -> Segmenter | None:
@@ -74,8 +76,11 @@ def frame_size(text: str, *gpus: GpuOptions) -> tuple[int, int] | None:
     if not text:
         return None
     found = re.fullmatch(r"([1-9]\d{0,4})x([1-9]\d{0,4})", text)
-    if found is None:
-        raise ConfigError(f"warm_up: found {text!r}, expected WIDTHxHEIGHT such as 2048x1024")
+    if found is None or max(int(side) for side in found.groups()) > _LARGEST:
+        raise ConfigError(
+            f"warm_up: found {text!r}, expected WIDTHxHEIGHT such as 2048x1024, at most {_LARGEST} "
+            "a side"
+        )
     return int(found[2]), int(found[1])
 
 
@@ -98,8 +103,8 @@ def prove(
         facts[f"{what}_fallback"] = model.fallback
     try:
         facts[f"{what}_warm_up_ms"] = f"{1e3 * warm_up(model, size):.0f}"
-    except InferenceError as error:
-        # Like a frame that fails: the next one may not.
+    except Exception as error:
+        # Like a frame that fails: the next one may not. Foreign models fail in their own ways.
         facts[f"{what}_warm_up"] = f"failed: {error}"
         warn(f"{what}: the run before the first frame failed: {error}")
     found = placements(model)

@@ -423,8 +423,9 @@ class StageNode(ManagedNode[ConfigT]):
         self._send(self.statuses())
 
     def _send(self, statuses: Sequence[Status]) -> None:
-        self._log_changes(statuses)
-        self._levels = _levels(statuses)
+        if self._building is None:  # what goes on then is told in words of its own
+            self._log_changes(statuses)
+            self._levels = _levels(statuses)
         header = Header(stamp=self.get_clock().now().to_msg())
         messages = [status_message(status) for status in statuses[:-1]]
         # What is of no single status, such as devices and times, stands with the last one.

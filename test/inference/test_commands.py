@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,7 +14,14 @@ import yaml
 
 from semalign_ros.cli import main
 from semalign_ros.commands import doctor
-from semalign_ros.commands._machine import Gpu, check_gpus, find_gpus, memory_mb, read_gpus
+from semalign_ros.commands._machine import (
+    Gpu,
+    check_gpus,
+    find_gpus,
+    memory_limit_mb,
+    memory_mb,
+    read_gpus,
+)
 from semalign_ros.commands.doctor import check_dds, check_inference, check_ros
 from semalign_ros.inference.bundle import Bundle, load_bundle
 from semalign_ros.resources import resource
@@ -73,6 +82,7 @@ def test_verify_and_describe_tell_where_the_nodes_run(
     [
         (["--gpu", "fp61=true"], "unknown option 'fp61'; did you mean 'fp16'?"),
         (["--gpu", "fp16"], "found 'fp16', expected NAME=VALUE"),
+        (["--gpu", "engine_cache=2024-13-45"], "no YAML value (ValueError: month must be"),
         (["--gpu", "memory_mb=lots", "--device", "cuda"], "memory_mb: found 'lots', expected a"),
         (["--gpu", "fp16=true", "--device", "cuda"], "fp16 needs device tensorrt, found cuda"),
         (["--device", "gpu"], "unknown device 'gpu'; did you mean 'cpu'?"),
@@ -151,6 +161,10 @@ def test_add_makes_a_bundle_that_runs(
         ({"output": {"content": "logits", "layout": "NHWC"}}, "expected [1, H, W, C]"),
         ({"kind": "contrastive", "output": None}, "output: unknown field 'output'"),
         ({"net_size": "big"}, "net_size"),
+        (
+            {"class_map": {0: "road", 9: "sky"}},
+            "class numbers [10], class_map knows 0 to 9",
+        ),
     ],
 )
 def test_add_refuses_a_manifest_that_does_not_fit(
@@ -166,6 +180,48 @@ def test_add_refuses_a_manifest_that_does_not_fit(
     assert main(["models", "add", model, str(tmp_path / "new"), "--manifest", str(fields)]) == 1
     assert message in capsys.readouterr().err
     assert not (tmp_path / "new").exists()
+
+
+def test_add_says_out_and_takes_any_name(
+    tmp_path: Path, own_segmenter: Bundle, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model, fields = tmp_path / "a b:c.onnx", tmp_path / "fields.yaml"
+    model.write_bytes(own_segmenter.path("segmenter.onnx").read_bytes())
+    fields.write_text(yaml.safe_dump({**FIELDS, "output": {"name": "mask"}}))
+    arguments = ["models", "add", str(model), str(tmp_path / "new"), "--manifest", str(fields)]
+    assert main(arguments) == 1
+    said = capsys.readouterr().err
+    assert f"{tmp_path / 'new' / 'segmenter.onnx'}: no output 'mask'" in said
+    fields.write_text(yaml.safe_dump(FIELDS) + "net_size: [4, 4]\n")
+    assert main(arguments) == 1
+    assert "key 'net_size' is there twice" in capsys.readouterr().err
+    fields.write_text(yaml.safe_dump(FIELDS))
+    assert main(arguments) == 0
+
+
+def test_one_bad_bundle_does_not_hide_the_others(
+    tmp_path: Path, own_segmenter: Bundle, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # Two links in a circle: on some versions of Python a RuntimeError.
+    bad = tmp_path / "bad"
+    shutil.copytree(own_segmenter.folder, bad)
+    (bad / "segmenter.onnx").unlink()
+    (bad / "segmenter.onnx").symlink_to(bad / "other.onnx")
+    (bad / "other.onnx").symlink_to(bad / "segmenter.onnx")
+    half = tmp_path / ".half.123.partial"
+    shutil.copytree(own_segmenter.folder, half)
+    assert main(["models", "list", str(tmp_path)]) == 1
+    said = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert "own segmenter 8x8" in said
+    assert "bad bad, see below" in said
+    assert "half" not in said
+    assert main(["models", "verify", str(bad), str(own_segmenter.folder)]) == 1
+    assert "ok, segmenter small" in " ".join(capsys.readouterr().out.split())
+
+
+def test_list_takes_a_shipped_name(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["models", "list", "street_contrastive"]) == 0
+    assert "street_contrastive" in capsys.readouterr().out
 
 
 @pytest.mark.real
@@ -243,9 +299,87 @@ def test_doctor_tells_a_package_that_is_too_old(monkeypatch: pytest.MonkeyPatch)
     )
 
 
+def broken(folder: Path, module: str, fault: str) -> dict[str, str]:
+    """An environment in which a package does not import."""
+    (folder / module).mkdir()
+    (folder / module / "__init__.py").write_text(f"raise {fault}\n")
+    return {**os.environ, "PYTHONPATH": str(folder)}
+
+
+def semalign(*arguments: str, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "semalign_ros", *arguments]
+    root = Path(__file__).parents[2]
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=root, env=env)
+
+
+@pytest.mark.parametrize("module", ["cv2", "rich", "yaml", "onnxruntime"])
+def test_doctor_names_a_package_that_does_not_import(tmp_path: Path, module: str) -> None:
+    env = broken(tmp_path, module, "ImportError('libGL.so.1: cannot open shared object file')")
+    done = semalign("doctor", env=env)
+    assert (done.returncode, done.stderr) == (1, "")
+    words = " ".join(done.stdout.replace("│", " ").split())
+    assert f"{module} does not import: ImportError: libGL.so.1" in words.replace(": does", " does")
+    assert f"{module}: `pip install --force-reinstall " in words
+    assert "The main job cannot run yet" in words
+
+
+def test_other_commands_name_it_too(tmp_path: Path) -> None:
+    done = semalign("models", "list", env=broken(tmp_path, "cv2", "ImportError('no libGL.so.1')"))
+    assert done.returncode == 1
+    assert done.stderr == (
+        "semalign models: no libGL.so.1; `semalign doctor` tells which packages are missing or "
+        "broken\n"
+    )
+
+
+def test_doctor_goes_on_after_a_check_that_breaks(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def check_weather() -> Any:
+        yield doctor.Check("sun", "ok", "shines")
+        raise RuntimeError("no sky")
+
+    monkeypatch.setattr(doctor, "GROUPS", (check_weather, doctor.check_machine))
+    assert main(["doctor", "--json"]) == 1
+    found = [(c["name"], c["level"], c["found"]) for c in json.loads(capsys.readouterr().out)]
+    assert found[:2] == [("sun", "ok", "shines"), ("weather", "fail", "RuntimeError: no sky")]
+    assert found[2][0] == "cores"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "advice"),
+    [
+        ("ROS_DOMAIN_ID", "abc", "`unset ROS_DOMAIN_ID`"),
+        ("ROS_DOMAIN_ID", "500", "`unset ROS_DOMAIN_ID`"),
+        ("RMW_IMPLEMENTATION", "rmw_cyclonedds_cpp", "`unset RMW_IMPLEMENTATION`"),
+    ],
+)
+@pytest.mark.dds
+def test_doctor_makes_a_node(
+    name: str, value: str, advice: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+    check = next(check_ros())
+    assert (check.name, check.level) == ("rclpy", "fail")
+    assert check.advice.startswith(advice), check.found
+
+
+@pytest.mark.parametrize("file", ["memory.max", "memory/memory.limit_in_bytes"])
+def test_the_memory_of_a_container_is_bounded(tmp_path: Path, file: str) -> None:
+    assert memory_limit_mb(tmp_path) == (float("inf"), "no limit")
+    (tmp_path / file).parent.mkdir(exist_ok=True)
+    (tmp_path / file).write_text("max\n")
+    assert memory_limit_mb(tmp_path) == (float("inf"), "no limit")
+    (tmp_path / file).write_text("1500000000\n")
+    assert memory_limit_mb(tmp_path) == (1500.0, "the control group")
+
+
 def test_doctor_names_a_profile_that_is_not_there(tmp_path: Path) -> None:
-    profile = str(tmp_path / "gone.xml")
-    found = {c.name: c for c in check_dds({"FASTDDS_DEFAULT_PROFILES_FILE": profile})}
+    environment = {
+        "FASTDDS_DEFAULT_PROFILES_FILE": str(tmp_path / "gone.xml"),
+        "ROS_DISTRO": "kilted",
+    }
+    found = {c.name: c for c in check_dds(environment)}
     assert found["FASTDDS_DEFAULT_PROFILES_FILE"].level == "warn"
     assert "gone.xml: no such file" in found["FASTDDS_DEFAULT_PROFILES_FILE"].found
 
@@ -347,7 +481,8 @@ def test_doctor_looks_into_the_fast_dds_profile(
         profile = tmp_path / "profile.xml"
         profile.write_text(content)
     name = "FASTDDS_DEFAULT_PROFILES_FILE"
-    check = {c.name: c for c in check_dds({name: str(profile)})}[name]
+    environment = {name: str(profile), "ROS_DISTRO": "kilted"}
+    check = {c.name: c for c in check_dds(environment)}[name]
     assert (check.level, found in check.found) == (level, True), check.found
     assert bool(check.advice) == (level == "warn")
 

@@ -4,10 +4,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 
 from semalign_ros.errors import BundleError, ConfigError, InferenceError
 from semalign_ros.inference import contrastive
+from semalign_ros.inference.bundle import write_bundle
 from semalign_ros.inference.contrastive import ContrastiveVlm
 from semalign_ros.inference.query import VlmQuery
 from semalign_ros.language import PromptSet
@@ -163,26 +165,15 @@ def test_the_text_tower_runs_once_for_a_prompt_set(
 
     monkeypatch.setattr(contrastive, "embed_texts", counted)
     bundle = tiny_clip.write(tmp_path / "clip")
-    cache = tmp_path / "cache"
 
     def open_it(*classes: str) -> Any:
-        return ContrastiveVlm(bundle, "cpu", prompts=prompts, classes=classes, cache=cache)
+        return ContrastiveVlm(bundle, "cpu", prompts=prompts, classes=classes)
 
-    first = open_it("car")
+    open_it("car")
     open_it("car")
     assert len(runs) == 1
     open_it("person")
     assert len(runs) == 2
-    # A new process finds the embeddings on disk; a damaged file is made anew.
-    contrastive._EMBEDDINGS.clear()
-    again = open_it("car")
-    assert len(runs) == 2
-    np.testing.assert_array_equal(first._text_embeds, again._text_embeds)
-    contrastive._EMBEDDINGS.clear()
-    for path in cache.glob("*.npy"):
-        path.write_bytes(path.read_bytes()[:50])
-    open_it("car")
-    assert len(runs) == 3
 
 
 def test_a_sentence_beside_the_image_is_refused(
@@ -203,9 +194,37 @@ def test_logits_that_are_not_finite(
         vlm.answer(VlmQuery(image))
 
 
-def test_a_broken_tokenizer(tmp_path: Path, tiny_clip: Any, prompts: PromptSet) -> None:
-    from semalign_ros.inference.bundle import write_bundle
+@pytest.mark.parametrize(
+    ("node", "message"),
+    [
+        ({"op_type": "ReduceMax", "keepdims": 0}, r"logits have shape \[\], expected \[1, "),
+        ({"op_type": "ReduceMax", "keepdims": 1}, r"logits have shape \[1, 1\], expected \[1, "),
+    ],
+)
+def test_logits_that_are_not_one_a_text(
+    tmp_path: Path,
+    tiny_clip: Any,
+    prompts: PromptSet,
+    image: np.ndarray,
+    node: dict[str, Any],
+    message: str,
+) -> None:
+    bundle = tiny_clip.write(tmp_path / "clip")
+    model = onnx.load(bundle.path("vision.onnx"))
+    (output,) = model.graph.output
+    for made in model.graph.node:
+        made.output[:] = ["all" if name == "logits" else name for name in made.output]
+    model.graph.node.append(onnx.helper.make_node(inputs=["all"], outputs=["logits"], **node))
+    output.CopyFrom(onnx.helper.make_tensor_value_info("logits", onnx.TensorProto.FLOAT, None))
+    files = {n: bundle.path(n) for n in ("text.onnx", "tokenizer.json")}
+    odd = write_bundle(
+        tmp_path / "odd", bundle.manifest, {**files, "vision.onnx": model.SerializeToString()}
+    )
+    with pytest.raises(InferenceError, match=message):
+        ContrastiveVlm(odd, "cpu", prompts=prompts).answer(VlmQuery(image))
 
+
+def test_a_broken_tokenizer(tmp_path: Path, tiny_clip: Any, prompts: PromptSet) -> None:
     bundle = tiny_clip.write(tmp_path / "clip")
     files = {n: bundle.path(n) for n in ("vision.onnx", "text.onnx")}
     broken = write_bundle(

@@ -14,6 +14,7 @@ from onnx import TensorProto, helper
 
 from semalign_ros.errors import BundleError, ConfigError, DeviceError, InferenceError
 from semalign_ros.inference import runtime
+from semalign_ros.inference.bundle import write_bundle
 from semalign_ros.inference.fixed import FixedRun
 from semalign_ros.inference.loading import is_out_of_memory, usable_devices
 from semalign_ros.inference.runtime import GpuOptions, OnnxSession, numpy_dtype
@@ -287,6 +288,25 @@ def test_a_session_that_cannot_be_loaded_anew_fails_by_the_frame(hungry: Path) -
         with pytest.raises(InferenceError, match=r"not loaded anew: .*no such file"):
             session.run({"x": np.ones(3, np.float32)}, ["y"])
     aside.rename(hungry)
+    assert session.run({"x": np.ones(3, np.float32)}, ["y"])[0].shape == (3,)
+
+
+def test_another_model_under_the_same_name_is_not_loaded_anew(
+    hungry: Path, tmp_path: Path, manifest_of_segmenter: Any
+) -> None:
+    manifest = manifest_of_segmenter(graphs={"segmenter": {"file": "m.onnx"}})
+    bundle = write_bundle(tmp_path / "bundle", manifest, {"m.onnx": hungry})
+    graph = bundle.path("m.onnx")
+    session = OnnxSession(graph, "cpu", recheck=bundle.require_unaltered)
+    with pytest.raises(InferenceError, match="out of memory"):
+        session.run({"x": np.ones(6, np.float32)}, ["y"])
+    kept = graph.read_bytes()
+    changed = bytearray(kept)
+    changed[-1] ^= 1
+    graph.write_bytes(bytes(changed))
+    with pytest.raises(InferenceError, match=r"not loaded anew: .*bundle: changed since .*altered"):
+        session.run({"x": np.ones(3, np.float32)}, ["y"])
+    graph.write_bytes(kept)
     assert session.run({"x": np.ones(3, np.float32)}, ["y"])[0].shape == (3,)
 
 

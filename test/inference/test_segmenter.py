@@ -6,6 +6,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+import onnx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -248,6 +249,104 @@ def test_an_output_that_the_manifest_describes_wrongly(
     )
     with pytest.raises(InferenceError, match=message):
         open_segmenter(bundle.folder, "cpu").segment(np.zeros((8, 8, 3), np.uint8))
+
+
+@pytest.mark.parametrize("confidence", [None, "softmax"])
+def test_logits_that_are_no_numbers_are_not_road(
+    tmp_path: Path,
+    graph_writer: Callable[..., Path],
+    manifest_of_segmenter: Callable[..., Any],
+    confidence: str | None,
+) -> None:
+    graph = graph_writer(
+        tmp_path / "root.onnx",
+        [helper.make_node("Sub", ["x", "five"], ["d"]), helper.make_node("Sqrt", ["d"], ["y"])],
+        {"x": (F32, [1, 8, 8, 3])},
+        {"y": (F32, [1, 8, 8, 3])},
+        {"five": np.float32(5)},
+    )
+    manifest = manifest_of_segmenter(
+        graphs={"segmenter": {"file": "m.onnx"}},
+        input={"name": "x", "dtype": "float32", "resize": "nearest"},
+        output={"name": "y", "content": "logits", "layout": "NHWC", "confidence": confidence},
+        class_map=["road", "car", "sky"],
+    )
+    bundle = write_bundle(tmp_path / "root", manifest, {"m.onnx": graph})
+    segmenter = open_segmenter(bundle.folder, "cpu")
+    image = np.full((8, 8, 3), 9, np.uint8)
+    image[..., 2] = 30
+    assert (segmenter.segment(image).labels == 10).all()
+    image[3, 4, 1] = 0
+    with pytest.raises(InferenceError, match=f"{bundle.bundle_id}: output 'y' is not finite"):
+        segmenter.segment(image)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_confidence_that_is_no_number_costs_the_frame(
+    tmp_path: Path,
+    own_segmenter: Bundle,
+    manifest_of_segmenter: Callable[..., Any],
+    value: float,
+) -> None:
+    model = onnx.load(own_segmenter.path("segmenter.onnx"))
+    (inverse,) = [i for i in model.graph.initializer if i.name == "inverse"]
+    inverse.CopyFrom(onnx.numpy_helper.from_array(np.float32(value), "inverse"))
+    manifest = manifest_of_segmenter(output={"confidence": "confidence"})
+    bundle = write_bundle(tmp_path / "odd", manifest, {"segmenter.onnx": model.SerializeToString()})
+    with pytest.raises(InferenceError, match="output 'confidence' is not finite"):
+        open_segmenter(bundle.folder, "cpu").segment(np.full((4, 4, 3), 51, np.uint8))
+
+
+def test_an_output_without_pixels(
+    tmp_path: Path, graph_writer: Callable[..., Path], manifest_of_segmenter: Callable[..., Any]
+) -> None:
+    graph = graph_writer(
+        tmp_path / "none.onnx",
+        [helper.make_node("Slice", ["x", "zero", "zero", "axis"], ["y"])],
+        {"x": (F32, [1, 8, 8, 3])},
+        {"y": (F32, [1, "H", 8, 3])},
+        {"zero": np.array([0]), "axis": np.array([1])},
+    )
+    for content, layout in (("logits", "NHWC"), ("labels", "NHWC")):
+        manifest = manifest_of_segmenter(
+            graphs={"segmenter": {"file": "m.onnx"}},
+            input={"name": "x", "dtype": "float32", "resize": "nearest"},
+            output={"name": "y", "content": content, "layout": layout},
+            class_map=["road", "car", "sky"],
+        )
+        bundle = write_bundle(tmp_path / content, manifest, {"m.onnx": graph})
+        with pytest.raises(InferenceError, match=r"shape \[1, 0, 8, 3\], expected"):
+            open_segmenter(bundle.folder, "cpu").segment(np.zeros((8, 8, 3), np.uint8))
+
+
+def test_more_channels_than_opencv_resizes_at_once(
+    tmp_path: Path, graph_writer: Callable[..., Path], manifest_of_segmenter: Callable[..., Any]
+) -> None:
+    # 3 channels repeated to 1,200; only the last three have a class.
+    graph = graph_writer(
+        tmp_path / "wide.onnx",
+        [helper.make_node("Tile", ["x", "times"], ["y"])],
+        {"x": (F32, [1, 8, 8, 3])},
+        {"y": (F32, [1, 8, 8, 1200])},
+        {"times": np.array([1, 1, 1, 400])},
+    )
+    manifest = manifest_of_segmenter(
+        graphs={"segmenter": {"file": "m.onnx"}},
+        input={"name": "x", "dtype": "float32", "resize": "nearest"},
+        output={
+            "name": "y",
+            "content": "logits",
+            "layout": "NHWC",
+            "upsample": True,
+            "argmax_over": "mapped",
+        },
+        class_map={1197: "road", 1198: "car", 1199: "sky"},
+    )
+    bundle = write_bundle(tmp_path / "wide", manifest, {"m.onnx": graph})
+    image = np.zeros((8, 8, 3), np.uint8)
+    image[:4, :, 1], image[4:, :, 2] = 9, 9
+    labels = open_segmenter(bundle.folder, "cpu").segment(image).labels
+    assert labels[:, 0].tolist() == [13] * 4 + [10] * 4
 
 
 def test_a_manifest_with_another_input_name(foreign: Callable[..., Bundle]) -> None:

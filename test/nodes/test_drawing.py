@@ -114,6 +114,32 @@ def test_what_the_corruption_hides_is_no_fault_to_show():
     assert share(shown, ORANGE) > 0.3 * orange[0]
 
 
+def test_of_two_omitted_only_the_one_in_plain_sight_is_outlined():
+    labels = np.zeros((400, 800), np.uint8)
+    condition = Condition.of("occlusion", 5)
+    hidden = condition.hidden(Frame(0, "cam", 7, paint(labels), labels), 0)
+    middle = int(np.flatnonzero(hidden.any(axis=0)).mean())
+    rows = np.flatnonzero(hidden.any(axis=1))
+    top = int(rows.mean()) - 20
+    beside = 100 if middle > 400 else 700
+    for x in (middle, beside):
+        labels[top : top + 40, x - 10 : x + 10] = 11
+    frame = Frame(0, "cam", 7, paint(labels), labels)
+
+    def observe(source, *present):
+        claims = SceneClaims(frozenset({"road", *present}), judgment=UNSAFE)
+        return Observation(
+            Perception(source, Segmentation(labels), labels, {}), VlmAnswer(claims), {}
+        )
+
+    degraded = condition.degrade_image(frame, 0)
+    result = compare(frame, condition, observe(frame, "person"), observe(degraded))
+    panel = draw_overlay(result, max_width=1612)[:, 812:1604]  # as wide as the frame, about
+    outlined = (panel[60:420] == np.array(ORANGE)).all(axis=-1).any(axis=0)
+    assert outlined[beside - 30 : beside + 30].any()
+    assert not outlined[middle - 30 : middle + 30].any()
+
+
 @pytest.mark.parametrize("width", [100, 320, 641, 1600])
 @pytest.mark.parametrize("scale", [1, 4])
 def test_any_size_can_be_drawn(width, scale):

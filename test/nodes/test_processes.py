@@ -79,6 +79,12 @@ def test_what_the_user_has_set_is_left_alone():
     assert complete(own) == {**own, "MALLOC_MMAP_THRESHOLD_": "33554432"}
 
 
+def test_a_profile_under_the_name_of_another_version_is_meant_too():
+    own = {"FASTDDS_DEFAULT_PROFILES_FILE": "mine.xml", "FASTRTPS_DEFAULT_PROFILES_FILE": ""}
+    assert settings({**own, "ROS_DISTRO": "jazzy"})["FASTRTPS_DEFAULT_PROFILES_FILE"] == "mine.xml"
+    assert not {n for n in settings({**own, "ROS_DISTRO": "kilted"}) if "PROFILES" in n}
+
+
 @pytest.mark.dds
 def test_the_profile_gives_images_room(tmp_path):
     """A participant's shared-memory segment is 64 MB, as the profile says."""

@@ -164,7 +164,9 @@ def test_loading_is_seen_and_the_first_frame_finds_a_warm_model(
     drive = make_drive(tmp_path, [("car",)] * 2, lambda i, c: RIGHT)
     heard = probe.listen(DiagnosticArray, "/diagnostics")
     changes = {"segmenter.bundle": str(heavy), "autostart": False, "warm_up": f"{WIDTH}x{HEIGHT}"}
-    start("monitor_node", drive.parameters(**changes), {"~/input/image": IMAGE}, name="monitor")
+    node = start(
+        "monitor_node", drive.parameters(**changes), {"~/input/image": IMAGE}, name="monitor"
+    )
     probe.wait(lambda: heard, "the node")
     assert values_of(heard[-1], "pipeline")["fault_code"] == "INACTIVE"
     heard.clear()
@@ -178,6 +180,7 @@ def test_loading_is_seen_and_the_first_frame_finds_a_warm_model(
     assert {s.level for s in building} == {b"\1"}
     assert {s.name for s in building} == {PIPELINE}
     assert any(s.message.startswith("loading the segmenter, ") for s in building)
+    assert "WARN, loading" not in node.log.read_text(), "no alarm"
 
     assert Camera(probe).send() == {"received": 1, "done": 1}
     values = {pair.key: pair.value for pair in probe.status(PIPELINE).values}
