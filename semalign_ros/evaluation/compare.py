@@ -30,7 +30,17 @@ Cell = tuple[str, Condition]
 
 _CLEAN: Condition = (CLEAN, 0.0)
 _SHAPE = (NUM_CLASSES, NUM_CLASSES + 1)
-_COMPARABLE = ("vlm_input", "prompts", "rule", "critical", "vocabulary", "labelled")
+_COMPARABLE = (
+    "vlm_input",
+    "prompts",
+    "protocol",
+    "top_k",
+    "fp16",
+    "rule",
+    "critical",
+    "vocabulary",
+    "labelled",
+)
 """Settings of an evaluation that must be the same in two to be compared."""
 
 

@@ -36,6 +36,7 @@ class Vlm(Protocol):
         sessions: Its graphs by role, such as ``vision``; none for stored answers.
         net_size: Height and width at which the network sees an image, pixels; None for
             stored answers.
+        prompts: What it is asked.
         accepts_text: Whether it reads a sentence beside the image (``scene_text``).
         claim_limit: Most classes that one answer can claim, or None; see
             :func:`semalign_ros.alignment.metrics.top_k_omission_floor`.
@@ -46,6 +47,7 @@ class Vlm(Protocol):
     fallback: str | None
     sessions: Mapping[str, OnnxSession]
     net_size: tuple[int, int] | None
+    prompts: PromptSet
     accepts_text: bool
     claim_limit: int | None
 

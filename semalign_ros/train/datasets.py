@@ -7,6 +7,7 @@ Layout: ``leftImg8bit/SPLIT/CITY/NAME_leftImg8bit.{png,jpg}`` beside
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from semalign_ros.scene.taxonomy import IGNORE, LABEL_ID_TO_TRAIN_ID, NUM_CLASSE
 from semalign_ros.types import Image, Labels
 
 _IMAGES, _LABELS = "leftImg8bit", "gtFine"
+_LAST_LABEL_ID = 33
 
 WITHOUT_EDGES = 9
 """`min_support` that leaves only pixels inside their class."""
@@ -75,7 +77,7 @@ def find_samples(root: Path, split: str) -> tuple[Sample, ...]:
     """List the labelled frames of a split, sorted by name.
 
     Raises:
-        DatasetError: The layout is another one, or a picture has no labels.
+        DatasetError: The layout is another one, a picture has no labels, or is there twice.
     """
     folder = root / _IMAGES / split
     if not folder.is_dir():
@@ -99,6 +101,10 @@ def find_samples(root: Path, split: str) -> tuple[Sample, ...]:
             samples.append(Sample(name, image, train_ids if known else label_ids, known, annotated))
         else:
             missing.append(str(label_ids.relative_to(root)))
+    names = [sample.image.with_suffix("") for sample in samples]
+    twice = next((a for a, b in itertools.pairwise(names) if a == b), None)
+    if twice is not None:
+        raise DatasetError(f"{twice}: found as .png and as .jpg, expected one picture a frame")
     if missing:
         raise DatasetError(
             f"{root}: {len(missing)} of {len(images)} frames of {split} have no label map, "
@@ -119,6 +125,12 @@ def read_labels(sample: Sample) -> Labels:
         raise DatasetError(f"{sample.labels}: found {found}, expected an 8-bit grey label map")
     labels = np.asarray(raw, np.uint8)
     if not sample.is_train_ids:
+        known = (labels <= _LAST_LABEL_ID) | (labels == IGNORE)
+        if not known.all():
+            raise DatasetError(
+                f"{sample.labels}: holds id {int(labels[~known][0])}, expected the label ids of "
+                f"Cityscapes, 0..{_LAST_LABEL_ID} or {IGNORE}"
+            )
         return np.asarray(cv2.LUT(labels, LABEL_ID_TO_TRAIN_ID), np.uint8)
     known = (labels < NUM_CLASSES) | (labels == IGNORE)
     if not known.all():
@@ -189,7 +201,8 @@ def load_frames(
         progress: Called with frames done and frames in all.
 
     Raises:
-        DatasetError: See :func:`find_samples`, :func:`read_labels`, :func:`read_image`.
+        DatasetError: No pixel has a class; see :func:`find_samples`, :func:`read_labels`,
+            :func:`read_image`.
     """
     samples = evenly(find_samples(root, split), limit)
     images = np.empty((len(samples), size, size, 3), np.uint8)
@@ -207,6 +220,11 @@ def load_frames(
         for done, _ in enumerate(pool.map(load, range(len(samples))), 1):
             if progress is not None:
                 progress(done, len(samples))
+    if (labels == IGNORE).all():
+        raise DatasetError(
+            f"{root}: no pixel of {split} has a class, all are ignored; expected train ids "
+            f"0..{NUM_CLASSES - 1} in *_labelTrainIds.png, or label ids in *_labelIds.png"
+        )
     names = tuple(s.name for s in samples)
     annotated = all(s.is_annotated for s in samples)
     return FrameSet(names, images, labels, *weights, annotated)

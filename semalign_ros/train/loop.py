@@ -16,6 +16,7 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from semalign_ros.errors import ConfigError
 from semalign_ros.train.device import CPU, moved
+from semalign_ros.train.files import save_tensors
 from semalign_ros.train.settings import StageSettings
 
 T = TypeVar("T")
@@ -99,14 +100,16 @@ def fit(
         The averaged weights, in evaluation mode, on the CPU.
 
     Raises:
-        ConfigError: The checkpoint is of another model, or began from other weights.
+        ConfigError: The checkpoint is of another model, began from other weights, or has gone
+            further than this schedule; or the run diverged.
+        OutputError: The checkpoint cannot be written.
     """
     model = task.model.to(device)
     average = copy.deepcopy(model).requires_grad_(False).eval()
     optimiser = torch.optim.AdamW(_groups(model, stage.weight_decay), lr=stage.learning_rate)
     start, loss, scores = 0, float("nan"), dict[str, float]()
     if checkpoint.exists():
-        start, loss, scores = _restore(checkpoint, task, average, optimiser)
+        start, loss, scores = _restore(checkpoint, task, average, optimiser, stage)
     saved = time.monotonic()
     for step, batch in enumerate(task.batches(start, stage.steps), start):
         for group in optimiser.param_groups:
@@ -117,7 +120,13 @@ def fit(
         value = task.loss(model, moved(batch, device))
         optimiser.zero_grad(set_to_none=True)
         value.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(model.parameters(), stage.clip)
+        norm = torch.nn.utils.clip_grad_norm_(model.parameters(), stage.clip)
+        if not math.isfinite(norm):
+            raise ConfigError(
+                f"{task.name}: the gradient of step {step + 1} is no finite number, learning rate "
+                f"{rate_at(step, stage):.2g}; choose a lower --learning-rate. "
+                + (f"{checkpoint} holds the state before" if checkpoint.exists() else "")
+            )
         optimiser.step()
         _average(average, model, min(stage.ema, (1 + step) / (10 + step)))
         now = float(value.detach())
@@ -127,7 +136,7 @@ def fit(
             scores = dict(task.evaluate(average))
             saved = -math.inf
         if time.monotonic() - saved >= _SAVE_EVERY_S:
-            _save(checkpoint, task, average, optimiser, (done, loss, scores))
+            _save(checkpoint, task, average, optimiser, (done, loss, scores), stage.steps)
             saved = time.monotonic()
         report(Progress(task.name, done, stage.steps, loss, scores))
     return average.cpu()
@@ -158,24 +167,27 @@ def _save(
     average: nn.Module,
     optimiser: torch.optim.Optimizer,
     progress: tuple[int, float, Mapping[str, float]],
+    steps: int,
 ) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
     state = {
         "origin": task.origin,
         "model": task.model.state_dict(),
         "average": average.state_dict(),
         "optimiser": optimiser.state_dict(),
         "step": progress[0],
+        "steps": steps,
         "loss": progress[1],
         "scores": dict(progress[2]),
     }
-    torch.save(state, partial)
-    partial.replace(path)
+    save_tensors(path, state)
 
 
 def _restore(
-    path: Path, task: Task[T], average: nn.Module, optimiser: torch.optim.Optimizer
+    path: Path,
+    task: Task[T],
+    average: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    stage: StageSettings,
 ) -> tuple[int, float, dict[str, float]]:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
@@ -184,6 +196,7 @@ def _restore(
         average.load_state_dict(state["average"])
         optimiser.load_state_dict(state["optimiser"])
         done = int(state["step"]), float(state["loss"]), dict(state["scores"])
+        steps = int(state.get("steps", stage.steps))
     except Exception as error:
         raise ConfigError(
             f"checkpoint {path} does not belong to this model or is damaged "
@@ -193,5 +206,12 @@ def _restore(
         raise ConfigError(
             f"checkpoint {path} began from {origin}, this run from {task.origin}; train into "
             "another work folder, or give the same --start"
+        )
+    # Before the rate falls a longer run is the same run; after it, and beyond its end, it is not.
+    decays_from = min(steps, stage.steps) * (1 - stage.decay_share)
+    if done[0] > (stage.steps if steps == stage.steps else decays_from):
+        raise ConfigError(
+            f"checkpoint {path} has {done[0]} steps of {steps}, and its learning rate has begun "
+            f"to fall; this run has {stage.steps} steps. Train into another work folder, or as long"
         )
     return done

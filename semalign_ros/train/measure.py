@@ -7,7 +7,14 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from semalign_ros.alignment.metrics import confusion_matrix, iou_per_class, mean_iou
+from semalign_ros.alignment.metrics import (
+    confusion_matrix,
+    iou_per_class,
+    mean_iou,
+    paraphrase_agreement,
+    pixel_accuracy,
+    polarity_contradiction,
+)
 from semalign_ros.inference import Segmenter, Vlm
 from semalign_ros.inference.query import VlmQuery
 from semalign_ros.scene.reference import ReferenceRule, reference_from_labels
@@ -25,10 +32,9 @@ def segmentation_scores(confusion: NDArray[np.int64]) -> dict[str, float]:
     Args:
         confusion: i64[19, 19], or with a column of the pixels without a class; frames pooled.
     """
-    total = max(int(confusion.sum()), 1)
     scores = {
         "mean_iou": float(mean_iou(confusion)),
-        "pixel_accuracy": float(np.trace(confusion)) / total,
+        "pixel_accuracy": pixel_accuracy(confusion),
     }
     iou = iou_per_class(confusion)
     return scores | {
@@ -87,5 +93,10 @@ def measure_vlm(vlm: Vlm, samples: Sequence[Sample], done: Done = lambda: None) 
         np.array(unsafe),
         float(np.mean([a.claims.coverage for a in answers])),
     )
-    agreeing = [len(set(a.judgments.values())) == 1 for a in answers]
-    return {**scores, "paraphrase_agreement": float(np.mean(agreeing))}
+    judgments = [a.judgments for a in answers]
+    polarities = {p.id: p.safe_when_yes for p in vlm.prompts.safety}
+    return {
+        **scores,
+        "paraphrase_agreement": paraphrase_agreement(judgments, polarities),
+        "polarity_contradiction": polarity_contradiction(judgments, polarities),
+    }

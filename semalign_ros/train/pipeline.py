@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from tokenizers import Tokenizer
 from transformers import PreTrainedModel, UperNetForSemanticSegmentation
 
 from semalign_ros.errors import ConfigError
 from semalign_ros.export.options import ExportOptions
+from semalign_ros.export.parity import Tolerance
 from semalign_ros.export.segmenter import export_segmenter
 from semalign_ros.export.street import export_contrastive, export_generative
 from semalign_ros.inference import open_segmenter, open_vlm
 from semalign_ros.inference.bundle import Bundle, write_bundle
 from semalign_ros.inference.manifest import Source
 from semalign_ros.language import PromptSet
-from semalign_ros.output import atomic_path
 from semalign_ros.scene.reference import ReferenceRule
 from semalign_ros.scene.taxonomy import CLASSES
 from semalign_ros.train.checkpoints import save_language_model, save_segmenter
@@ -52,6 +56,7 @@ from semalign_ros.train.views import Views, plain_views, training_views
 from semalign_ros.types import Image
 
 STAGES: tuple[str, ...] = ("segmenter", "contrastive", "generative")
+_DIGESTS = ("frames", "network")
 Count = Callable[[str, int, int], None]
 """Reports work of a kind done and in all."""
 
@@ -114,13 +119,15 @@ class Plan:
 class _Data:
     """Frames; the labels of `scored` are those of `held_out` without what cannot be relied on.
 
-    `samples` are the frames of `held_out` on disk, of their own size.
+    `samples` are the frames of `held_out` on disk, of their own size. `digest` is of the pixels and
+    labels of `train`.
     """
 
     train: Sequence[FrameSet]
     held_out: Mapping[str, FrameSet]
     scored: Mapping[str, FrameSet]
     samples: Mapping[str, Sequence[Sample]]
+    digest: str
 
 
 def run_plan(plan: Plan, report: Report, count: Count) -> dict[str, Bundle]:
@@ -156,7 +163,7 @@ def run_plan(plan: Plan, report: Report, count: Count) -> dict[str, Bundle]:
     torch.set_num_threads(settings.threads)
     torch.set_float32_matmul_precision("high")  # TF32 on a GPU; nothing changes on a CPU
     data = _load(plan, count)
-    bundles: dict[str, Bundle] = {}
+    drafts: dict[str, tuple[Bundle, Mapping[str, Mapping[str, float]]]] = {}
     if segmenter is None:
         segmenter = _train_segmenter(plan, data, start, report)
     if "segmenter" in plan.stages:
@@ -167,20 +174,28 @@ def run_plan(plan: Plan, report: Report, count: Count) -> dict[str, Bundle]:
         )
         model = open_segmenter(draft.folder, "cpu")
         scores = {k: measure_segmenter(model, v) for k, v in data.samples.items()}
-        bundles["segmenter"] = _publish(plan, origin, draft, scores)
-    if set(plan.stages) <= {"segmenter"}:
-        return bundles
+        drafts["segmenter"] = draft, scores
+    if set(plan.stages) - {"segmenter"}:
+        drafts |= _language_stages(plan, data, segmenter, report, count)
+    # In the end: until then an interrupted run finds the bundle that it goes on from.
+    return {stage: _publish(plan, origin, *made) for stage, made in drafts.items()}
 
+
+def _language_stages(
+    plan: Plan, data: _Data, segmenter: PreTrainedModel, report: Report, count: Count
+) -> dict[str, tuple[Bundle, Mapping[str, Mapping[str, float]]]]:
+    """Train, export and measure the language models: draft and figures by stage."""
+    settings = plan.settings
+    drafts: dict[str, tuple[Bundle, Mapping[str, Mapping[str, float]]]] = {}
     assert isinstance(segmenter, UperNetForSemanticSegmentation)
     tower = Tower(segmenter).eval().to(plan.device)
     tower.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch's stubs
     views, held_out = _views(plan, tower, data, count)
     tower.cpu()
-    basis = _fingerprint(plan, data, tower)
     prompts = PromptSet.load()
     tokenizer = build_tokenizer(prompts, settings.vocabulary, settings.seed)
     for stage in [s for s in STAGES[1:] if s in plan.stages]:
-        _require_same(plan.work / f"{stage}.pt", basis)
+        _require_same(plan.work / f"{stage}.pt", _basis(plan, data, tower, stage))
         _train_language(plan, stage, tower, views, held_out, prompts, tokenizer, report)
         export = export_contrastive if stage == "contrastive" else export_generative
         name = bundle_name(settings, stage)
@@ -190,8 +205,8 @@ def run_plan(plan: Plan, report: Report, count: Count) -> dict[str, Bundle]:
         draft = export(plan.work / stage, plan.work / "bundles" / name, options)
         vlm = open_vlm(draft.folder, "cpu", prompts=prompts)
         scores = {k: measure_vlm(vlm, v) for k, v in data.samples.items()}
-        bundles[stage] = _publish(plan, origin, draft, scores)
-    return bundles
+        drafts[stage] = draft, scores
+    return drafts
 
 
 def check_stages(settings: TrainSettings, stages: Sequence[str], is_behind: bool) -> None:
@@ -234,7 +249,9 @@ def scaled(settings: TrainSettings, factor: float) -> TrainSettings:
         raise ConfigError(f"length of the run: found {factor}, expected more than 0")
 
     def stage(old: StageSettings) -> StageSettings:
-        return old.model_copy(update={"steps": max(1, round(old.steps * factor))})
+        # A short run has no time for a long warm-up; a longer one needs no longer one.
+        shorter = {"warmup": round(old.warmup * min(1.0, factor))}
+        return old.model_copy(update={"steps": max(1, round(old.steps * factor)), **shorter})
 
     parts = {
         name: getattr(settings, name).model_copy(
@@ -267,7 +284,8 @@ def _load(plan: Plan, count: Count) -> _Data:
             scored[source.name] = load_frames(
                 source.root, "val", size, limit=plan.limit, min_support=WITHOUT_EDGES
             )
-    return _Data(train, held_out, scored, samples)
+    digest = _digest(array for frames in train for array in (frames.images, frames.labels))
+    return _Data(train, held_out, scored, samples, digest)
 
 
 def _train_segmenter(
@@ -275,7 +293,7 @@ def _train_segmenter(
 ) -> PreTrainedModel:
     settings = plan.settings
     checkpoint = plan.work / f"{family_name(settings.segmenter.family)}.pt"
-    _require_same(checkpoint, _fingerprint(plan, data))
+    _require_same(checkpoint, _basis(plan, data, stage="segmenter"))
     return train_segmenter(
         data.train,
         data.scored,
@@ -335,10 +353,10 @@ def _train_language(
 def _views(plan: Plan, tower: Tower, data: _Data, count: Count) -> tuple[Views, dict[str, Views]]:
     """Views of all frames; those of the training frames are kept in the work folder."""
     settings = plan.settings
-    path = plan.work / f"views-{_fingerprint(plan, data, tower)}.pt"
-    if path.exists():
-        views = Views.load(path)
-    else:
+    basis = json.dumps(_basis(plan, data, tower), sort_keys=True)
+    path = plan.work / f"views-{hashlib.sha256(basis.encode()).hexdigest()[:12]}.pt"
+    views = Views.load(path)
+    if views is None:
         views = training_views(
             tower,
             data.train,
@@ -347,41 +365,81 @@ def _views(plan: Plan, tower: Tower, data: _Data, count: Count) -> tuple[Views, 
             settings.seed,
             lambda done, of: count("computing image tokens", done, of),
         )
-        with atomic_path(path, overwrite=True) as partial:
-            views.save(partial)
+        views.save(path)
     return views, {name: plain_views(tower, frames) for name, frames in data.held_out.items()}
 
 
-def _require_same(checkpoint: Path, basis: str) -> None:
-    """Refuse a checkpoint of other frames, another seed or another tower; see :func:`_fingerprint`.
+def _require_same(checkpoint: Path, basis: Mapping[str, object]) -> None:
+    """Refuse a checkpoint of other frames or settings; see :func:`_basis`.
 
     Raises:
-        ConfigError: It is one.
+        ConfigError: It is one; names what differs.
     """
     note = checkpoint.with_suffix(".basis")
-    if checkpoint.exists() and note.exists() and note.read_text("utf-8") != basis:
-        raise ConfigError(
-            f"checkpoint {checkpoint} was trained on other frames, with another seed or behind "
-            "another segmenter; train into another --work folder, or remove it"
-        )
+    if checkpoint.exists() and note.exists():
+        try:
+            before = flat(json.loads(note.read_text("utf-8")))
+        except (ValueError, AttributeError):
+            before = {}  # of an earlier version
+        now = flat(basis)
+        changed = [k for k in {**before, **now} if before.get(k) != now.get(k)]
+        if changed:
+            told = [
+                k if k.startswith(_DIGESTS) else f"{k} ({before.get(k)} then, {now.get(k)} now)"
+                for k in changed
+            ]
+            raise ConfigError(
+                f"checkpoint {checkpoint} was trained on something else: {', '.join(told)}; train "
+                "into another --work folder, or remove it"
+            )
     note.parent.mkdir(parents=True, exist_ok=True)
-    note.write_text(basis, "utf-8")
+    note.write_text(json.dumps(basis, indent=1), "utf-8")
 
 
-def _fingerprint(plan: Plan, data: _Data, tower: Tower | None = None) -> str:
-    """What a checkpoint or cached views depend on: frames, seed, the tower before them."""
-    digest = hashlib.sha256()
-    for tensor in tower.state_dict().values() if tower is not None else ():
-        digest.update(tensor.cpu().contiguous().numpy().tobytes())
-    for frames in data.train:
-        digest.update("\0".join([*frames.names, str(frames.weight)]).encode())
-        if tower is not None:
-            digest.update(str(frames.language_weight).encode())
-    # A longer schedule goes on from the same checkpoint; a finished tower stands for its own.
-    fields = {"seed"} if tower is None else {"seed", "views", "segmenter"}
-    part = plan.settings.model_dump_json(include=fields, exclude={"segmenter": {"stage"}})
-    digest.update(part.encode())
-    return digest.hexdigest()[:12]
+def flat(fields: Mapping[str, object], prefix: str = "") -> dict[str, object]:
+    """Nested fields by their dotted names."""
+    found: dict[str, object] = {}
+    for name, value in fields.items():
+        deeper = flat(value, f"{prefix}{name}.") if isinstance(value, dict) else None
+        found |= {prefix + name: value} if deeper is None else deeper
+    return found
+
+
+def _basis(
+    plan: Plan, data: _Data, tower: Tower | None = None, stage: str | None = None
+) -> dict[str, object]:
+    """What a checkpoint depends on, or, without a stage, cached views.
+
+    How long a run is, how often it is evaluated and in which precision it computes may change.
+    """
+    settings = plan.settings.model_dump(mode="json")
+    weights = {s.name: [s.weight] for s in plan.sources}
+    basis: dict[str, object] = {"seed": settings["seed"], "frames": data.digest}
+    if tower is not None:
+        weights = {s.name: [s.weight, s.language_weight] for s in plan.sources}
+        basis["network"] = _digest(t.cpu().numpy() for t in tower.state_dict().values())
+        basis |= {name: settings[name] for name in ("views", "vocabulary")}
+        basis["augment"] = settings["segmenter"]["augment"]
+    if stage is not None:
+        own = settings[stage]
+        own["stage"] = {
+            name: value
+            for name, value in own["stage"].items()
+            if name not in ("steps", "evaluate_every", "precision")
+        }
+        own.pop("decision_balance", None)  # thresholds are computed when all is trained
+        if stage == "segmenter":
+            own["networks"] = own["networks"][own["family"]]
+        basis[stage] = own
+    return basis | {"weights": weights}
+
+
+def _digest(arrays: Iterable[NDArray[Any]]) -> str:
+    digest = hashlib.blake2b(digest_size=8)
+    for array in arrays:
+        digest.update(str(array.shape).encode())
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
 
 
 def _publish(
@@ -437,6 +495,7 @@ def _thresholds(
 
 
 def _options(plan: Plan, name: str, data: _Data) -> ExportOptions:
+    size = plan.settings.segmenter.net_size
     source = Source(
         checkpoint=f"semalign train, seed {plan.settings.seed}",
         licence=plan.licence,
@@ -446,6 +505,8 @@ def _options(plan: Plan, name: str, data: _Data) -> ExportOptions:
         name,
         source,
         precision="float16-weights",
+        # At a tie rounding decides, and of a small frame one pixel is a large share.
+        tolerance=Tolerance(labels=max(Tolerance().labels, 4 / size**2)),
         frames=_check_frames(data),
         exact_resize=False,
         overwrite=True,

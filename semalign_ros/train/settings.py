@@ -300,7 +300,7 @@ class TrainSettings(_Settings):
     """
 
     suffix: str = Field(default="", pattern=r"^(_[a-z0-9]+)?$")
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, lt=2**63)
     threads: int = Field(default=2, ge=1)
     segmenter: SegmenterSettings
     views: int = Field(default=3, ge=0)

@@ -18,6 +18,7 @@ from semalign_ros.train.augment import augment
 from semalign_ros.train.batches import generator
 from semalign_ros.train.datasets import FrameSet, class_presence
 from semalign_ros.train.device import device_of
+from semalign_ros.train.files import save_tensors
 from semalign_ros.train.models import Tower
 from semalign_ros.train.segmenter import to_pixel_values
 from semalign_ros.train.settings import AugmentSettings
@@ -53,18 +54,23 @@ class Views:
         return np.asarray(np.average(self.presence, axis=0, weights=self.weight))
 
     def save(self, path: Path) -> None:
-        """Write to a file."""
+        """Write to a file.
+
+        Raises:
+            OutputError: It cannot be written.
+        """
         rest = {k: torch.from_numpy(getattr(self, k)) for k in ("presence", "unsafe", "weight")}
-        torch.save({"tokens": self.tokens, **rest}, path)
+        save_tensors(path, {"tokens": self.tokens, **rest})
 
     @staticmethod
-    def load(path: Path) -> Views:
-        """Read what :meth:`save` wrote."""
-        stored = torch.load(path, weights_only=True)
-        return Views(
-            stored["tokens"],
-            *(stored[k].numpy() for k in ("presence", "unsafe", "weight")),
-        )
+    def load(path: Path) -> Views | None:
+        """Read what :meth:`save` wrote; None where there is nothing, or it is damaged."""
+        try:
+            stored = torch.load(path, weights_only=True)
+            rest = [stored[k].numpy() for k in ("presence", "unsafe", "weight")]
+            return Views(stored["tokens"], *rest)
+        except Exception:  # torch raises many types; views are computed anew
+            return None
 
 
 def training_views(

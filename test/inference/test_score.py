@@ -13,6 +13,7 @@ from sklearn.metrics import balanced_accuracy_score, f1_score, jaccard_score
 
 from semalign_ros.cli import main
 from semalign_ros.inference import Bundle
+from semalign_ros.language import PromptSet
 from semalign_ros.scene.taxonomy import TRAIN_ID
 from semalign_ros.train.datasets import find_samples
 from semalign_ros.train.measure import measure_vlm
@@ -88,15 +89,21 @@ def test_pixels_along_edges_count_where_labels_were_annotated(
     assert found["pixel_accuracy"] == pytest.approx(accuracy, abs=6e-4)
 
 
+PROMPTS = PromptSet.load()
+
+
 class ByColour:
-    """Says car where red is bright, and unsafe where green is."""
+    """Says car where red is bright, and unsafe where green is, whatever it is asked."""
+
+    prompts = PROMPTS
 
     def answer(self, query):
         red, green, _ = query.image[0, 0]
         present = frozenset({"car"} if red > 128 else ())
         judgment = Judgment.UNSAFE if green > 128 else Judgment.SAFE
         claims = SceneClaims(present, judgment=judgment, coverage=0.5 if red > 128 else 1.0)
-        return VlmAnswer(claims, {}, {"a": judgment, "b": Judgment.SAFE}, {})
+        others = {p.id: Judgment.SAFE for p in PROMPTS.safety[1:]}
+        return VlmAnswer(claims, {}, {PROMPTS.safety[0].id: judgment, **others}, {})
 
 
 def test_presence_and_safety_are_those_of_scikit_learn(root: Path, write: Writer) -> None:
@@ -117,7 +124,13 @@ def test_presence_and_safety_are_those_of_scikit_learn(root: Path, write: Writer
         balanced_accuracy_score(has_car, says_unsafe)
     )
     assert found["parse_coverage"] == pytest.approx(1 - says_car.mean() / 2)
-    assert found["paraphrase_agreement"] == pytest.approx(1 - says_unsafe.mean())
+    # One of the prompts disagrees with all others in a frame that it calls unsafe.
+    same = sum(p.safe_when_yes is PROMPTS.safety[0].safe_when_yes for p in PROMPTS.safety)
+    of_a_kind = [same, len(PROMPTS.safety) - same]
+    pairs = sum(n * (n - 1) // 2 for n in of_a_kind)
+    wrong = says_unsafe.mean()
+    assert found["paraphrase_agreement"] == pytest.approx(1 - wrong * (same - 1) / pairs)
+    assert found["polarity_contradiction"] == pytest.approx(wrong / same)
 
 
 def test_what_cannot_be_scored_is_said(

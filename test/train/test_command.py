@@ -91,6 +91,8 @@ def test_shipped_settings_are_valid_and_scale(size):
     half = scaled(settings, 0.5)
     assert half.segmenter.stage.steps == round(settings.segmenter.stage.steps / 2)
     assert half.generative.stage.steps == round(settings.generative.stage.steps / 2)
+    assert half.segmenter.stage.warmup == settings.segmenter.stage.warmup / 2
+    assert scaled(settings, 2).segmenter.stage.warmup == settings.segmenter.stage.warmup
     assert half.segmenter.networks == settings.segmenter.networks
     with pytest.raises(ConfigError, match="more than 0"):
         scaled(settings, 0)

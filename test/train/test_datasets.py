@@ -50,6 +50,15 @@ def test_limit_takes_frames_from_all_over(data_set):
     assert [n.split("_")[1] for n in names] == ["000000", "000004", "000008"]
 
 
+def label_all(root, kind, value):
+    """Give every frame one label, in maps of one kind."""
+    for path in list((root / "gtFine/train/town").glob("*labelTrainIds.png")):
+        shape = cv2.imread(str(path), cv2.IMREAD_UNCHANGED).shape
+        path.unlink()
+        renamed = path.with_name(path.name.replace("labelTrainIds", kind))
+        cv2.imwrite(str(renamed), np.full(shape, value, np.uint8))
+
+
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
@@ -79,6 +88,16 @@ def test_limit_takes_frames_from_all_over(data_set):
             lambda root: next((root / "leftImg8bit/train/town").iterdir()).write_bytes(b""),
             "cannot be decoded",
         ),
+        (
+            lambda root: shutil.copy(
+                first := min((root / "leftImg8bit/train/town").iterdir()),
+                first.with_suffix(".jpg"),
+            ),
+            "found as .png and as .jpg, expected one picture a frame",
+        ),
+        (lambda root: label_all(root, "labelTrainIds", 255), "no pixel of train has a class"),
+        (lambda root: label_all(root, "labelIds", 0), "no pixel of train has a class"),
+        (lambda root: label_all(root, "labelIds", 77), "holds id 77, expected the label ids of"),
     ],
 )
 def test_refuses_another_layout(data_set, tmp_path, damage, message):

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 pytestmark = pytest.mark.torch
 torch = pytest.importorskip("torch")
 
-from semalign_ros.errors import ConfigError  # noqa: E402
+from semalign_ros.errors import ConfigError, OutputError  # noqa: E402
 from semalign_ros.train import loop  # noqa: E402
 from semalign_ros.train.loop import Task, fit, rate_at  # noqa: E402
 from semalign_ros.train.settings import StageSettings  # noqa: E402
@@ -93,3 +95,45 @@ def test_rate_warms_up_stays_and_falls():
     # Before the decay a longer run is the same run.
     longer = stage.model_copy(update={"steps": 200})
     assert [rate_at(s, longer) for s in range(50)] == rates[:50]
+
+
+def test_a_run_that_diverges_ends_before_it_spoils_its_checkpoint(tmp_path):
+    task = make_task()
+    spoil = replace(task, loss=lambda net, batch: task.loss(net, batch) * float("nan"))
+    path = tmp_path / "x.pt"
+    with pytest.raises(Interrupted):
+        fit(make_task(stop_at=10), STAGE, path, lambda _: None)
+    before = path.read_bytes()
+    with pytest.raises(ConfigError, match=r"toy: the gradient of step 9 .*x\.pt holds"):
+        fit(spoil, STAGE, path, lambda _: None)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("stop_at", "steps", "goes_on"), [(5, 24, True), (9, 24, False), (9, 6, False)]
+)
+def test_a_longer_run_goes_on_only_before_the_rate_falls(stop_at, steps, goes_on, tmp_path):
+    path = tmp_path / "x.pt"
+    with pytest.raises(Interrupted):
+        fit(make_task(stop_at=stop_at), STAGE, path, lambda _: None)
+    longer = STAGE.model_copy(update={"steps": steps})
+    if goes_on:
+        seen = []
+        fit(make_task(), longer, path, seen.append)
+        assert [p.step for p in seen] == list(range(5, steps + 1))
+    else:
+        with pytest.raises(ConfigError, match=rf"has 8 steps of 12, .* this run has {steps} steps"):
+            fit(make_task(), longer, path, lambda _: None)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_a_full_disk_is_told(tmp_path, monkeypatch):
+    def full(state, path):
+        with Path("/dev/full").open("wb") as stream:
+            torch_save(state, stream)
+
+    torch_save = torch.save
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(OutputError, match=r"x\.pt: cannot be written"):
+        fit(make_task(), STAGE, tmp_path / "x.pt", lambda _: None)
+    assert not list(tmp_path.iterdir())

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from dataclasses import replace
 from functools import partial
 
+import cv2
 import numpy as np
 import pytest
 
@@ -277,14 +279,114 @@ def test_a_damaged_or_foreign_checkpoint_is_refused(plan, bundles, tmp_path):
 def test_a_work_folder_of_another_seed_is_refused(plan, bundles, tmp_path):
     settings = plan.settings.model_copy(update={"seed": plan.settings.seed + 1})
     other = replace(plan, settings=settings, out=tmp_path, stages=("segmenter",))
-    with pytest.raises(ConfigError, match=r"segmenter\.pt was trained on other frames, with anot"):
+    with pytest.raises(ConfigError, match=r"segmenter\.pt was .*: seed \(3 then, 4 now\)"):
         run_plan(other, lambda _: None, lambda *_: None)
 
 
+def repainted(plan, folder, change):
+    """The plan on a copy of its data set in which a function has changed one file."""
+    root = folder / "town"
+    shutil.copytree(plan.sources[0].root, root)
+    change(root)
+    return replace(plan, sources=(replace(plan.sources[0], root=root),), out=folder / "out")
+
+
+def paint(pattern):
+    def change(root):
+        path = min((root / pattern.partition("/")[0] / "train").rglob(pattern.partition("/")[2]))
+        picture = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+        picture[:9, :9] = 7
+        cv2.imwrite(str(path), picture)
+
+    return change
+
+
+@pytest.mark.parametrize("file", ["leftImg8bit/*.png", "gtFine/*TrainIds.png"])
+def test_other_frames_under_the_same_names_are_seen(file, plan, bundles, tmp_path):
+    other = replace(repainted(plan, tmp_path, paint(file)), stages=("segmenter",))
+    with pytest.raises(ConfigError, match=r"segmenter\.pt was trained on something else: frames;"):
+        run_plan(other, lambda _: None, lambda *_: None)
+
+
+@pytest.mark.parametrize(
+    ("stage", "path", "value"),
+    [
+        ("segmenter", ("segmenter", "stage", "learning_rate"), 0.5),
+        ("segmenter", ("segmenter", "jaccard_weight"), 0.1),
+        ("contrastive", ("contrastive", "presence_shift"), 0.9),
+        ("generative", ("generative", "stage", "batch"), 5),
+        ("generative", ("vocabulary",), 600),
+    ],
+)
+def test_other_settings_are_named(stage, path, value, plan, bundles, tmp_path):
+    fields = plan.settings.model_dump()
+    block = fields
+    for name in path[:-1]:
+        block = block[name]
+    block[path[-1]] = value
+    settings = type(plan.settings).model_validate(fields)
+    other = replace(plan, settings=settings, stages=(stage,), out=tmp_path)
+    named = re.escape(".".join(path)) + rf" \(.* then, {value} now\)"
+    with pytest.raises(ConfigError, match=rf"{stage}\.pt was trained on something else: {named};"):
+        run_plan(other, lambda _: None, lambda *_: None)
+
+
+def test_how_long_and_how_precisely_may_change(plan, bundles, tmp_path):
+    stage = plan.settings.segmenter.stage.model_copy(
+        update={"evaluate_every": 3, "precision": "bfloat16"}
+    )
+    segmenter = plan.settings.segmenter.model_copy(update={"stage": stage})
+    settings = plan.settings.model_copy(update={"segmenter": segmenter})
+    other = replace(plan, settings=settings, stages=("segmenter",), out=tmp_path)
+    run_plan(other, pytest.fail, lambda *_: None)
+
+
+def test_damaged_views_are_computed_anew(plan, bundles, tmp_path):
+    (path,) = plan.work.glob("views-*.pt")
+    views = pipeline.Views.load(path)
+    assert views.presence.shape == (12 * 3, 19)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:1000])
+    assert pipeline.Views.load(path) is None
+    counted = []
+    other = replace(plan, stages=("contrastive",), out=tmp_path)
+    run_plan(other, pytest.fail, lambda what, *_: counted.append(what))
+    assert "computing image tokens" in counted
+    assert torch.equal(pipeline.Views.load(path).tokens, views.tokens)
+
+
 def test_views_of_another_tower_are_not_reused(plan, bundles):
-    found = list(plan.work.glob("views-*.pt"))
-    assert len(found) == 1
-    assert pipeline.Views.load(found[0]).presence.shape == (12 * 3, 19)
+    found = []
+    for change in (0.0, 1e-3):
+        tower = load_language_model(plan.work / "contrastive", "contrastive").tower
+        with torch.no_grad():
+            next(iter(tower.parameters())).add_(change)
+        data = pipeline._load(plan, lambda *_: None)
+        found.append(pipeline._basis(plan, data, tower)["network"])
+    assert found[0] != found[1]
+
+
+def test_a_run_goes_on_from_the_bundle_that_it_will_replace(plan, bundles, data_set, tmp_path):
+    shutil.copytree(bundles["segmenter"].folder, tmp_path / "out" / "street_segmenter")
+    again = replace(
+        plan,
+        work=tmp_path / "work",
+        out=tmp_path / "out",
+        start=tmp_path / "out" / "street_segmenter",
+        stages=("segmenter", "contrastive"),
+        overwrite=True,
+    )
+
+    def interrupt(step):
+        if step.stage == "contrastive":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_plan(again, interrupt, lambda *_: None)
+    steps = []
+    made = run_plan(again, steps.append, lambda *_: None)
+    assert {s.stage for s in steps} == {"contrastive"}
+    assert bundles["segmenter"].bundle_id in made["segmenter"].manifest.notes[0]
 
 
 def test_the_language_models_draw_frames_by_weights_of_their_own(plan, bundles, tmp_path):
@@ -296,6 +398,6 @@ def test_the_language_models_draw_frames_by_weights_of_their_own(plan, bundles, 
     assert views.share == pytest.approx(expected)
     # Other weights of theirs leave the segmenter as it is, and want other language models.
     other = replace(plan, sources=(DataSource("town", plan.sources[0].root, 1.0, 0.25),))
-    with pytest.raises(ConfigError, match=r"contrastive\.pt was trained on other frames"):
+    with pytest.raises(ConfigError, match=r"contrastive\.pt was .*: weights\.town"):
         run_plan(replace(other, out=tmp_path), lambda _: None, lambda *_: None)
     path.with_name(next(p.name for p in plan.work.glob("views-*.pt") if p != path)).unlink()
