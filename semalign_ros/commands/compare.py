@@ -45,6 +45,7 @@ def run(args: argparse.Namespace) -> int:
     from semalign_ros.errors import ConfigError
     from semalign_ros.evaluation import compare
     from semalign_ros.evaluation.figures import (
+        condition_name,
         contrast_cells,
         contrast_tables,
         shift_cells,
@@ -80,7 +81,14 @@ def run(args: argparse.Namespace) -> int:
         console.print(table)
     for drive in drives:
         left = f", {drive.left_out} not judged in every way left out" if drive.left_out else ""
+        if drive.waiting:
+            left += f", {drive.waiting} not evaluated yet: the same `semalign evaluate` goes on"
         console.print(f"{drive.name}: {drive.frames} frames{left}", highlight=False)
+    if args.models:
+        one, two = ({*base.conditions(model)} for model in (first, second))
+        for condition in sorted(one ^ two):
+            told = condition_name(*condition)
+            console.print(f"{told}: one of the two failed on every frame", highlight=False)
     said = f"mIoU over {classes.sum()} classes; " if classes.any() else ""
     if args.models:
         said = f"in the row clean the figures, below it what they change from there; {said}"

@@ -88,7 +88,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--stage",
         action="append",
         choices=_STAGES,
-        help="only this stage; may be repeated (default: all, with --behind the language models)",
+        help="only this stage; may be repeated (default: all, with --behind the language models). "
+        "A language model without --behind wants a segmenter, which is trained before it",
     )
     parser.add_argument("--threads", type=int, help="threads of torch, instead of the settings'")
     parser.add_argument(
@@ -179,7 +180,8 @@ def run(args: argparse.Namespace) -> None:
     sources = [DataSource(_name(root), root, *weights) for root, *weights in args.data]
     if len({s.name for s in sources}) < len(sources):
         raise ConfigError(
-            f"--data: folders need different names, found {', '.join(s.name for s in sources)}"
+            "--data: folders need different names, found "
+            f"{', '.join(str(s.root) for s in sources)}; rename one of them"
         )
     counts = [len(find_samples(s.root, "train")) for s in sources]
     frames = sum(min(n, args.limit or n) for n in counts)

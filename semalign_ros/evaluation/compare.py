@@ -53,6 +53,7 @@ class Drive:
         settings: What its ``run.yaml`` says.
         frames: Number of frames that were judged under every condition.
         left_out: Number of other frames.
+        waiting: Number of frames that the evaluation has not come to; it was interrupted.
         values: By cell and measure f64[F], or confusions f64[F, 19 * 20] as ``mIoU``.
         shown: bool[19], classes of the reference.
     """
@@ -61,6 +62,7 @@ class Drive:
     settings: Mapping[str, Any]
     frames: int
     left_out: int
+    waiting: int
     values: Mapping[Cell, Mapping[str, NDArray[np.float64]]]
     shown: NDArray[np.bool_]
 
@@ -75,12 +77,14 @@ class Drive:
         return sorted(found, key=lambda c: (c != _CLEAN, c))
 
     def model(self, name: str) -> str:
-        """Find a model by its id, or by its name where only one has it.
+        """Find a model by its id or the beginning of it, or by its name where only one has it.
 
         Raises:
             ConfigError: None or several fit.
         """
-        fitting = [m for m in self.models if name in (m, short_name(m))]
+        fitting = [
+            m for m in self.models if name == short_name(m) or ("@" in name and m.startswith(name))
+        ]
         if len(fitting) != 1:
             raise ConfigError(
                 f"{self.name}: {len(fitting)} models are called {name!r}, expected one of "
@@ -158,13 +162,18 @@ def load_drive(folder: Path, conditions: Sequence[str] = ()) -> Drive:
             f"{folder}: {len(common)} of {len(every)} frames were judged by every model under "
             f"every condition, expected at least {MIN_CLUSTERS}"
         )
+    # Frames on which everything failed have no other rows; those to come, none at all.
+    failed = set(read_table(folder, "failures")["index"].to_pylist())
+    every = every | failed
+    waiting = int(settings.get("frames") or 0) - len(every)
     values = {cell: _values([rows[i] for i in common]) for cell, rows in groups.items()}
     pooled = [v["mIoU"].sum(axis=0) for (_, c), v in values.items() if c == _CLEAN and "mIoU" in v]
     shown = np.sum(pooled, axis=0).reshape(_SHAPE).sum(axis=1) > 0 if pooled else _NO_CLASS
     # Without ground truth a segmenter's own clean labels are the reference.
     if pooled and all(np.trace(p.reshape(_SHAPE)) == p.sum() for p in pooled):
         values = {cell: v for cell, v in values.items() if "mIoU" not in v}
-    return Drive(name, settings, len(common), len(every) - len(common), values, shown)
+    left_out = len(every) - len(common)
+    return Drive(name, settings, len(common), left_out, max(waiting, 0), values, shown)
 
 
 _NO_CLASS = np.zeros(NUM_CLASSES, np.bool_)

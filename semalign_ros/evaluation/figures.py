@@ -13,7 +13,7 @@ from rich.table import Table
 from semalign_ros.alignment.bootstrap import Estimate
 from semalign_ros.evaluation.compare import Contrast, Shift
 from semalign_ros.evaluation.summary import LanguageSummary, SegmentationSummary, Summary
-from semalign_ros.evaluation.tables import short_name
+from semalign_ros.evaluation.tables import shown_names
 from semalign_ros.output import atomic_path
 from semalign_ros.scene.taxonomy import CLASSES
 
@@ -103,8 +103,8 @@ LANGUAGE_LEGEND = (
 def language_tables(summary: Summary) -> list[Table]:
     """Terminal tables: what each VLM said under each condition, with 95 % intervals."""
     tables = []
-    for vlm in dict.fromkeys(row.vlm for row in summary.language):
-        table = _table(short_name(vlm), "n", "HR", "COR", "SMR", "cover", "flips")
+    for vlm, name in shown_names(row.vlm for row in summary.language).items():
+        table = _table(name, "n", "HR", "COR", "SMR", "cover", "flips")
         for row in summary.language:
             if row.vlm == vlm:
                 table.add_row(
@@ -123,8 +123,8 @@ def language_tables(summary: Summary) -> list[Table]:
 def segmentation_tables(summary: Summary) -> list[Table]:
     """Terminal tables: what each segmenter saw under each condition, with 95 % intervals."""
     tables = []
-    for segmenter in dict.fromkeys(row.segmenter for row in summary.segmentation):
-        table = _table(short_name(segmenter), "n", "mIoU", "pixel accuracy", "p50 ms")
+    for segmenter, name in shown_names(row.segmenter for row in summary.segmentation).items():
+        table = _table(name, "n", "mIoU", "pixel accuracy", "p50 ms")
         for row in summary.segmentation:
             if row.segmenter == segmenter:
                 table.add_row(
@@ -141,9 +141,9 @@ def segmentation_tables(summary: Summary) -> list[Table]:
 def shift_tables(shifts: Sequence[Shift]) -> list[Table]:
     """Terminal tables: per model the figures when clean, and how far the others are from them."""
     tables = []
-    for model in dict.fromkeys(s.model for s in shifts):
+    for model, called in shown_names(s.model for s in shifts).items():
         rows = [s for s in shifts if s.model == model]
-        table = _table(short_name(model), *rows[0].changes)
+        table = _table(called, *rows[0].changes)
         # A long name is folded rather than a figure cut off.
         name = table.columns[0]
         name.no_wrap, name.overflow, name.max_width = False, "fold", 20
@@ -165,7 +165,7 @@ def contrast_tables(first: str, second: str, contrasts: Sequence[Contrast]) -> l
     """Terminal tables: per measure what each condition changes for two models."""
     tables = []
     for measure in contrasts[0].changes:
-        table = _table(measure, short_name(first), short_name(second), "difference")
+        table = _table(measure, *shown_names([first, second]).values(), "difference")
         for row in contrasts:
             a, b, difference = row.changes[measure]
             written = with_interval if row.severity == 0 else signed

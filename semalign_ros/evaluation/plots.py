@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from semalign_ros.alignment.bootstrap import Estimate
 from semalign_ros.evaluation.summary import LanguageSummary, SegmentationSummary, Summary
-from semalign_ros.evaluation.tables import short_name
+from semalign_ros.evaluation.tables import shown_names
 
 # Okabe and Ito's colours: told apart by colour-blind readers too.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -74,8 +74,10 @@ def severity_curves(summary: Summary) -> str:
 
 def disconnect_plot(summary: Summary) -> str:
     """Spearman correlation of quality drop and language drop, with intervals."""
+    vlms = shown_names(pair.vlm for pair in summary.disconnect)
+    segmenters = shown_names(pair.segmenter for pair in summary.disconnect)
     rows = [
-        (f"{short_name(pair.vlm)} vs {short_name(pair.segmenter)}", item)
+        (f"{vlms[pair.vlm]} vs {segmenters[pair.segmenter]}", item)
         for pair in summary.disconnect
         for item in pair.found
         if item.condition == "all"
@@ -102,14 +104,14 @@ def disconnect_plot(summary: Summary) -> str:
 def _segmentation_curves(rows: Sequence[SegmentationSummary], family: str) -> list[_Curve]:
     return [
         (
-            short_name(model),
+            name,
             [
                 (r.severity, r.mean_iou)
                 for r in rows
                 if r.segmenter == model and r.condition in ("clean", family)
             ],
         )
-        for model in dict.fromkeys(r.segmenter for r in rows)
+        for model, name in shown_names(r.segmenter for r in rows).items()
     ]
 
 
@@ -119,14 +121,14 @@ def _language_curves(
     def curves(family: str) -> list[_Curve]:
         return [
             (
-                short_name(model),
+                name,
                 [
                     (r.severity, getattr(r, measure))
                     for r in rows
                     if r.vlm == model and r.condition in ("clean", family)
                 ],
             )
-            for model in dict.fromkeys(r.vlm for r in rows)
+            for model, name in shown_names(r.vlm for r in rows).items()
         ]
 
     return curves

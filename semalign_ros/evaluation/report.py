@@ -18,7 +18,7 @@ from semalign_ros.evaluation.summary import (
     Summary,
     summarize,
 )
-from semalign_ros.evaluation.tables import short_name
+from semalign_ros.evaluation.tables import shown_names
 from semalign_ros.evaluation.worst import Picture
 from semalign_ros.output import atomic_path
 
@@ -75,7 +75,7 @@ def write_report(
         disconnect=Markup(plots.disconnect_plot(summary)),
         pictures=[(p.title, base64.b64encode(p.jpeg).decode()) for p in pictures],
         number=figures.number,
-        short=short_name,
+        short=shown_names(r.vlm for r in summary.language),
     )
     with atomic_path(out, overwrite=overwrite) as partial:
         partial.write_text(page, "utf-8")
@@ -147,9 +147,10 @@ def further_measures(rows: Sequence[LanguageSummary]) -> _Grid:
         ("presence bal. acc.", lambda r: figures.number(r.presence_balanced_accuracy)),
         ("p50 / p99 ms", lambda r: f"{1e3 * r.latency_p50_s:.0f} / {1e3 * r.latency_p99_s:.0f}"),
     )
+    shown = shown_names(r.vlm for r in rows)
     return [name for name, _ in columns], [
         (
-            f"{short_name(r.vlm)}, {figures.condition_name(r.condition, r.severity)}",
+            f"{shown[r.vlm]}, {figures.condition_name(r.condition, r.severity)}",
             [cell(r) for _, cell in columns],
         )
         for r in rows
@@ -160,7 +161,7 @@ def omission_grid(folder: Path | str) -> list[tuple[str, _Grid]]:
     """Per model: the share of frames with a critical class in which it is left out."""
     rows = read_table(folder, "verdicts").to_pylist()
     grids = []
-    for vlm in dict.fromkeys(r["vlm"] for r in rows):
+    for vlm, shown in shown_names(r["vlm"] for r in rows).items():
         there: dict[tuple[str, str], list[bool]] = {}
         for r in rows:
             if r["vlm"] == vlm:
@@ -171,7 +172,7 @@ def omission_grid(folder: Path | str) -> list[tuple[str, _Grid]]:
             dict.fromkeys(head for _, head in sorted(there, key=lambda k: (k[1] != "clean", k[1])))
         )
         cells = {key: figures.number(sum(v) / len(v), 2) for key, v in there.items()}
-        grids.append((short_name(vlm), _grid(heads, dict(sorted(cells.items())))))
+        grids.append((shown, _grid(heads, dict(sorted(cells.items())))))
     return grids
 
 
@@ -180,7 +181,7 @@ def _conditions(rows: Sequence[LanguageSummary] | Sequence[SegmentationSummary])
 
 
 def _grid(heads: list[str], cells: dict[tuple[str, str], str]) -> _Grid:
-    names = dict.fromkeys(name for name, _ in cells)
+    names = shown_names(name for name, _ in cells)
     return heads, [
-        (short_name(name), [cells.get((name, head), "-") for head in heads]) for name in names
+        (shown, [cells.get((name, head), "-") for head in heads]) for name, shown in names.items()
     ]

@@ -7,7 +7,8 @@ VLM), ``segmentation`` (one row per segmenter) and ``failures`` (what could not 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -168,3 +169,10 @@ def to_table(name: str, rows: Sequence[Row]) -> pa.Table:
 def short_name(bundle_id: str) -> str:
     """Name of a model without the digest that makes its id unique."""
     return bundle_id.split("@", 1)[0]
+
+
+def shown_names(bundle_ids: Iterable[str]) -> dict[str, str]:
+    """Names by id, with four digits of the digest where two models are called the same."""
+    ids = list(dict.fromkeys(bundle_ids))
+    often = Counter(map(short_name, ids))
+    return {i: short_name(i) if often[short_name(i)] == 1 else i[: i.find("@") + 5] for i in ids}

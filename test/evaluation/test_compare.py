@@ -19,7 +19,9 @@ from semalign_ros.evaluation.compare import (
     require_comparable,
     shifts,
 )
+from semalign_ros.evaluation.figures import contrast_tables
 from semalign_ros.evaluation.store import ResultStore
+from semalign_ros.evaluation.tables import shown_names
 from semalign_ros.scene.taxonomy import NUM_CLASSES
 
 FRAMES = 60
@@ -282,6 +284,52 @@ def test_drives_of_different_references_are_not_compared(tmp_path, base, other, 
     else:
         with pytest.raises(ConfigError, match=f"not judged alike, {differing} differ"):
             require_comparable(*drives)
+
+
+def test_what_is_missing_is_told(tmp_path, capsys):
+    # small never answered under low_light 2; frame 1 failed in every way; two are still to come.
+    def drop(row):
+        lost = (
+            row["vlm"].endswith("small@2")
+            and row["condition"] == "low_light"
+            and row["severity"] == 2
+        )
+        return lost or row["index"] == 1
+
+    folder, *_ = write_drive(tmp_path / "day", 1, settings={"frames": FRAMES + 2}, drop=drop)
+    assert main(["compare", str(folder), "--models", "vlm_big", "vlm_small"]) == 0
+    said = capsys.readouterr().out
+    assert f"day: {FRAMES - 1} frames, 1 not judged in every way left out, 2 not evaluated" in said
+    assert "low_light 2: one of the two failed on every frame" in said
+
+
+def test_frames_on_which_everything_failed_are_left_out_frames(tmp_path):
+    folder, *_ = write_drive(tmp_path / "day", 1, frames=6)
+    store = ResultStore(folder, {"run": "1"})
+    failure = {"index": 8, "stamp_ns": 8, "condition": "clean", "severity": 0.0}
+    failure |= {"model": "vlm_big@1", "reason": "inference", "message": "no memory"}
+    store.write(2, {"failures": [failure]})
+    assert (load_drive(folder).frames, load_drive(folder).left_out) == (6, 1)
+
+
+def test_models_of_one_name_are_told_apart():
+    assert shown_names(["net@abcdef", "net@123456", "other@9999"]) == {
+        "net@abcdef": "net@abcd",
+        "net@123456": "net@1234",
+        "other@9999": "other",
+    }
+
+
+def test_a_model_is_found_by_the_beginning_of_its_id(tmp_path):
+    models = ("big@1234", "big@1299")
+    drive = load_drive(write_drive(tmp_path / "two", 1, frames=6, models=models)[0])
+    assert drive.model("vlm_big@123") == "vlm_big@1234"
+    for name in ("vlm_big", "vlm_big@12", "vlm_bi"):
+        with pytest.raises(ConfigError, match=f"models are called '{name}'"):
+            drive.model(name)
+    vlms = drive.models[2:]
+    tables = contrast_tables(*vlms, list(contrasts(drive, draw(drive, ALL), *vlms)))
+    assert [str(c.header) for c in tables[0].columns][1:3] == ["vlm_big@1234", "vlm_big@1299"]
 
 
 def test_undefined_resamples_do_not_count():
