@@ -418,7 +418,7 @@ def _basis(
     if tower is not None:
         weights = {s.name: [s.weight, s.language_weight] for s in plan.sources}
         basis["network"] = _digest(t.cpu().numpy() for t in tower.state_dict().values())
-        basis |= {name: settings[name] for name in ("views", "vocabulary")}
+        basis["views"] = settings["views"]
         basis["augment"] = settings["segmenter"]["augment"]
     if stage is not None:
         own = settings[stage]
@@ -428,6 +428,8 @@ def _basis(
             if name not in ("steps", "evaluate_every", "precision")
         }
         own.pop("decision_balance", None)  # thresholds are computed when all is trained
+        if tower is not None:
+            basis["vocabulary"] = settings["vocabulary"]
         if stage == "segmenter":
             own["networks"] = own["networks"][own["family"]]
         basis[stage] = own
