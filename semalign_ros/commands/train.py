@@ -148,7 +148,6 @@ def run(args: argparse.Namespace) -> None:
     from semalign_ros.commands.export import require_torch
 
     require_torch()
-
     from semalign_ros.errors import ConfigError
     from semalign_ros.inference.bundle import MANIFEST_NAME
     from semalign_ros.output import check_free, make_folder
