@@ -48,15 +48,13 @@ class AskingVlm(GenerativeVlm):
     def ways(self, embeds: Array) -> dict[str, Callable[[], Said]]:
         """Ways to answer all questions from what :meth:`look` returned, ours first."""
         return {
-            "scored on a shared prefix, one batch": lambda: self._shared(embeds),
+            "scored on a shared prefix, one run": lambda: self._shared(embeds),
             "scored, a full prefill each": lambda: self._scored_apart(embeds),
             "generated, a full prefill each": lambda: self._generated(embeds),
         }
 
     def _shared(self, embeds: Array) -> Said:
-        prefix = self._prefill(embeds)
-        logits = self._decoder.ask(prefix, self._questions, self._lengths, self._batch)
-        return Said(self._decide(logits)[1])
+        return Said(self._decide(self._ask(embeds))[1])
 
     def _scored_apart(self, embeds: Array) -> Said:
         rows = [self._prefill(whole).logits for whole in self._sequences(embeds)]
@@ -75,6 +73,5 @@ class AskingVlm(GenerativeVlm):
     def _sequences(self, embeds: Array) -> list[Array]:
         """Image, preamble and one question, [1, P + S, D] each."""
         return [
-            np.concatenate([embeds, row[None, row.shape[0] - length :]], axis=1)
-            for row, length in zip(self._questions, self._lengths, strict=True)
+            np.concatenate([embeds, self._embed_ids(ids[None])], axis=1) for ids in self._questions
         ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from transformers import DynamicCache, PreTrainedModel
 
+from semalign_ros.export.last_layer import Wanted, restrict_last_layer
 from semalign_ros.export.options import ExportOptions
 from semalign_ros.export.parity import (
     graph_differences,
@@ -76,44 +78,52 @@ class CachedDecoder(nn.Module):
     """A decoder with its KV cache as plain tensors, one graph for prefill and decode.
 
     Args:
-        language: A causal language model whose layers all attend in full.
+        language: A causal language model whose layers all attend in full; it shares its weights.
     """
 
     def __init__(self, language: PreTrainedModel) -> None:
         super().__init__()
-        self.language = language
+        self.language = copy.deepcopy(language, {id(p): p for p in language.parameters()})
+        self._wanted = Wanted()
+        restrict_last_layer(self.language, self._wanted)
 
     def forward(
-        self, inputs_embeds: Tensor, attention_mask: Tensor, position_ids: Tensor, *past: Tensor
+        self,
+        inputs_embeds: Tensor,
+        attention_mask: Tensor,
+        position_ids: Tensor,
+        logits_to_keep: Tensor,
+        *past: Tensor,
     ) -> tuple[Tensor, ...]:
         """Read S tokens after P cached ones.
 
         Args:
             inputs_embeds: f32[B, S, D].
-            attention_mask: i64[B, P + S], 0 for padding.
+            attention_mask: bool[B, S, P + S], whether a token sees another; each one itself.
             position_ids: i64[B, S].
+            logits_to_keep: i64[R], the tokens, of the S, after which logits are wanted.
             *past: Key and value of each layer, f32[B, heads, P, head_dim]; with float16
                 arithmetic these and the embeddings are f16.
 
         Returns:
-            Logits of the last position f32[B, 1, V], then the keys and values of all.
+            Logits f32[B, R, V], then the keys and values of all.
         """
+        self._wanted.tokens = logits_to_keep
         pairs = [(past[i], past[i + 1]) for i in range(0, len(past), 2)]
         cache = DynamicCache(pairs)
-        length, count = past[0].shape[2], inputs_embeds.shape[1]
-        device = attention_mask.device
-        row = torch.arange(count, device=device).unsqueeze(1) + length
-        column = torch.arange(attention_mask.shape[1], device=device).unsqueeze(0)
-        # A padded position sees itself, so that its softmax is defined; nobody reads it.
-        seen = (column <= row) & (attention_mask[:, None, None, :] != 0) | (column == row)
+        # As numbers: a mask of bool is exported with a check of every softmax for rows without
+        # anything to see, which takes a fifth longer on the CPU.
+        dtype = inputs_embeds.dtype
+        hidden = (~attention_mask).to(dtype) * torch.finfo(dtype).min
         out = self.language.model(
             inputs_embeds=inputs_embeds,
-            attention_mask=seen,
+            attention_mask=hidden[:, None],
             position_ids=position_ids,
             past_key_values=cache,
             use_cache=True,
         )
-        logits = self.language.lm_head(out.last_hidden_state[:, -1:]).float()
+        wanted = out.last_hidden_state.index_select(1, logits_to_keep)
+        logits = self.language.lm_head(wanted).float()
         present = [t for layer in out.past_key_values.layers for t in (layer.keys, layer.values)]
         return (logits, *present)
 
@@ -240,7 +250,7 @@ def embedding_graph(table: nn.Module, vocab: int) -> Graph:
 
 
 def decoder_graph(module: CachedDecoder, *, axes: int = 1) -> Graph:
-    """Describe ``decoder.onnx``; checked on a prefill and on left-padded rows after it.
+    """Describe ``decoder.onnx``; checked on a prefill, a tree after it, and a single token.
 
     Args:
         module: The decoder.
@@ -256,31 +266,35 @@ def decoder_graph(module: CachedDecoder, *, axes: int = 1) -> Graph:
         # Rows and columns of an image lag behind; any numbers show that each axis is used.
         return steps if axes == 1 else np.stack([steps // (i + 1) for i in range(axes)])
 
-    def feed(batch: int, past: int, new: int, padded: int) -> dict[str, NDArray[np.generic]]:
-        mask = np.ones((batch, past + new), np.int64)
-        mask[0, past : past + padded] = 0
-        steps = past + np.maximum(np.arange(new) - np.array([[padded]] + [[0]] * (batch - 1)), 0)
+    def feed(batch: int, past: int, new: int, wanted: list[int]) -> dict[str, NDArray[np.generic]]:
+        seen = np.tri(new, past + new, past, dtype=bool)
+        if len(wanted) > 1:
+            # Two questions, interleaved: neither sees the other.
+            seen[:, past:] &= np.arange(new)[:, None] % 2 == np.arange(new) % 2
+        steps = past + np.arange(new) // len(wanted)
         shape = (batch, heads, past, width)
         cache = {n: np.asarray(_random(shape), np.float32) for n in past_names}
         embeds = np.asarray(_random((batch, new, config.hidden_size)), np.float32)
         return {
             "inputs_embeds": embeds,
-            "attention_mask": mask,
-            "position_ids": positions(steps.astype(np.int64)),
+            "attention_mask": np.tile(seen, (batch, 1, 1)),
+            "position_ids": positions(np.tile(steps, (batch, 1))),
+            "logits_to_keep": np.array(wanted),
             **cache,
         }
 
     return Graph(
         module,
-        {name: torch.from_numpy(v) for name, v in feed(2, 5, 3, 0).items()},
+        {name: torch.from_numpy(v) for name, v in feed(2, 5, 3, [1, 2]).items()},
         ("logits", *(f"present.{n}" for n in names)),
         {
             "inputs_embeds": {0: "batch", 1: "sequence"},
-            "attention_mask": {0: "batch", 1: None},  # past + sequence
+            "attention_mask": {0: "batch", 1: "sequence", 2: None},  # past + sequence
             "position_ids": dict(enumerate(("batch", "sequence"), start=0 if axes == 1 else 1)),
+            "logits_to_keep": {0: "kept"},
             **{n: {0: "batch", 2: "past"} for n in past_names},
         },
-        [feed(1, 0, 9, 0), feed(3, 9, 6, 2), feed(1, 12, 1, 0)],
+        [feed(1, 0, 9, [8]), feed(3, 9, 6, [4, 5]), feed(1, 12, 1, [0])],
         ("inputs_embeds", *past_names),
     )
 

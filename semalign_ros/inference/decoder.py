@@ -1,18 +1,18 @@
-"""The decoder of a generative VLM: prefill, a batch of questions on a shared prefix, generation."""
+"""The decoder of a generative VLM: prefill, all questions on a shared prefix, generation."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from onnx import TensorProto, helper
 
 from semalign_ros.errors import BundleError, InferenceError
 from semalign_ros.inference.manifest import GenerativeManifest
 from semalign_ros.inference.runtime import Array, OnnxSession, numpy_dtype
+from semalign_ros.inference.token_tree import TokenTree
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +53,17 @@ class Decoder:
         ]
         self._past = {present: past for past, present in pairs}
         session.require(
-            ["inputs_embeds", "attention_mask", "position_ids", *self._past.values()],
+            [
+                "inputs_embeds",
+                "attention_mask",
+                "position_ids",
+                "logits_to_keep",
+                *self._past.values(),
+            ],
             ["logits", *self._past],
         )
         self.dtype = numpy_dtype(session.inputs["inputs_embeds"].dtype)
         cache_dtype = numpy_dtype(session.inputs[pairs[0][0]].dtype)
-        # TensorRT gains nothing on one copy; the cache lies in CUDA's memory anyway.
-        device = "cpu" if session.device == "cpu" else "cuda"
-        self._repeat = OnnxSession(repeat_graph(session.inputs[pairs[0][0]].dtype), device)
         shape = (1, self.spec.num_kv_heads, 0, self.spec.head_dim)
         self._empty = {past: np.zeros(shape, cache_dtype) for past, _ in pairs}
         axes = len(session.inputs["position_ids"].shape)
@@ -93,22 +96,29 @@ class Decoder:
         self._check_length(prefix.length + count)
         logits, cache = self._run(
             embeds,
-            np.ones((1, prefix.length + count), np.int64),
-            positions[:, None],
+            np.tri(count, prefix.length + count, prefix.length, dtype=bool),
+            positions,
+            np.array([count - 1]),
             prefix.cache,
         )
         return Prefix(cache, prefix.length + count, int(positions.max()) + 1, logits[0])
 
     def ask(
-        self, prefix: Prefix, embeds: Array, lengths: Sequence[int], batch: int
+        self,
+        prefix: Prefix,
+        tree: TokenTree,
+        questions: Array,
+        embeds: Array | None = None,
+        positions: NDArray[np.int64] | None = None,
     ) -> NDArray[np.float32]:
-        """Read several questions, each on from the same prefix, without reading that again.
+        """Read several questions in one run, each on from the same prefix.
 
         Args:
-            prefix: What all questions share; it stays valid.
-            embeds: [K, S, D], each question at the right end of its row.
-            lengths: Tokens of each question, at most S.
-            batch: Most questions in one run; bounds the memory of the repeated cache.
+            prefix: What was read before; it stays valid.
+            tree: The questions, N tokens.
+            questions: [1, N, D], the embeddings of its tokens.
+            embeds: [1, S, D], what comes between the prefix and each question.
+            positions: Those of `embeds`, as for :meth:`extend`.
 
         Returns:
             f32[K, V], logits after the last token of each question.
@@ -116,30 +126,25 @@ class Decoder:
         Raises:
             InferenceError: The sequence is too long, or the run failed.
         """
-        K, S = embeds.shape[:2]
-        self._check_length(prefix.length + S)
-        pad = S - np.asarray(lengths, np.int64)
-        column = np.arange(S)
-        seen = np.ones((K, prefix.length + S), np.int64)
-        seen[:, prefix.length :] = column >= pad[:, None]
-        # A question counts on from the prefix as if the padding were not there.
-        positions = prefix.position + np.maximum(column - pad[:, None], 0)
-        found = []
-        for start in range(0, K, batch):
-            part = slice(start, min(start + batch, K))
-            size = part.stop - start
-            cache = {name: self._repeated(value, size) for name, value in prefix.cache.items()}
-            logits, _ = self._run(
-                embeds[part], seen[part], self._axes(positions[part]), cache, keep=False
-            )
-            found.append(logits)
-        return np.concatenate(found)
-
-    def _repeated(self, value: Any, times: int) -> Any:
-        """Repeat one array of a prefix's cache on the device where it lies."""
-        shape = np.array([times, 1, 1, 1])
-        _, kept = self._repeat.run_resident({"value": value, "shape": shape}, [], ["repeated"])
-        return kept["repeated"]
+        embeds = questions[:, :0] if embeds is None else embeds
+        count, tokens = embeds.shape[1], len(tree.ids)
+        start = prefix.length + count
+        if positions is None:
+            positions = self._axes(prefix.position + np.arange(count))
+        self._check_length(start + int(tree.depth.max()) + 1)
+        first = int(positions.max(initial=prefix.position - 1)) + 1
+        # Causal, but for the questions: of them a token sees its own ancestors only.
+        seen = np.tri(count + tokens, start + tokens, prefix.length, dtype=bool)
+        seen[count:, start:] = tree.seen
+        logits, _ = self._run(
+            np.concatenate([embeds, questions], axis=1),
+            seen,
+            np.concatenate([positions, self._axes(first + tree.depth)], axis=1),
+            count + tree.ends,
+            prefix.cache,
+            keep=False,
+        )
+        return logits
 
     def _axes(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
         """Text counts alike on all three axes of ``mrope``; else there is one axis."""
@@ -155,25 +160,36 @@ class Decoder:
     def _run(
         self,
         embeds: Array,
-        mask: NDArray[np.int64],
+        seen: NDArray[np.bool_],
         positions: NDArray[np.int64],
+        read: NDArray[np.int64],
         cache: Mapping[str, Any],
         *,
         keep: bool = True,
     ) -> tuple[NDArray[np.float32], dict[str, Any]]:
-        if self.spec.position_ids == "sequential":
-            positions = positions[0]
+        """Run the graph on one sequence.
+
+        Args:
+            embeds: [1, S, D].
+            seen: bool[S, P + S], which tokens each one sees.
+            positions: i64[axes, S].
+            read: i64[R], the tokens after which logits are wanted.
+            cache: Of P tokens.
+            keep: Return the cache of P + S tokens too.
+        """
+        positions = positions[:, None] if self.spec.position_ids == "mrope" else positions
         feeds = {
             "inputs_embeds": np.ascontiguousarray(embeds, self.dtype),
-            "attention_mask": mask,
+            "attention_mask": seen[None],
             "position_ids": np.ascontiguousarray(positions),
+            "logits_to_keep": read,
             **cache,
         }
         fetched, kept = self._session.run_resident(
             feeds, ["logits"], list(self._past) if keep else []
         )
         logits = np.asarray(fetched[0], np.float32)
-        expected = (embeds.shape[0], 1, self.spec.vocab_size)
+        expected = (1, len(read), self.spec.vocab_size)
         if logits.shape != expected:
             raise InferenceError(
                 f"{self._session.path.name}: logits have shape {list(logits.shape)}, expected "
@@ -181,26 +197,7 @@ class Decoder:
             )
         if not np.isfinite(logits).all():
             raise InferenceError(f"{self._session.path.name}: logits are not finite")
-        return logits[:, 0], {self._past[name]: value for name, value in kept.items()}
-
-
-def repeat_graph(dtype: str) -> bytes:
-    """Graph that repeats a cache along its first axis.
-
-    Args:
-        dtype: ONNX Runtime's name of the cache's element type.
-
-    Returns:
-        `value` [1, heads, P, head_dim] and `shape` i64[4] -> `repeated`.
-    """
-    element = helper.np_dtype_to_tensor_dtype(numpy_dtype(dtype))
-    value = helper.make_tensor_value_info("value", element, [1, "H", "P", "D"])
-    shape = helper.make_tensor_value_info("shape", TensorProto.INT64, [4])
-    repeated = helper.make_tensor_value_info("repeated", element, ["B", "H", "P", "D"])
-    node = helper.make_node("Expand", ["value", "shape"], ["repeated"])
-    graph = helper.make_graph([node], "repeat", [value, shape], [repeated])
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    return bytes(model.SerializeToString())
+        return logits[0], {self._past[name]: value for name, value in kept.items()}
 
 
 def mrope_positions(tokens: int, image_start: int, grid: tuple[int, int]) -> NDArray[np.int64]:

@@ -1,8 +1,9 @@
 """Generative VLMs: yes/no by scoring on a shared prefix, and a free description.
 
-Image and preamble are read once; all questions then go through the decoder as one
-batch on that cache. The score of a question is the log-odds of a yes against a no as
-the first token of the answer.
+Image, preamble and all questions go through the decoder in one run. The questions are a
+tree there: each sees the image and its own words, and what several begin with is read
+once. The score of a question is the log-odds of a yes against a no as the first token of
+the answer.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from semalign_ros.inference.decoder import Decoder, Prefix, mrope_positions
 from semalign_ros.inference.manifest import GenerativeManifest
 from semalign_ros.inference.query import VlmQuery
 from semalign_ros.inference.runtime import Array, GpuOptions, OnnxSession, check_image
+from semalign_ros.inference.token_tree import TokenTree, token_tree
 from semalign_ros.inference.tokens import load_tokenizer
 from semalign_ros.inference.vlm import make_answer
 from semalign_ros.language import PromptSet, parse_scene_text
@@ -40,7 +42,8 @@ class GenerativeVlm:
         describe: Add a free description to the answer's text also with ``questions``.
         threads: Threads of one run on the CPU; None for as many as there are cores.
         gpu: How the graphs run on a GPU; None for the defaults.
-        batch: Most questions in one run of the decoder.
+        batch: Most questions in one run of the decoder, whose memory grows with the square
+            of what it reads; with more of them the image has a run of its own.
 
     Raises:
         BundleError: Another kind, a bad tokenizer, or graphs that do not fit.
@@ -72,7 +75,6 @@ class GenerativeVlm:
         self.net_size: tuple[int, int] | None = manifest.net_size
         self.prompts = prompts
         self._manifest = manifest
-        self._batch = batch
         self._from_description = protocol == "description"
         self._describe = describe or self._from_description
         self._tokenizer = load_tokenizer(bundle.path(manifest.tokenizer))
@@ -107,8 +109,12 @@ class GenerativeVlm:
             if q.kind == "safety" or not self._from_description
         ]
         self._question_ids = [q.id for q in questions]
-        self._questions, self._lengths = self._embed_questions([q.text for q in questions])
-        self._request, _ = self._embed_questions([prompts.description])
+        self._questions = [self._question_tokens(q.text) for q in questions]
+        self._trees = [
+            self._embedded_tree(self._questions[i : i + batch])
+            for i in range(0, len(questions), batch)
+        ]
+        self._request = self._embed_ids(self._question_tokens(prompts.description)[None])
 
     def answer(self, query: VlmQuery) -> VlmAnswer:
         """Answer all questions about one image.
@@ -117,10 +123,11 @@ class GenerativeVlm:
             InferenceError: The model failed on this image.
         """
         start = time.perf_counter()
-        prefix = self._read(query.image, query.text)
-        logits = self._decoder.ask(prefix, self._questions, self._lengths, self._batch)
-        scores, answers = self._decide(logits)
-        text = self._generate(prefix) if self._describe else ""
+        embeds = self._look(query.image, query.text)
+        # The description, too, reads on from here.
+        prefix = self._prefill(embeds) if self._describe else None
+        scores, answers = self._decide(self._ask(embeds, prefix))
+        text = "" if prefix is None else self._generate(prefix)
         return make_answer(
             self.prompts,
             answers,
@@ -156,21 +163,13 @@ class GenerativeVlm:
         Raises:
             InferenceError: The model failed on this image.
         """
-        return self._generate(self._read(image, text))
+        return self._generate(self._prefill(self._look(image, text)))
 
-    def _read(self, image: Image, text: str | None) -> Prefix:
-        """Read image, preamble and the sentence beside the image."""
-        prefix = self._prefill(self._look(image))
-        if text is None:
-            return prefix
-        said = self._manifest.prompt.scene_text_template.replace("{text}", text)
-        return self._decoder.extend(prefix, self._embed_ids(self._tokenize(said)[None]))
-
-    def _look(self, image: Image) -> Array:
+    def _look(self, image: Image, text: str | None = None) -> Array:
         """Run the image tower.
 
         Returns:
-            [1, P, D], image and preamble as the decoder reads them.
+            [1, P, D], image, preamble and the sentence beside the image as the decoder reads them.
         """
         check_image(image)
         features = self._vision.run({"image": image[None]}, ["image_features"])[0]
@@ -182,15 +181,37 @@ class GenerativeVlm:
             )
         embeds = self._prefix.copy()
         embeds[0, self._ids == self._manifest.prompt.image_token_id] = features[0]
-        return embeds
+        if text is None:
+            return embeds
+        said = self._manifest.prompt.scene_text_template.replace("{text}", text)
+        return np.concatenate([embeds, self._embed_ids(self._tokenize(said)[None])], axis=1)
+
+    def _ask(self, embeds: Array, prefix: Prefix | None = None) -> NDArray[np.float32]:
+        """Ask all questions after what :meth:`_look` returned.
+
+        Args:
+            embeds: [1, P, D].
+            prefix: What the decoder remembers of them, if it has read them.
+
+        Returns:
+            f32[K, V], logits of the answers' first tokens.
+        """
+        if prefix is None and len(self._trees) == 1:
+            empty, positions = self._decoder.empty(), self._positions(embeds)
+            return self._decoder.ask(empty, *self._trees[0], embeds, positions)
+        prefix = prefix or self._prefill(embeds)
+        return np.concatenate([self._decoder.ask(prefix, *tree) for tree in self._trees])
 
     def _prefill(self, embeds: Array) -> Prefix:
         """Read image and preamble, and what may follow them in the same run."""
+        return self._decoder.extend(self._decoder.empty(), embeds, self._positions(embeds))
+
+    def _positions(self, embeds: Array) -> NDArray[np.int64] | None:
+        """Positions of a sequence that begins with image and preamble; None where they count on."""
         grid = self._manifest.decoder.image_grid
-        positions = None
-        if self._manifest.decoder.position_ids == "mrope" and grid is not None:
-            positions = mrope_positions(embeds.shape[1], self._image_start, grid)
-        return self._decoder.extend(self._decoder.empty(), embeds, positions)
+        if self._manifest.decoder.position_ids != "mrope" or grid is None:
+            return None
+        return mrope_positions(embeds.shape[1], self._image_start, grid)
 
     def _generate(self, prefix: Prefix) -> str:
         """Describe the scene, always taking the likeliest token."""
@@ -235,25 +256,16 @@ class GenerativeVlm:
             )
         return np.ascontiguousarray(embeds, self._decoder.dtype)
 
-    def _embed_questions(self, texts: Sequence[str]) -> tuple[Array, list[int]]:
-        """Embed questions, padded on the left so that every answer starts at the right end.
+    def _question_tokens(self, text: str) -> NDArray[np.int64]:
+        """Tokens of a question, to where its answer begins."""
+        ids = self._tokenize(self._manifest.prompt.question_template.replace("{question}", text))
+        if not ids.size:
+            raise ConfigError(f"prompt {text!r}: the tokenizer of {self.bundle_id} gives no token")
+        return ids
 
-        Returns:
-            [K, S, D], and the number of tokens of each question.
-        """
-        template = self._manifest.prompt.question_template
-        tokens = [self._tokenize(template.replace("{question}", text)) for text in texts]
-        for text, ids in zip(texts, tokens, strict=True):
-            if not ids.size:
-                raise ConfigError(
-                    f"prompt {text!r}: the tokenizer of {self.bundle_id} gives no token"
-                )
-        lengths = [len(ids) for ids in tokens]
-        width = max(lengths)
-        rows = np.zeros((len(tokens), width), np.int64)
-        for row, ids in zip(rows, tokens, strict=True):
-            row[width - len(ids) :] = ids
-        return self._embed_ids(rows), lengths
+    def _embedded_tree(self, questions: Sequence[NDArray[np.int64]]) -> tuple[TokenTree, Array]:
+        tree = token_tree([ids.tolist() for ids in questions])
+        return tree, self._embed_ids(tree.ids[None])
 
 
 def prefix_ids(manifest: GenerativeManifest) -> tuple[NDArray[np.int64], int]:

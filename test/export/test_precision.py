@@ -92,8 +92,9 @@ def test_positions_are_counted_in_float32():
     )
     decoder = CachedDecoder(LlamaForCausalLM(config)).eval()
     narrow = in_half(decoder)
-    feed = [torch.randn(1, 5, 64), torch.ones(1, 5, dtype=torch.int64)]
-    feed += [torch.tensor([[0, 1, 900, 4001, 8001]]), *torch.zeros(2, 1, 2, 0, 32)]
+    feed = [torch.randn(1, 5, 64), torch.ones(1, 5, 5, dtype=torch.bool).tril()]
+    feed += [torch.tensor([[0, 1, 900, 4001, 8001]]), torch.tensor([4])]
+    feed += torch.zeros(2, 1, 2, 0, 32)
     with torch.inference_mode():
         wanted, *_ = decoder(*feed)
         found, key, value = narrow(*(t.half() if t.is_floating_point() else t for t in feed))

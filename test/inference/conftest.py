@@ -181,13 +181,7 @@ class TinyVlm:
             "scale": np.float32(1 / np.sqrt(hd)),
             "zero": np.float32(0),
             "never": np.float32(-1e30),
-            "i0": np.array(0),
-            "i1": np.array(1),
             "a1": np.array([1]),
-            "a2": np.array([2]),
-            "a12": np.array([1, 2]),
-            "last": np.array([-1]),
-            "end": np.array([np.iinfo(np.int64).max]),
             **self.weights,
         }
         nodes = [
@@ -196,19 +190,7 @@ class TinyVlm:
             if self.mrope
             else n("Identity", ["each"], ["p"]),
             n("Add", ["inputs_embeds", "p"], ["x0"]),
-            # A query at P + i sees the unmasked keys 0 .. P + i.
-            n("Shape", ["attention_mask"], ["mask_shape"]),
-            n("Gather", ["mask_shape", "i1"], ["total"]),
-            n("Shape", ["inputs_embeds"], ["in_shape"]),
-            n("Gather", ["in_shape", "i1"], ["new"]),
-            n("Sub", ["total", "new"], ["past"]),
-            n("Range", ["i0", "total", "i1"], ["key_at"]),
-            n("Range", ["past", "total", "i1"], ["query_at"]),
-            n("Unsqueeze", ["query_at", "a1"], ["query_column"]),
-            n("LessOrEqual", ["key_at", "query_column"], ["causal"]),
-            n("Cast", ["attention_mask"], ["mask"], to=TensorProto.BOOL),
-            n("Unsqueeze", ["mask", "a12"], ["mask4"]),
-            n("And", ["mask4", "causal"], ["seen"]),
+            n("Unsqueeze", ["attention_mask", "a1"], ["seen"]),
             n("Where", ["seen", "zero", "never"], ["bias"]),
         ]
         for i in range(self.layers):
@@ -238,8 +220,8 @@ class TinyVlm:
                 n("Add", [f"x{i}", f"mixed{i}_flat"], [f"x{i + 1}"]),
             ]
         nodes += [
-            n("Slice", [f"x{self.layers}", "last", "end", "a1"], ["tail"]),
-            n("MatMul", ["tail", "output"], ["logits"]),
+            n("Gather", [f"x{self.layers}", "logits_to_keep"], ["kept"], axis=1),
+            n("MatMul", ["kept", "output"], ["logits"]),
         ]
         cache = [(i, part) for i in range(self.layers) for part in ("key", "value")]
         return save_graph(
@@ -247,12 +229,13 @@ class TinyVlm:
             nodes,
             {
                 "inputs_embeds": (F32, ["B", "S", D]),
-                "attention_mask": (I64, ["B", "T"]),
+                "attention_mask": (TensorProto.BOOL, ["B", "S", "T"]),
                 "position_ids": (I64, [3, "B", "S"] if self.mrope else ["B", "S"]),
+                "logits_to_keep": (I64, ["R"]),
                 **{f"past_key_values.{i}.{p}": (F32, ["B", H, "P", hd]) for i, p in cache},
             },
             {
-                "logits": (F32, ["B", 1, self.vocab]),
+                "logits": (F32, ["B", "R", self.vocab]),
                 **{f"present.{i}.{p}": (F32, ["B", H, "T", hd]) for i, p in cache},
             },
             weights,

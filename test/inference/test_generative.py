@@ -16,6 +16,7 @@ from semalign_ros.inference.decoder import Decoder, mrope_positions
 from semalign_ros.inference.generative import GenerativeVlm, prefix_ids, yes_log_odds
 from semalign_ros.inference.query import VlmQuery
 from semalign_ros.inference.runtime import OnnxSession
+from semalign_ros.inference.token_tree import token_tree
 from semalign_ros.language import PromptSet
 from semalign_ros.types import Judgment
 
@@ -48,8 +49,8 @@ def test_shared_prefix_equals_a_full_prefill_of_each_question(
 ) -> None:
     vlm = GenerativeVlm(bundle, "cpu", prompts=prompts, classes=CLASSES, batch=batch)
     questions = prompts.questions(CLASSES)
-    # Different lengths, else nothing would be padded.
-    assert len({len(tiny_vlm.ids(q.text)) for q in questions}) > 2
+    # Beginnings are shared, else the tree would be several chains.
+    assert len({tiny_vlm.ids(q.text)[0] for q in questions}) < len(questions)
     expected = {q.id: odds(tiny_vlm.ask(image, q.text)) for q in questions}
     answer = vlm.answer(VlmQuery(image))
     assert answer.scores == pytest.approx(expected, abs=1e-3)
@@ -89,11 +90,10 @@ def test_a_sentence_beside_the_image_is_read_before_the_question(
 @given(data=st.data())
 def test_any_questions_on_any_prefix(decoder: Decoder, tiny_vlm: Any, data: st.DataObject) -> None:
     # Also: extending a prefix in two steps is the same as in one, and leaves the first valid.
-    token = st.integers(0, tiny_vlm.vocab - 1)
+    token = st.integers(0, min(3, tiny_vlm.vocab - 1))  # few, so that questions begin alike
     prefix = data.draw(st.lists(token, min_size=2, max_size=8))
     cut = data.draw(st.integers(1, len(prefix) - 1))
     questions = data.draw(st.lists(st.lists(token, min_size=1, max_size=7), min_size=1, max_size=5))
-    batch = data.draw(st.integers(1, 5))
     table = tiny_vlm.table
     start = decoder.extend(decoder.empty(), table[prefix[:cut]][None])
     whole = decoder.extend(start, table[prefix[cut:]][None])
@@ -103,14 +103,15 @@ def test_any_questions_on_any_prefix(decoder: Decoder, tiny_vlm: Any, data: st.D
     np.testing.assert_allclose(
         start.logits, tiny_vlm.logits(table[prefix[:cut]].astype(np.float64)), atol=2e-3
     )
-    width = max(map(len, questions))
-    rows = np.zeros((len(questions), width), np.int64)
-    for row, ids in zip(rows, questions, strict=True):
-        row[width - len(ids) :] = ids
-    found = decoder.ask(whole, table[rows], [len(q) for q in questions], batch)
-    for logits, ids in zip(found, questions, strict=True):
-        expected = tiny_vlm.logits(table[[*prefix, *ids]].astype(np.float64))
-        np.testing.assert_allclose(logits, expected, atol=2e-3)
+    tree = token_tree(questions)
+    asked = table[tree.ids][None]
+    for found in (
+        decoder.ask(whole, tree, asked),
+        decoder.ask(start, tree, asked, table[prefix[cut:]][None]),
+    ):
+        for logits, ids in zip(found, questions, strict=True):
+            expected = tiny_vlm.logits(table[[*prefix, *ids]].astype(np.float64))
+            np.testing.assert_allclose(logits, expected, atol=2e-3)
 
 
 def counting_decoder(writer: Any, path: Path, limit: int = 64) -> Path:
@@ -125,15 +126,15 @@ def counting_decoder(writer: Any, path: Path, limit: int = 64) -> Path:
         n("Concat", ["past_key_values.0.value", "new"], ["present.0.value"], axis=2),
         n("Concat", ["past_key_values.0.key", "new"], ["present.0.key"], axis=2),
         n("Cast", ["attention_mask"], ["mask"], to=F32),
-        n("ReduceSum", ["mask", "a1"], ["count"], keepdims=1),
+        n("ReduceSum", ["mask", "a2"], ["count"], keepdims=1),
         n("Div", ["mask", "count"], ["share"]),
-        n("Unsqueeze", ["share", "a1"], ["row"]),
         n("Squeeze", ["present.0.value", "a1"], ["values"]),
-        n("MatMul", ["row", "values"], ["mean"]),
+        n("MatMul", ["share", "values"], ["means"]),
+        n("Gather", ["means", "logits_to_keep"], ["mean"], axis=1),
         n("Gather", ["mean", "i0"], ["vote"], axis=2),
         n("Unsqueeze", ["vote", "a2"], ["yes"]),
         n("Mul", ["yes", "zero"], ["no"]),
-        n("Gather", ["position_ids", "last"], ["where"], axis=1),
+        n("Gather", ["position_ids", "logits_to_keep"], ["where"], axis=1),
         n("Cast", ["where"], ["at"], to=F32),
         n("Unsqueeze", ["at", "a2"], ["position"]),
         n("Concat", ["yes", "no", "position"], ["logits"], axis=2),
@@ -144,12 +145,13 @@ def counting_decoder(writer: Any, path: Path, limit: int = 64) -> Path:
         nodes,
         {
             "inputs_embeds": (F32, ["B", "S", 2]),
-            "attention_mask": (I64, ["B", "T"]),
+            "attention_mask": (TensorProto.BOOL, ["B", "S", "T"]),
             "position_ids": (I64, ["B", "S"]),
+            "logits_to_keep": (I64, ["R"]),
             **past,
         },
         {
-            "logits": (F32, ["B", 1, 3]),
+            "logits": (F32, ["B", "R", 3]),
             **{f"present.0.{p}": (F32, ["B", 1, "T", 2]) for p in ("key", "value")},
         },
         {
@@ -157,7 +159,6 @@ def counting_decoder(writer: Any, path: Path, limit: int = 64) -> Path:
             "a2": np.array([2]),
             "i0": np.array(0),
             "zero": np.float32(0),
-            "last": np.array([-1]),
         },
     )
 
@@ -175,15 +176,30 @@ def test_the_cache_never_comes_to_the_host(
         return run(self, feeds, fetch, keep)
 
     monkeypatch.setattr(OnnxSession, "run_resident", spy)
-    decoder.ask(prefix, rng.normal(size=(5, 2, hidden)).astype("f4"), [2, 1, 2, 2, 1], batch=3)
-    cached = {kind for name, kind in fed if name == "value" or name.startswith("past_key_values")}
-    assert cached == {ort.OrtValue}
+    tree = token_tree([[1, 2], [1], [3, 2]])
+    decoder.ask(prefix, tree, rng.normal(size=(1, 4, hidden)).astype("f4"))
+    assert {kind for name, kind in fed if name.startswith("past_key_values")} == {ort.OrtValue}
 
 
-def test_padding_is_neither_counted_nor_attended_to(
-    tmp_path: Path, tiny_vlm: Any, graph_writer: Any
+def test_all_questions_and_the_image_are_one_run(
+    bundle: Bundle, prompts: PromptSet, image: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # The padding votes -1000: one attended pad turns every yes into a no.
+    vlm = GenerativeVlm(bundle, "cpu", prompts=prompts, classes=CLASSES)
+    run, shapes = OnnxSession.run_resident, []
+
+    def spy(self: OnnxSession, feeds: Any, fetch: Any, keep: Any) -> Any:
+        shapes.append(feeds["inputs_embeds"].shape)
+        return run(self, feeds, fetch, keep)
+
+    monkeypatch.setattr(OnnxSession, "run_resident", spy)
+    vlm.answer(VlmQuery(image))
+    (shape,) = shapes
+    questions = [vlm._question_tokens(q.text) for q in prompts.questions(CLASSES)]
+    beginnings = {tuple(q[:i]) for q in questions for i in range(1, len(q) + 1)}
+    assert shape[1] == len(prefix_ids(bundle.manifest)[0]) + len(beginnings)
+
+
+def test_questions_do_not_see_each_other(tmp_path: Path, tiny_vlm: Any, graph_writer: Any) -> None:
     manifest = tiny_vlm.manifest(
         decoder={
             "num_layers": 1,
@@ -205,12 +221,16 @@ def test_padding_is_neither_counted_nor_attended_to(
     path = counting_decoder(graph_writer, tmp_path / "decoder.onnx")
     decoder = Decoder(OnnxSession(path, "cpu"), manifest)
     prefix = decoder.extend(decoder.empty(), np.array([[[1, 0], [2, 0]]], np.float32))
-    pad = [-1000, 0]
-    embeds = np.array([[pad, pad, [6, 0]], [[1, 0], [1, 0], [5, 0]], [pad, [0, 0], [9, 0]]], "f4")
-    logits = decoder.ask(prefix, embeds, [1, 3, 2], 32)
+    # A token votes for its number.
+    tree = token_tree([[6], [1, 1, 5], [1, 9], [6, 1]])
+    votes = np.stack([tree.ids, 0 * tree.ids], axis=1)[None].astype("f4")
+    said = np.array([[[3, 0]]], np.float32)
     # By hand: mean of prefix (1, 2) and the question's votes; the last token's position.
-    np.testing.assert_allclose(logits[:, 0], [9 / 3, 10 / 5, 12 / 4], rtol=1e-6)
-    np.testing.assert_array_equal(logits[:, 2], [2, 4, 3])
+    for between, total, count in ((None, 3, 2), (said, 6, 3)):
+        logits = decoder.ask(prefix, tree, votes, between)
+        sums, lengths = np.array([6, 7, 10, 7]), np.array([1, 3, 2, 2])
+        np.testing.assert_allclose(logits[:, 0], (total + sums) / (count + lengths), rtol=1e-6)
+        np.testing.assert_array_equal(logits[:, 2], count - 1 + lengths)
 
 
 def test_greedy_generation_takes_the_likeliest_token_each_time(
@@ -261,7 +281,7 @@ def test_eos_ends_the_description(
     prompt = tiny_vlm.manifest().prompt.model_copy(update={"eos_token_ids": (first,)})
     bundle = tiny_vlm.write(tmp_path / "m", prompt=prompt.model_dump())
     vlm = GenerativeVlm(bundle, "cpu", prompts=prompts, describe=True, classes=CLASSES)
-    assert vlm._generate(vlm._read(image, None)) == ""
+    assert vlm.describe(image) == ""
 
 
 def test_generation_stops_where_the_decoder_ends(
@@ -277,6 +297,24 @@ def test_generation_stops_where_the_decoder_ends(
     assert 0 < len(words) <= room
     with pytest.raises(InferenceError, match=r"tokens, the decoder knows \d+ positions"):
         vlm.answer(VlmQuery(image, "car " * 60))
+
+
+def test_the_longest_question_has_to_fit(
+    tmp_path: Path, tiny_vlm: Any, prompts: PromptSet, image: np.ndarray
+) -> None:
+    # The questions together have more tokens than there are positions: each counts alone.
+    longest = max(len(tiny_vlm.ids(f"{q.text} answer")) for q in prompts.questions(CLASSES))
+    most = len(prefix_ids(tiny_vlm.manifest())[0]) + longest
+
+    def answer(limit: int) -> object:
+        decoder = tiny_vlm.manifest().decoder.model_copy(update={"max_positions": limit})
+        bundle = tiny_vlm.write(tmp_path / str(limit), decoder=decoder.model_dump())
+        vlm = GenerativeVlm(bundle, "cpu", prompts=prompts, classes=CLASSES)
+        return vlm.answer(VlmQuery(image))
+
+    assert answer(most)
+    with pytest.raises(InferenceError, match=f"{most} tokens, the decoder knows {most - 1} pos"):
+        answer(most - 1)
 
 
 def test_log_odds_add_up_the_variants_of_yes_and_no() -> None:
@@ -339,9 +377,8 @@ def test_shared_prefix_with_positions_on_three_axes(
 ) -> None:
     # Two tokens, an image of 2 x 3, one token; then sentence, question and description count on
     # from where the image's largest coordinate left off, not from the number of tokens.
-    vlm = GenerativeVlm(
-        mrope_vlm.write(tmp_path / "m"), "cpu", prompts=prompts, classes=CLASSES, describe=True
-    )
+    vlm_bundle = mrope_vlm.write(tmp_path / "m")
+    vlm = GenerativeVlm(vlm_bundle, "cpu", prompts=prompts, classes=CLASSES, describe=True)
     prefix = mrope_vlm.prefix(image)
     start = [(0, 0, 0), (1, 1, 1), *((2, 2 + r, 2 + c) for r in range(2) for c in range(3))]
 
@@ -351,12 +388,16 @@ def test_shared_prefix_with_positions_on_three_axes(
         embeds = np.concatenate([prefix, mrope_vlm.table[ids]])
         return mrope_vlm.logits(embeds, np.array([*start, *rest]).T)
 
-    answer = vlm.answer(VlmQuery(image))
-    expected = {q.id: odds(logits(q.text)) for q in prompts.questions(CLASSES)}
-    assert answer.scores == pytest.approx(expected, abs=1e-3)
+    # In one run, in one after that of the image, and in several.
+    silent = GenerativeVlm(vlm_bundle, "cpu", prompts=prompts, classes=CLASSES)
+    halves = GenerativeVlm(vlm_bundle, "cpu", prompts=prompts, classes=CLASSES, batch=3)
     said = "road car"
-    expected = {q.id: odds(logits(f"{said} {q.text}")) for q in prompts.questions(CLASSES)}
-    assert vlm.answer(VlmQuery(image, said)).scores == pytest.approx(expected, abs=1e-3)
+    plain = {q.id: odds(logits(q.text)) for q in prompts.questions(CLASSES)}
+    told = {q.id: odds(logits(f"{said} {q.text}")) for q in prompts.questions(CLASSES)}
+    for asked in (vlm, silent, halves):
+        assert asked.answer(VlmQuery(image)).scores == pytest.approx(plain, abs=1e-3)
+        assert asked.answer(VlmQuery(image, said)).scores == pytest.approx(told, abs=1e-3)
+    answer = vlm.answer(VlmQuery(image))
     first = int(logits(prompts.description).argmax())
     second = int(logits(prompts.description, first).argmax())
     assert answer.raw_text.startswith(mrope_vlm.tokenizer.decode([first, second]))
