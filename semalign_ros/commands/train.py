@@ -156,14 +156,8 @@ def run(args: argparse.Namespace) -> None:
     from semalign_ros.train.datasets import find_samples
     from semalign_ros.train.device import choose_device, flushed_denormals
     from semalign_ros.train.loop import Progress as Step
-    from semalign_ros.train.pipeline import (
-        DataSource,
-        Plan,
-        bundle_name,
-        check_stages,
-        run_plan,
-        scaled,
-    )
+    from semalign_ros.train.pipeline import run_plan
+    from semalign_ros.train.plan import DataSource, Plan, bundle_name, check_stages, scaled
 
     settings = chosen_settings(args)
     if args.limit is not None and args.limit < 1:

@@ -83,13 +83,7 @@ class ContrastiveVlm:
         tokenizer = load_tokenizer(bundle.path(manifest.tokenizer))
         text_graph = bundle.path(manifest.graphs.text.file)
         gpu = gpu or GpuOptions()
-        load = partial(
-            OnnxSession,
-            device=device,
-            threads=threads,
-            content=bundle.digest,
-            recheck=bundle.require_unaltered,
-        )
+        load = partial(OnnxSession, device=device, threads=threads, bundle=bundle)
         # The text tower runs once, on texts of any length.
         text_gpu = replace(gpu, cuda_graph=False)
         self._text_embeds = _cached(

@@ -80,13 +80,7 @@ class GenerativeVlm:
         self._tokenizer = load_tokenizer(bundle.path(manifest.tokenizer))
         graphs = manifest.graphs
         gpu = gpu or GpuOptions()
-        load = partial(
-            OnnxSession,
-            device=device,
-            threads=threads,
-            content=bundle.digest,
-            recheck=bundle.require_unaltered,
-        )
+        load = partial(OnnxSession, device=device, threads=threads, bundle=bundle)
         # Only the image tower sees arrays of one size in every run.
         varying = replace(gpu, cuda_graph=False)
         self._vision = load(bundle.path(graphs.vision.file), gpu=gpu)

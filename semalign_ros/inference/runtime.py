@@ -14,6 +14,7 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from semalign_ros.errors import BundleError, ConfigError, DeviceError, InferenceError
+from semalign_ros.inference.bundle import Bundle
 from semalign_ros.inference.fixed import FixedRun
 from semalign_ros.inference.loading import (
     brief,
@@ -51,14 +52,12 @@ class OnnxSession:
     memory it is loaded anew for the next run, which gives back all that it held.
 
     Args:
-        model: The ``.onnx`` file, or the bytes of a graph.
+        path: The ``.onnx`` file.
         device: ``cpu``, ``cuda``, ``tensorrt`` or ``auto``.
         threads: Threads of one run on the CPU; None for as many as there are cores.
         gpu: How it runs on a GPU; None for the defaults.
-        content: Digest of the bundle that the graph is of; TensorRT's engines are kept
-            under it, and not at all without.
-        recheck: Called before the graph is loaded anew; raises BundleError where its files are
-            no longer those that were verified.
+        bundle: What the graph is of: TensorRT's engines are kept under its digest, and not at all
+            without; a graph whose files have changed is not loaded anew.
 
     Attributes:
         device: What was loaded: ``cpu``, ``cuda`` or ``tensorrt``.
@@ -75,26 +74,25 @@ class OnnxSession:
 
     def __init__(
         self,
-        model: Path | str | bytes,
+        path: Path | str,
         device: str = "auto",
         *,
         threads: int | None = None,
         gpu: GpuOptions | None = None,
-        content: str | None = None,
-        recheck: Callable[[], None] | None = None,
+        bundle: Bundle | None = None,
     ) -> None:
         gpu = gpu or _DEFAULTS
         check_device(device, gpu)
         if threads is not None and threads < 1:
             raise ConfigError(f"threads: found {threads}, expected 1 or more, or none for all")
-        self.path = Path("graph" if isinstance(model, bytes) else model)
+        self.path = Path(path)
         self.fallback: str | None = None
         self.placement: Placement | None = None
         self._fixed: FixedRun | None = None
         self._lock = threading.Lock()
-        self._recheck = recheck
-        graph = model if isinstance(model, bytes) else self.path
-        load = partial(_create, graph, threads=threads, content=content)
+        self._bundle = bundle
+        content = None if bundle is None else bundle.digest
+        load = partial(_create, self.path, threads=threads, content=content)
         plain = replace(gpu, cuda_graph=False)
         try:
             self.device = "cuda" if device == "auto" else device
@@ -224,8 +222,8 @@ class OnnxSession:
         with self._lock:
             if self._session is None:
                 try:
-                    if self._recheck is not None:
-                        self._recheck()
+                    if self._bundle is not None:
+                        self._bundle.require_unaltered()
                     self._session, self._first_run = self._load(sizes=self._sizes)
                 except (BundleError, DeviceError) as error:
                     raise InferenceError(f"{self.path.name}: not loaded anew: {error}") from error
@@ -287,7 +285,7 @@ def check_image(image: Image) -> None:
 
 
 def _create(
-    model: Path | bytes,
+    path: Path,
     device: str,
     *,
     threads: int | None,
@@ -295,12 +293,11 @@ def _create(
     content: str | None,
     sizes: Mapping[str, int] | None = None,
 ) -> tuple[ort.InferenceSession, FirstRun]:
-    if isinstance(model, Path) and not model.is_file():
-        raise BundleError(f"{model}: no such file")
+    if not path.is_file():
+        raise BundleError(f"{path}: no such file")
     options = session_options(threads, sizes)
     first_run = FirstRun(options)
-    graph, name = (model, "graph") if isinstance(model, bytes) else (str(model), str(model))
-    return open_session(graph, device, options, gpu, name, content), first_run
+    return open_session(str(path), device, options, gpu, str(path), content), first_run
 
 
 def _spec(value: ort.NodeArg) -> TensorSpec:

@@ -67,8 +67,7 @@ class Segmenter:
             device,
             threads=threads,
             gpu=gpu,
-            content=bundle.digest,
-            recheck=bundle.require_unaltered,
+            bundle=bundle,
         )
         self.sessions = {"segmenter": self._session}
         self.device, self.fallback = self._session.device, self._session.fallback

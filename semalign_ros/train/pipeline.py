@@ -5,18 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from tokenizers import Tokenizer
 from transformers import PreTrainedModel, UperNetForSemanticSegmentation
 
-from semalign_ros.errors import ConfigError
 from semalign_ros.export.options import ExportOptions
 from semalign_ros.export.parity import Tolerance
 from semalign_ros.export.segmenter import export_segmenter
@@ -27,6 +22,7 @@ from semalign_ros.inference.manifest import Source
 from semalign_ros.language import PromptSet
 from semalign_ros.scene.reference import ReferenceRule
 from semalign_ros.scene.taxonomy import CLASSES
+from semalign_ros.train.basis import basis_of, digest_of, require_same
 from semalign_ros.train.checkpoints import save_language_model, save_segmenter
 from semalign_ros.train.contrastive import train_contrastive
 from semalign_ros.train.datasets import (
@@ -37,82 +33,24 @@ from semalign_ros.train.datasets import (
     find_samples,
     load_frames,
 )
-from semalign_ros.train.device import CPU
 from semalign_ros.train.generative import train_generative
 from semalign_ros.train.loop import RANDOM, Report
 from semalign_ros.train.measure import measure_segmenter, measure_vlm
 from semalign_ros.train.models import Tower
+from semalign_ros.train.plan import STAGES, DataSource, Plan, bundle_name, check_stages
 from semalign_ros.train.questions import build_tokenizer, decision_logit, logit_shift
 from semalign_ros.train.segmenter import train_segmenter
 from semalign_ros.train.settings import (
     ContrastiveSettings,
     GenerativeSettings,
-    StageSettings,
-    TrainSettings,
     family_name,
 )
 from semalign_ros.train.start import Start, load_frozen, open_start
 from semalign_ros.train.views import Views, plain_views, training_views
 from semalign_ros.types import Image
 
-STAGES: tuple[str, ...] = ("segmenter", "contrastive", "generative")
-_DIGESTS = ("frames", "network")
 Count = Callable[[str, int, int], None]
 """Reports work of a kind done and in all."""
-
-
-@dataclass(frozen=True, slots=True)
-class DataSource:
-    """A data set in the Cityscapes layout and how often its frames are drawn.
-
-    Args:
-        name: Of the data set.
-        root: Its folder.
-        weight: By the segmenter, relative to 1.
-        language_weight: By the language models.
-    """
-
-    name: str
-    root: Path
-    weight: float = 1.0
-    language_weight: float = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """A training run.
-
-    Args:
-        sources: Data sets; each gives its ``train`` split, and ``val`` where it has one
-            is only measured on.
-        work: Folder of the checkpoints; a run in the same folder goes on.
-        out: Folder that gets the bundles, see :func:`bundle_name`.
-        settings: Models and schedules.
-        licence: Of the models, which the data sets decide.
-        licence_note: What users must know beside it.
-        stages: Which to run, in order. The language models need the family ``upernet``; the
-            segmenter is trained in any case, or its checkpoint taken from `work`, unless they
-            see through another one, `behind`.
-        limit: Frames used of each split at most, evenly spread.
-        start: Bundle whose weights the segmenter goes on from; None for random ones.
-        behind: Segmenter bundle that the language models see through; None for the segmenter
-            of this run.
-        device: Where to train; figures are always measured on the CPU.
-        overwrite: Replace bundles in `out`.
-    """
-
-    sources: Sequence[DataSource]
-    work: Path
-    out: Path
-    settings: TrainSettings
-    licence: str
-    licence_note: str | None = None
-    stages: Sequence[str] = STAGES
-    limit: int | None = None
-    start: Path | None = None
-    behind: Path | None = None
-    device: torch.device = CPU
-    overwrite: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +133,7 @@ def _language_stages(
     prompts = PromptSet.load()
     tokenizer = build_tokenizer(prompts, settings.vocabulary, settings.seed)
     for stage in [s for s in STAGES[1:] if s in plan.stages]:
-        _require_same(plan.work / f"{stage}.pt", _basis(plan, data, tower, stage))
+        require_same(plan.work / f"{stage}.pt", basis_of(plan, data.digest, tower, stage))
         _train_language(plan, stage, tower, views, held_out, prompts, tokenizer, report)
         export = export_contrastive if stage == "contrastive" else export_generative
         name = bundle_name(settings, stage)
@@ -207,59 +145,6 @@ def _language_stages(
         scores = {k: measure_vlm(vlm, v) for k, v in data.samples.items()}
         drafts[stage] = draft, scores
     return drafts
-
-
-def check_stages(settings: TrainSettings, stages: Sequence[str], is_behind: bool) -> None:
-    """Refuse to train language models on a network that they cannot see through.
-
-    Args:
-        settings: Of the run.
-        stages: Of the run.
-        is_behind: The language models see through a finished segmenter.
-
-    Raises:
-        ConfigError: The family is another one than ``upernet``, or a segmenter is to be trained
-            that none of them would see through.
-    """
-    if is_behind and "segmenter" in stages:
-        raise ConfigError(
-            "the language models are to see through a finished segmenter: leave out the stage "
-            "segmenter, or train it in a run of its own"
-        )
-    if settings.segmenter.family != "upernet" and set(stages) > {"segmenter"}:
-        raise ConfigError(
-            f"family {settings.segmenter.family}: the language models see through a upernet; "
-            "train the segmenter alone, --stage segmenter"
-        )
-
-
-def bundle_name(settings: TrainSettings, stage: str) -> str:
-    """Name the bundle of a stage, such as ``street_segmenter`` or ``street_segformer_base``."""
-    kind = family_name(settings.segmenter.family) if stage == "segmenter" else stage
-    return f"street_{kind}{settings.suffix}"
-
-
-def scaled(settings: TrainSettings, factor: float) -> TrainSettings:
-    """Lengthen or shorten all stages.
-
-    Raises:
-        ConfigError: `factor` is not positive.
-    """
-    if not factor > 0:
-        raise ConfigError(f"length of the run: found {factor}, expected more than 0")
-
-    def stage(old: StageSettings) -> StageSettings:
-        # A short run has no time for a long warm-up; a longer one needs no longer one.
-        shorter = {"warmup": round(old.warmup * min(1.0, factor))}
-        return old.model_copy(update={"steps": max(1, round(old.steps * factor)), **shorter})
-
-    parts = {
-        name: getattr(settings, name).model_copy(
-            update={"stage": stage(getattr(settings, name).stage)}
-        )
-        for name in STAGES
-    }
-    return settings.model_copy(update=parts)
 
 
 def _load(plan: Plan, count: Count) -> _Data:
@@ -284,7 +169,7 @@ def _load(plan: Plan, count: Count) -> _Data:
             scored[source.name] = load_frames(
                 source.root, "val", size, limit=plan.limit, min_support=WITHOUT_EDGES
             )
-    digest = _digest(array for frames in train for array in (frames.images, frames.labels))
+    digest = digest_of(array for frames in train for array in (frames.images, frames.labels))
     return _Data(train, held_out, scored, samples, digest)
 
 
@@ -293,7 +178,7 @@ def _train_segmenter(
 ) -> PreTrainedModel:
     settings = plan.settings
     checkpoint = plan.work / f"{family_name(settings.segmenter.family)}.pt"
-    _require_same(checkpoint, _basis(plan, data, stage="segmenter"))
+    require_same(checkpoint, basis_of(plan, data.digest, stage="segmenter"))
     return train_segmenter(
         data.train,
         data.scored,
@@ -353,7 +238,7 @@ def _train_language(
 def _views(plan: Plan, tower: Tower, data: _Data, count: Count) -> tuple[Views, dict[str, Views]]:
     """Views of all frames; those of the training frames are kept in the work folder."""
     settings = plan.settings
-    basis = json.dumps(_basis(plan, data, tower), sort_keys=True)
+    basis = json.dumps(basis_of(plan, data.digest, tower), sort_keys=True)
     path = plan.work / f"views-{hashlib.sha256(basis.encode()).hexdigest()[:12]}.pt"
     views = Views.load(path)
     if views is None:
@@ -367,81 +252,6 @@ def _views(plan: Plan, tower: Tower, data: _Data, count: Count) -> tuple[Views, 
         )
         views.save(path)
     return views, {name: plain_views(tower, frames) for name, frames in data.held_out.items()}
-
-
-def _require_same(checkpoint: Path, basis: Mapping[str, object]) -> None:
-    """Refuse a checkpoint of other frames or settings; see :func:`_basis`.
-
-    Raises:
-        ConfigError: It is one; names what differs.
-    """
-    note = checkpoint.with_suffix(".basis")
-    if checkpoint.exists() and note.exists():
-        try:
-            before = flat(json.loads(note.read_text("utf-8")))
-        except (ValueError, AttributeError):
-            before = {}  # of an earlier version
-        now = flat(basis)
-        changed = [k for k in {**before, **now} if before.get(k) != now.get(k)]
-        if changed:
-            told = [
-                k if k.startswith(_DIGESTS) else f"{k} ({before.get(k)} then, {now.get(k)} now)"
-                for k in changed
-            ]
-            raise ConfigError(
-                f"checkpoint {checkpoint} was trained on something else: {', '.join(told)}; train "
-                "into another --work folder, or remove it"
-            )
-    note.parent.mkdir(parents=True, exist_ok=True)
-    note.write_text(json.dumps(basis, indent=1), "utf-8")
-
-
-def flat(fields: Mapping[str, object], prefix: str = "") -> dict[str, object]:
-    """Nested fields by their dotted names."""
-    found: dict[str, object] = {}
-    for name, value in fields.items():
-        deeper = flat(value, f"{prefix}{name}.") if isinstance(value, dict) else None
-        found |= {prefix + name: value} if deeper is None else deeper
-    return found
-
-
-def _basis(
-    plan: Plan, data: _Data, tower: Tower | None = None, stage: str | None = None
-) -> dict[str, object]:
-    """What a checkpoint depends on, or, without a stage, cached views.
-
-    How long a run is, how often it is evaluated and in which precision it computes may change.
-    """
-    settings = plan.settings.model_dump(mode="json")
-    weights = {s.name: [s.weight] for s in plan.sources}
-    basis: dict[str, object] = {"seed": settings["seed"], "frames": data.digest}
-    if tower is not None:
-        weights = {s.name: [s.weight, s.language_weight] for s in plan.sources}
-        basis["network"] = _digest(t.cpu().numpy() for t in tower.state_dict().values())
-        basis["views"] = settings["views"]
-        basis["augment"] = settings["segmenter"]["augment"]
-    if stage is not None:
-        own = settings[stage]
-        own["stage"] = {
-            name: value
-            for name, value in own["stage"].items()
-            if name not in ("steps", "evaluate_every", "precision")
-        }
-        own.pop("decision_balance", None)  # thresholds are computed when all is trained
-        if tower is not None:
-            basis["vocabulary"] = settings["vocabulary"]
-        if stage == "segmenter":
-            own["networks"] = own["networks"][own["family"]]
-        basis[stage] = own
-    return basis | {"weights": weights}
-
-
-def _digest(arrays: Iterable[NDArray[Any]]) -> str:
-    digest = hashlib.blake2b(digest_size=8)
-    for array in arrays:
-        digest.update(str(array.shape).encode())
-        digest.update(np.ascontiguousarray(array).data)
-    return digest.hexdigest()
 
 
 def _publish(

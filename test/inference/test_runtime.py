@@ -297,7 +297,7 @@ def test_another_model_under_the_same_name_is_not_loaded_anew(
     manifest = manifest_of_segmenter(graphs={"segmenter": {"file": "m.onnx"}})
     bundle = write_bundle(tmp_path / "bundle", manifest, {"m.onnx": hungry})
     graph = bundle.path("m.onnx")
-    session = OnnxSession(graph, "cpu", recheck=bundle.require_unaltered)
+    session = OnnxSession(graph, "cpu", bundle=bundle)
     with pytest.raises(InferenceError, match="out of memory"):
         session.run({"x": np.ones(6, np.float32)}, ["y"])
     kept = graph.read_bytes()

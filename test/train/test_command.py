@@ -11,7 +11,7 @@ from semalign_ros.cli import build_parser, main  # noqa: E402
 from semalign_ros.commands.train import chosen_settings  # noqa: E402
 from semalign_ros.errors import ConfigError  # noqa: E402
 from semalign_ros.resources import resource  # noqa: E402
-from semalign_ros.train.pipeline import scaled  # noqa: E402
+from semalign_ros.train.plan import scaled  # noqa: E402
 from semalign_ros.train.settings import load_settings  # noqa: E402
 
 

@@ -24,6 +24,7 @@ from semalign_ros.inference.query import VlmQuery  # noqa: E402
 from semalign_ros.inference.segmenter import open_segmenter  # noqa: E402
 from semalign_ros.language import PromptSet  # noqa: E402
 from semalign_ros.train import pipeline  # noqa: E402
+from semalign_ros.train.basis import basis_of  # noqa: E402
 from semalign_ros.train.checkpoints import load_language_model  # noqa: E402
 from semalign_ros.train.contrastive import score_views  # noqa: E402
 from semalign_ros.train.datasets import load_frames  # noqa: E402
@@ -31,7 +32,8 @@ from semalign_ros.train.generative import next_logits  # noqa: E402
 from semalign_ros.train.models import IMAGE_TOKENS  # noqa: E402
 from semalign_ros.train.networks import build_segmenter, coarse_logits  # noqa: E402
 from semalign_ros.train.packing import Exchange, pack  # noqa: E402
-from semalign_ros.train.pipeline import DataSource, Plan, run_plan  # noqa: E402
+from semalign_ros.train.pipeline import run_plan  # noqa: E402
+from semalign_ros.train.plan import DataSource, Plan  # noqa: E402
 from semalign_ros.train.questions import NO, QUESTION_TEMPLATE, YES, encode  # noqa: E402
 from semalign_ros.train.segmenter import predict, to_pixel_values  # noqa: E402
 from semalign_ros.train.settings import Networks  # noqa: E402
@@ -362,7 +364,7 @@ def test_views_of_another_tower_are_not_reused(plan, bundles):
         with torch.no_grad():
             next(iter(tower.parameters())).add_(change)
         data = pipeline._load(plan, lambda *_: None)
-        found.append(pipeline._basis(plan, data, tower)["network"])
+        found.append(basis_of(plan, data.digest, tower)["network"])
     assert found[0] != found[1]
 
 
