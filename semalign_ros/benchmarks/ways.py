@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,22 +47,23 @@ class AskingVlm(GenerativeVlm):
 
     def ways(self, embeds: Array) -> dict[str, Callable[[], Said]]:
         """Ways to answer all questions from what :meth:`look` returned, ours first."""
+        asked = [self._embed_ids(ids[None]) for ids in self._questions]
         return {
-            "scored on a shared prefix, one run": lambda: self._shared(embeds),
-            "scored, a full prefill each": lambda: self._scored_apart(embeds),
-            "generated, a full prefill each": lambda: self._generated(embeds),
+            "scored on a shared prefix": lambda: self._shared(embeds),
+            "scored, a full prefill each": lambda: self._scored_apart(embeds, asked),
+            "generated, a full prefill each": lambda: self._generated(embeds, asked),
         }
 
     def _shared(self, embeds: Array) -> Said:
         return Said(self._decide(self._ask(embeds))[1])
 
-    def _scored_apart(self, embeds: Array) -> Said:
-        rows = [self._prefill(whole).logits for whole in self._sequences(embeds)]
+    def _scored_apart(self, embeds: Array, asked: Sequence[Array]) -> Said:
+        rows = [self._prefill(whole).logits for whole in _sequences(embeds, asked)]
         return Said(self._decide(np.stack(rows))[1])
 
-    def _generated(self, embeds: Array) -> Said:
+    def _generated(self, embeds: Array, asked: Sequence[Array]) -> Said:
         made = [
-            self._continue(self._prefill(whole), MAX_TOKENS) for whole in self._sequences(embeds)
+            self._continue(self._prefill(whole), MAX_TOKENS) for whole in _sequences(embeds, asked)
         ]
         answers = [parse_yes_no(self._words(tokens)) for tokens in made]
         return Said(
@@ -70,8 +71,7 @@ class AskingVlm(GenerativeVlm):
             sum(map(len, made)) / len(made),
         )
 
-    def _sequences(self, embeds: Array) -> list[Array]:
-        """Image, preamble and one question, [1, P + S, D] each."""
-        return [
-            np.concatenate([embeds, self._embed_ids(ids[None])], axis=1) for ids in self._questions
-        ]
+
+def _sequences(embeds: Array, asked: Sequence[Array]) -> list[Array]:
+    """Image, preamble and one question, [1, P + S, D] each."""
+    return [np.concatenate([embeds, question], axis=1) for question in asked]

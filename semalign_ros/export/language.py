@@ -108,20 +108,20 @@ class CachedDecoder(nn.Module):
         Returns:
             Logits f32[B, R, V], then the keys and values of all.
         """
-        self._wanted.tokens = logits_to_keep
         pairs = [(past[i], past[i + 1]) for i in range(0, len(past), 2)]
         cache = DynamicCache(pairs)
         # As numbers: a mask of bool is exported with a check of every softmax for rows without
         # anything to see, which takes a fifth longer on the CPU.
-        dtype = inputs_embeds.dtype
-        hidden = (~attention_mask).to(dtype) * torch.finfo(dtype).min
-        out = self.language.model(
-            inputs_embeds=inputs_embeds,
-            attention_mask=hidden[:, None],
-            position_ids=position_ids,
-            past_key_values=cache,
-            use_cache=True,
-        )
+        # Within the range of float16, which TensorRT may compute in.
+        hidden = (~attention_mask).to(inputs_embeds.dtype) * torch.finfo(torch.float16).min
+        with self._wanted.are(logits_to_keep):
+            out = self.language.model(
+                inputs_embeds=inputs_embeds,
+                attention_mask=hidden[:, None],
+                position_ids=position_ids,
+                past_key_values=cache,
+                use_cache=True,
+            )
         wanted = out.last_hidden_state.index_select(1, logits_to_keep)
         logits = self.language.lm_head(wanted).float()
         present = [t for layer in out.past_key_values.layers for t in (layer.keys, layer.values)]

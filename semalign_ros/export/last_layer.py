@@ -1,13 +1,14 @@
 """The last layer of a decoder, computed for the tokens after which logits are wanted.
 
-Of the other tokens nobody needs more than the layer's keys and values. A batch of questions
-wants one token of each, so that of a small model, with few layers, this saves a fifth.
+Of the other tokens nobody needs more than the layer's keys and values. Each question wants
+one token, so that of a small model, with few layers, this saves a fifth.
 """
 
 from __future__ import annotations
 
 import copy
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from torch import Tensor, nn
@@ -18,9 +19,18 @@ _ATTENTION = "semalign_wanted"
 
 
 class Wanted:
-    """Which tokens are wanted in the next run: i64[R], set before it."""
+    """Which tokens are wanted in a run, i64[R]; known during that only."""
 
     tokens: Tensor
+
+    @contextmanager
+    def are(self, tokens: Tensor) -> Iterator[None]:
+        """Set them, for a run."""
+        self.tokens = tokens
+        try:
+            yield
+        finally:
+            del self.tokens  # torch traces with tensors that cannot be copied afterwards
 
 
 class _ForWanted(nn.Module):

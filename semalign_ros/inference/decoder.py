@@ -52,6 +52,12 @@ class Decoder:
             for part in ("key", "value")
         ]
         self._past = {present: past for past, present in pairs}
+        mask = session.inputs.get("attention_mask")
+        if mask is not None and (mask.dtype != "bool" or len(mask.shape) != 3):
+            raise BundleError(
+                f"{session.path}: attention_mask is {mask.dtype} with {len(mask.shape)} axes, "
+                "expected bool with 3, token by token: export the model again with this version"
+            )
         session.require(
             [
                 "inputs_embeds",

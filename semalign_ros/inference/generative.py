@@ -43,7 +43,7 @@ class GenerativeVlm:
         threads: Threads of one run on the CPU; None for as many as there are cores.
         gpu: How the graphs run on a GPU; None for the defaults.
         batch: Most questions in one run of the decoder, whose memory grows with the square
-            of what it reads; with more of them the image has a run of its own.
+            of what it reads; with more of them the image is read in a run of its own.
 
     Raises:
         BundleError: Another kind, a bad tokenizer, or graphs that do not fit.
@@ -190,9 +190,13 @@ class GenerativeVlm:
         Returns:
             f32[K, V], logits of the answers' first tokens.
         """
-        if prefix is None and len(self._trees) == 1:
+        tree, questions = self._trees[0]
+        # A long prefix is read alone on a CPU: in one run it is compared with all questions, in
+        # vain. On a GPU a second run takes more.
+        short = self.device != "cpu" or embeds.shape[1] <= len(tree.ids)
+        if prefix is None and len(self._trees) == 1 and short:
             empty, positions = self._decoder.empty(), self._positions(embeds)
-            return self._decoder.ask(empty, *self._trees[0], embeds, positions)
+            return self._decoder.ask(empty, tree, questions, embeds, positions)
         prefix = prefix or self._prefill(embeds)
         return np.concatenate([self._decoder.ask(prefix, *tree) for tree in self._trees])
 

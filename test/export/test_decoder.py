@@ -84,6 +84,7 @@ def test_the_last_layer_computes_what_is_wanted_and_the_model_is_left_alone(lang
                 lambda _m, args, _out, key=(i, name): rows.update({key: args[0].shape[1]})
             )
     read(decoder, torch.randn(1, 7, 64), torch.ones(7, 7, dtype=torch.bool), torch.arange(7), [3])
+    assert not vars(decoder._wanted)  # what a trace leaves there cannot be copied
     restricted = {key for key, count in rows.items() if count == 1}
     assert restricted == {(1, "self_attn.q_proj"), (1, "self_attn.o_proj"), (1, "mlp")}
     assert set(rows.values()) == {1, 7}
@@ -93,7 +94,6 @@ def test_the_last_layer_computes_what_is_wanted_and_the_model_is_left_alone(lang
         p.data_ptr() for p in language.parameters()
     }
     assert not any("_ForWanted" in type(m).__name__ for m in language.modules())
-    assert implementation in ("sdpa", "eager")
     assert {layer.self_attn.config._attn_implementation for layer in language.model.layers} == {
         implementation
     }

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import onnxruntime as ort
 import pytest
 from hypothesis import given, settings
@@ -194,6 +195,10 @@ def test_all_questions_and_the_image_are_one_run(
     monkeypatch.setattr(OnnxSession, "run_resident", spy)
     vlm.answer(VlmQuery(image))
     (shape,) = shapes
+    # A prefix longer than all questions is read alone.
+    shapes.clear()
+    vlm.answer(VlmQuery(image, "car " * 30))
+    assert len(shapes) == 2
     questions = [vlm._question_tokens(q.text) for q in prompts.questions(CLASSES)]
     beginnings = {tuple(q[:i]) for q in questions for i in range(1, len(q) + 1)}
     assert shape[1] == len(prefix_ids(bundle.manifest)[0]) + len(beginnings)
@@ -411,6 +416,24 @@ def test_a_decoder_with_other_positions_than_stated(
     bundle = tiny_vlm.write(tmp_path / "m", decoder=decoder)
     with pytest.raises(BundleError, match="position_ids has 2 axes"):
         GenerativeVlm(bundle, "cpu", prompts=prompts)
+
+
+def test_a_decoder_that_masks_tokens_instead_of_pairs(
+    tmp_path: Path, tiny_vlm: Any, prompts: PromptSet
+) -> None:
+    bundle = tiny_vlm.write(tmp_path / "m")
+    model = onnx.load(bundle.path("decoder.onnx"))
+    (mask,) = [i for i in model.graph.input if i.name == "attention_mask"]
+    mask.type.tensor_type.elem_type = TensorProto.INT64
+    model.graph.node.insert(
+        0, helper.make_node("Cast", ["attention_mask"], ["pairs"], to=TensorProto.BOOL)
+    )
+    for node in model.graph.node[1:]:
+        node.input[:] = ["pairs" if name == "attention_mask" else name for name in node.input]
+    onnx.save(model, tmp_path / "decoder.onnx")
+    session = OnnxSession(tmp_path / "decoder.onnx", "cpu")
+    with pytest.raises(BundleError, match=r"attention_mask is int64 .* export the model again"):
+        Decoder(session, bundle.manifest)
 
 
 def test_a_decoder_with_fewer_layers_than_stated(
