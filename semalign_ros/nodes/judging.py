@@ -144,10 +144,12 @@ class JudgingNode(StageNode[ConfigT]):
             *language, pipeline = health.statuses()
         values = {**pipeline.values, **self.counters.snapshot()}
         failure = self.failure(pipeline.name, values) if self.enabled else None
+        message, missing = pipeline.message, self.unpublished()
+        if missing and self.enabled:
+            message += f"; nobody publishes {', '.join(missing)}"
         return [
             *language,
-            failure
-            or Status(pipeline.name, pipeline.level, pipeline.message, pipeline.fault_code, values),
+            failure or Status(pipeline.name, pipeline.level, message, pipeline.fault_code, values),
         ]
 
     @property

@@ -178,7 +178,7 @@ class StageNode(ManagedNode[ConfigT]):
         failure = self.failure(name, values)
         if failure is not None:
             return [failure]
-        missing = [t for i in self._inputs if not i.connected for t in i.topics[:1]]
+        missing = self.unpublished()
         if missing:
             words = f"waiting for a publisher on {', '.join(missing)}"
             return [Status(name, Level.WARN, words, "NO_INPUT", values)]
@@ -205,6 +205,10 @@ class StageNode(ManagedNode[ConfigT]):
     def active(self) -> bool:
         """Whether frames are taken."""
         return self._worker is not None
+
+    def unpublished(self) -> list[str]:
+        """Topics of the inputs that nobody publishes."""
+        return [t for i in self._inputs if not i.connected for t in i.topics[:1]]
 
     def failure(self, name: str, values: Mapping[str, float]) -> Status | None:
         """Status for models that keep failing, or None."""

@@ -189,6 +189,23 @@ def test_lifecycle(monitor, probe):
     assert state() == "finalized"
 
 
+def test_a_topic_that_nobody_publishes_is_named(drive, start, probe):
+    probe.listen(DiagnosticArray, "/diagnostics")
+    remap = {"~/input/image": IMAGE, "~/input/segmentation": "/front/segmentaton"}
+    start("monitor_node", drive.parameters(reference="topic"), remap, name="monitor")
+
+    def message():
+        status = probe.status("semalign_camera: pipeline")
+        return "" if status is None else status.message
+
+    both = f"; nobody publishes {IMAGE}, /front/segmentaton"
+    probe.wait(lambda: message().endswith(both), message)
+    camera = Camera(probe)
+    probe.wait(camera.publisher.get_subscription_count, "a subscription")
+    camera.publish(ORIGIN_NS)
+    probe.wait(lambda: message().endswith("; nobody publishes /front/segmentaton"), message)
+
+
 def test_services_and_debug_outputs(monitor, probe, tmp_path):
     monitor()
     camera = Camera(probe)
