@@ -26,6 +26,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from semalign_ros.errors import BundleError
 from semalign_ros.inference.graph import read_graph
+from semalign_ros.inference.runtime import OnnxSession
 
 OPSET = 20
 OPSETS = range(18, 26)
@@ -108,6 +109,9 @@ def fuse_for_onnxruntime(path: Path) -> None:
 
     ONNX Runtime finds few of them by itself when it loads what torch exports. Its CUDA and CPU
     providers know the operators (domain ``com.microsoft``); no other runtime does.
+
+    Raises:
+        BundleError: ONNX Runtime refuses what came out.
     """
     # Not onnxscript's `optimize_for_ort`: after the same two steps that takes the transposes in
     # front of products into them, some (SigLIP's pooling) so that ONNX Runtime cannot run them.
@@ -117,6 +121,10 @@ def fuse_for_onnxruntime(path: Path) -> None:
         rewrite(model, [gemm_to_matmul_add_rule])
         onnx_ir.save(fuse_xformers(model)[0], path)
     strip(path)
+    try:
+        OnnxSession(path, "cpu")
+    except BundleError as error:
+        raise BundleError(f"{error}; the fusions made it so: leave out --fuse") from error
 
 
 def round_to_half(module: nn.Module) -> nn.Module:

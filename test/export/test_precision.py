@@ -10,11 +10,11 @@ torch = pytest.importorskip("torch")
 from semalign_ros.cli import main  # noqa: E402
 from semalign_ros.errors import BundleError, ConfigError  # noqa: E402
 from semalign_ros.export.graph import export_graph, fold_batch_norms  # noqa: E402
-from semalign_ros.export.language import CachedDecoder  # noqa: E402
+from semalign_ros.export.language import CachedDecoder, decoder_graph  # noqa: E402
 from semalign_ros.export.options import FUSED, TOLERANCES, ExportOptions  # noqa: E402
 from semalign_ros.export.parity import Tolerance, graph_differences, require_parity  # noqa: E402
 from semalign_ros.export.pixels import EXAMPLE, FREE, ImageRecipe, Pixels  # noqa: E402
-from semalign_ros.export.precision import in_half  # noqa: E402
+from semalign_ros.export.precision import in_half, write_graph  # noqa: E402
 from semalign_ros.inference.bundle import load_bundle  # noqa: E402
 from semalign_ros.inference.manifest import Source  # noqa: E402
 from semalign_ros.inference.segmenter import open_segmenter  # noqa: E402
@@ -175,6 +175,26 @@ def test_an_opset_that_cannot_be(checkpoints, tmp_path, capsys):
     pixels = Pixels(ImageRecipe((96, 160), exact=False))
     with pytest.raises(BundleError, match=r"with opset 17: onnxscript .* leaves it at 18"):
         export_graph(pixels, {"image": EXAMPLE}, ["y"], {"image": FREE}, tmp_path / "p.onnx", 17)
+
+
+def test_fusions_that_onnxruntime_refuses_are_named(tmp_path):
+    from transformers import GemmaConfig, GemmaForCausalLM
+
+    config = GemmaConfig(
+        hidden_size=64,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        num_key_value_heads=2,
+        head_dim=32,
+        vocab_size=50,
+    )
+    graph = decoder_graph(CachedDecoder(GemmaForCausalLM(config)).eval())
+    options = ExportOptions("x", SOURCE, precision="float16", fuse=True)
+    parts = graph.module, graph.inputs, graph.outputs, graph.dynamic, tmp_path / "d.onnx"
+    # Gemma's norms compute in float32; once it is fused, a norm gets both types.
+    with pytest.raises(BundleError, match=r"refuses the graph: .*: leave out --fuse"):
+        write_graph(*parts, options, graph.narrow)
 
 
 def test_int8_is_not_fused():
