@@ -197,14 +197,15 @@ def way_table(ways: Sequence[Way]) -> str:
     ours = ways[0]
     lines = [
         f"| all {len(ours.said.answers)} questions | median ms | p90 ms | times as long | "
-        "tokens/answer | same answers |",
-        "|---|---|---|---|---|---|",
+        "tokens/answer | yes or no | same answers |",
+        "|---|---|---|---|---|---|---|",
     ]
     for way in ways:
         tokens = f"{way.said.tokens:.1f}" if way.said.tokens else ""
+        clear = sum(answer is not None for answer in way.said.answers.values())
         lines.append(
             f"| {way.name} | {_ms(way.times)} | {way.times.over(ours.times):.1f} | {tokens} | "
-            f"{way.said.agreement(ours.said):.0%} |"
+            f"{clear} | {way.said.agreement(ours.said):.0%} |"
         )
     return "\n".join(lines)
 

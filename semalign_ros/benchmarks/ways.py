@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from semalign_ros.inference.generative import GenerativeVlm
 from semalign_ros.inference.runtime import Array
@@ -21,16 +22,18 @@ class Said:
     """Answers to all questions about one image.
 
     Args:
+        first: By question id, the token that the answer begins with.
         answers: By question id; None where an answer is neither yes nor no.
         tokens: Mean number of generated tokens an answer, its end not counted; 0 for scoring.
     """
 
+    first: Mapping[str, int]
     answers: Mapping[str, bool | None]
     tokens: float = 0.0
 
     def agreement(self, other: Said) -> float:
-        """Share of the questions that have the same answer."""
-        same = [self.answers[q] == other.answers[q] for q in self.answers]
+        """Share of the questions whose answers begin alike; of a model that talks nonsense, too."""
+        same = [self.first[q] == other.first[q] for q in self.first]
         return sum(same) / len(same)
 
 
@@ -55,21 +58,32 @@ class AskingVlm(GenerativeVlm):
         }
 
     def _shared(self, embeds: Array) -> Said:
-        return Said(self._decide(self._ask(embeds))[1])
+        return self._said(self._ask(embeds))
 
     def _scored_apart(self, embeds: Array, asked: Sequence[Array]) -> Said:
         rows = [self._prefill(whole).logits for whole in _sequences(embeds, asked)]
-        return Said(self._decide(np.stack(rows))[1])
+        return self._said(np.stack(rows))
 
     def _generated(self, embeds: Array, asked: Sequence[Array]) -> Said:
-        made = [
-            self._continue(self._prefill(whole), MAX_TOKENS) for whole in _sequences(embeds, asked)
-        ]
+        first, made = [], []
+        for whole in _sequences(embeds, asked):
+            prefix = self._prefill(whole)
+            first.append(int(prefix.logits.argmax()))
+            made.append(self._continue(prefix, MAX_TOKENS))
         answers = [parse_yes_no(self._words(tokens)) for tokens in made]
         return Said(
+            dict(zip(self._question_ids, first, strict=True)),
             dict(zip(self._question_ids, answers, strict=True)),
             sum(map(len, made)) / len(made),
         )
+
+    def _said(self, logits: NDArray[np.float32]) -> Said:
+        """What the logits f32[K, V] of the answers' first tokens say."""
+        scores, answers = self._decide(logits)
+        first = logits.argmax(axis=1).tolist()
+        # Without the thresholds of a bundle, which a generated answer does not heed either.
+        plain = {q: None if a is None else scores[q] > 0 for q, a in answers.items()}
+        return Said(dict(zip(self._question_ids, first, strict=True)), plain)
 
 
 def _sequences(embeds: Array, asked: Sequence[Array]) -> list[Array]:

@@ -70,12 +70,14 @@ class Chat:
         template: Text with ``{question}`` from there to where the answer starts.
         image_token: Placeholder.
         image_tokens: How often it stands in `prefix`.
+        longest: Tokens of an image and the longest of the default questions.
     """
 
     prefix: tuple[int, ...]
     template: str
     image_token: int
     image_tokens: int
+    longest: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +191,12 @@ def export_public_generative(
     chat = read_chat(original)
     language = _Causal(model).eval()
     text = model.config.text_config
+    if chat.longest > full_attention(text):
+        raise BundleError(
+            f"{folder}: an image and the longest question are {chat.longest} tokens, and this "
+            f"decoder looks at {full_attention(text)} at the most (its sliding window or its "
+            "positions); with some families a smaller --size gives fewer tokens"
+        )
     embedding = model.get_input_embeddings()
     graphs = {
         "vision": image_features_graph(see, frames),
@@ -212,7 +220,8 @@ def export_public_generative(
             prefix_ids=chat.prefix,
             image_token_id=chat.image_token,
             image_tokens=chat.image_tokens,
-            scene_text_template="\n{text}",
+            # Not "...and car.Is there": some templates put nothing before the question.
+            scene_text_template="\n{text}" + "\n" * (not chat.template[:1].isspace()),
             question_template=chat.template,
             **answer_tokens(tokenizer),
             eos_token_ids=ends,
@@ -290,7 +299,7 @@ def read_chat(original: Original) -> Chat:
         path = Path(scratch) / "tokenizer.json"
         inner_tokenizer(original.tokenizer).save(str(path))
         alone = load_tokenizer(path)
-    prefixes = set()
+    prefixes, longest = set(), 0
     for question in (q.text for q in PromptSet.load().questions()):
         whole = original.tokens(question)[0].tolist()
         tail = alone.encode(template.replace("{question}", question), add_special_tokens=False).ids
@@ -300,6 +309,7 @@ def read_chat(original: Original) -> Chat:
                 "image and question cannot be read apart"
             )
         prefixes.add(tuple(whole[: len(whole) - len(tail)]))
+        longest = max(longest, len(whole))
     if len(prefixes) != 1:
         raise BundleError("the chat template puts something else before each question")
     (prefix,) = prefixes
@@ -309,7 +319,7 @@ def read_chat(original: Original) -> Chat:
             f"the sequence has {prefix.count(image_token)} places for the image, "
             f"expected {original.image_tokens}"
         )
-    return Chat(prefix, template, image_token, original.image_tokens)
+    return Chat(prefix, template, image_token, original.image_tokens, longest)
 
 
 def answer_tokens(tokenizer: Any) -> dict[str, tuple[int, ...]]:

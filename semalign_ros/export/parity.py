@@ -151,13 +151,17 @@ def require_parity(differences: Mapping[str, float], tolerance: Tolerance) -> No
     """
     shares = {"labels": tolerance.labels, "tokens": tolerance.texts}
     limits = {name: shares.get(name, tolerance.value) for name in differences}
-    bad = [
-        f"{name} differs by {found:.3g} (allowed {limits[name]:.3g})"
-        for name, found in differences.items()
-        if not found <= limits[name]
-    ]
-    if bad:
-        raise BundleError(
-            f"the exported graph does not equal the checkpoint: {'; '.join(bad)}; no bundle was "
-            "written. Raise --tolerance only if such a difference is acceptable to you"
-        )
+    over = {name: found for name, found in differences.items() if not found <= limits[name]}
+    if not over:
+        return
+    if not np.isfinite(list(over.values())).all():
+        advice = "Some results are no numbers: look at the checkpoint's weights"
+    elif set(over) == {"tokens"}:
+        advice = "No option allows that: words do not differ by rounding"
+    else:
+        advice = "Raise --tolerance only if such a difference is acceptable to you"
+    told = [f"{n} differs by {found:.3g} (allowed {limits[n]:.3g})" for n, found in over.items()]
+    raise BundleError(
+        f"the exported graph does not equal the checkpoint: {'; '.join(told)}; no bundle was "
+        f"written. {advice}"
+    )

@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import json
+import re
+import shutil
+
 import cv2
 import numpy as np
 import pytest
@@ -79,6 +83,8 @@ def test_scores_and_words_are_those_of_the_checkpoint(family, checkpoints, frame
     assert manifest.prompt.image_tokens == IMAGE_TOKENS[family]
     # A sentence about the scene comes after the image, not inside of what marks it.
     assert "vision" not in manifest.prompt.question_template
+    said = manifest.prompt.scene_text_template + manifest.prompt.question_template
+    assert re.search(r"\{text\}\s+.*\{question\}", said, re.DOTALL)
     model = AutoModelForImageTextToText.from_pretrained(folder).eval()
     words = AutoTokenizer.from_pretrained(folder)
     vlm = open_vlm(out, "cpu", prompts=PROMPTS)
@@ -175,6 +181,18 @@ def test_a_tokenizer_without_yes_and_no(checkpoints):
 
     with pytest.raises(BundleError, match="tells a yes from a no"):
         answer_tokens(Mute())
+
+
+def test_an_image_that_a_decoder_cannot_look_back_at(checkpoints, tmp_path, capsys):
+    folder = shutil.copytree(checkpoints("llava"), tmp_path / "short")
+    config = json.loads((folder / "config.json").read_text())
+    config["text_config"]["max_position_embeddings"] = 30
+    (folder / "config.json").write_text(json.dumps(config))
+    arguments = [str(folder), str(tmp_path / "out"), "--licence", "none"]
+    assert main(["export", *arguments]) == 1
+    said = capsys.readouterr().err
+    assert re.search(r"longest question are \d+ tokens, and this decoder looks at 30", said)
+    assert "converting" not in said
 
 
 def test_a_sliding_window_ends_what_a_decoder_may_read():

@@ -150,9 +150,17 @@ def test_differences_are_found_where_they_are(bundle):
     assert found["confidence"] > 0.05
 
 
-def test_a_nan_is_never_within_tolerance():
+def test_what_differs_is_refused_with_advice():
     with pytest.raises(BundleError, match="logits differs by nan"):
         parity.require_parity({"logits": float("nan")}, parity.Tolerance())
+    for differences, advice in (
+        ({"logits": float("inf"), "tokens": 1}, "look at the checkpoint's weights"),
+        ({"tokens": 0.5, "scores": 0}, "No option allows that"),
+        ({"tokens": 0.5, "scores": 0.5}, "Raise --tolerance"),
+        ({"labels": 0.5}, "Raise --tolerance"),
+    ):
+        with pytest.raises(BundleError, match=advice):
+            parity.require_parity(differences, parity.Tolerance())
 
 
 def test_class_map_by_name():

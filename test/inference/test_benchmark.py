@@ -113,6 +113,8 @@ def test_the_three_ways_give_the_answers_of_arithmetic(
     assert len(set(first.said.answers.values())) == 2
     scored, generated = ways[1:]
     assert scored.said == first.said
+    likeliest = {q: int(z.argmax()) for q, z in logits.items()}
+    assert first.said.first == generated.said.first == likeliest
     # This model seldom says yes or no as its likeliest word, and then the ways differ.
     for question, answer in generated.said.answers.items():
         if answer is not None:
@@ -122,8 +124,9 @@ def test_the_three_ways_give_the_answers_of_arithmetic(
 
 
 def test_the_table_of_ways_has_ratios_and_what_differs() -> None:
-    said = Said({"a": True, "b": False, "c": True, "d": None})
-    other = Said({"a": True, "b": True, "c": True, "d": None}, tokens=2.5)
+    said = Said({"a": 5, "b": 6, "c": 5, "d": 7}, {"a": True, "b": False, "c": True, "d": None})
+    mute = {"a": True, "b": True, "c": None, "d": None}
+    other = Said({"a": 5, "b": 5, "c": 8, "d": 7}, mute, tokens=2.5)
     ways = [
         Way("ours", Times((0.1, 0.3)), said),
         Way("apart", Times((0.4, 0.9)), said),
@@ -132,9 +135,9 @@ def test_the_table_of_ways_has_ratios_and_what_differs() -> None:
     rows = cells(way_table(ways))
     assert rows[0][0] == "all 4 questions"
     assert rows[2:] == [
-        ["ours", "200", "280", "1.0", "", "100%"],
-        ["apart", "650", "850", "3.5", "", "100%"],
-        ["generated", "1300", "1700", "7.0", "2.5", "75%"],
+        ["ours", "200", "280", "1.0", "", "3", "100%"],
+        ["apart", "650", "850", "3.5", "", "3", "100%"],
+        ["generated", "1300", "1700", "7.0", "2.5", "2", "50%"],
     ]
 
 
