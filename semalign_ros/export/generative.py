@@ -101,6 +101,15 @@ class Original:
     side: ImageSide
     image_tokens: int
 
+    @classmethod
+    def of_parts(
+        cls, model: Any, image_processor: Any, tokenizer: Any, side: ImageSide, frame: Image
+    ) -> Original:
+        """Count the features of a frame u8[H, W, 3], which others of its size have too."""
+        with torch.inference_mode():
+            features = side.encoder(side.pixels(torch.from_numpy(frame)[None]))
+        return cls(model, image_processor, tokenizer, side, features.shape[1])
+
     @property
     def mark(self) -> str:
         """What stands for the image in a text."""
@@ -184,10 +193,7 @@ def export_public_generative(
     )
     side = READERS[family](image_processor, model, frame_size)
     off = require_equal_pixels(image_processor, side.pixels, frames)
-    see = ImageFeatures(side.pixels, side.encoder).eval()
-    with torch.inference_mode():
-        image_tokens = see(torch.from_numpy(frames[0])[None]).shape[1]
-    original = Original(model, image_processor, tokenizer, side, image_tokens)
+    original = Original.of_parts(model, image_processor, tokenizer, side, frames[0])
     chat = read_chat(original)
     language = _Causal(model).eval()
     text = model.config.text_config
@@ -199,7 +205,7 @@ def export_public_generative(
         )
     embedding = model.get_input_embeddings()
     graphs = {
-        "vision": image_features_graph(see, frames),
+        "vision": image_features_graph(ImageFeatures(side.pixels, side.encoder).eval(), frames),
         "embed_tokens": embedding_graph(embedding, embedding.num_embeddings),
         "decoder": decoder_graph(CachedDecoder(language), axes=3 if side.grid else 1),
     }

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from semalign_ros.errors import BundleError
 from semalign_ros.export import contrastive
-from semalign_ros.export.checkpoint import (
-    load_pretrained,
-    load_weights,
-    model_type,
-    reason_of,
-)
+from semalign_ros.export.checkpoint import load_pretrained, load_weights, model_type, reason_of
 from semalign_ros.export.families import OWN, kind_of
+from semalign_ros.export.generative import Original, load_chat_tokenizer
+from semalign_ros.export.image_side import READERS
 from semalign_ros.export.pixels import load_image_processor, read_recipe
 from semalign_ros.export.precision import in_half
 from semalign_ros.export.segmenter import labels_module, load_checkpoint
@@ -154,29 +152,40 @@ def _eager_and_compiled(module: Any, use: Callable[[Any, Image], Result]) -> lis
 def _generative(
     folder: Path, device: str, prompts: PromptSet, max_tokens: int, half: bool
 ) -> list[Peer]:
-    from transformers import AutoModelForImageTextToText, AutoProcessor
+    from transformers import AutoModelForImageTextToText
 
-    processor = load_pretrained(AutoProcessor, folder, "a processor of images and texts")
+    image_processor, tokenizer = load_image_processor(folder), load_chat_tokenizer(folder)
     model = load_weights(AutoModelForImageTextToText, folder, "a vision-language model")
-    model = (model.half() if half else model).to(device)
-    processor.tokenizer.padding_side = "left"
     questions = prompts.questions()
-    said = [_chat(processor, question.text) for question in questions]
+
+    @lru_cache(maxsize=1)
+    def original(height: int, width: int) -> Original:
+        model.float().cpu()
+        side = READERS[model_type(folder)](image_processor, model, (height, width))
+        frame = np.zeros((height, width, 3), np.uint8)
+        made = Original.of_parts(model, image_processor, tokenizer, side, frame)
+        (model.half() if half else model).to(device)
+        return made
 
     def generate(frame: Image, texts: list[str]) -> list[bool | None]:
-        asked = processor(
-            images=[[frame]] * len(texts), text=texts, padding=True, return_tensors="pt"
-        ).to(device, model.dtype)  # floats alone change their type
+        asking = original(*frame.shape[:2])
+        asked = _batch([asking.asked(frame, text) for text in texts], tokenizer.pad_token_id or 0)
+        given = {
+            # Floats alone change their type.
+            n: t.to(device, model.dtype) if t.is_floating_point() else t.to(device)
+            for n, t in asked.items()
+        }
         with torch.inference_mode():
-            made = model.generate(**asked, max_new_tokens=max_tokens, do_sample=False)
-        words = processor.batch_decode(
-            made[:, asked["input_ids"].shape[1] :], skip_special_tokens=True
+            made = model.generate(**given, max_new_tokens=max_tokens, do_sample=False)
+        words = tokenizer.batch_decode(
+            made[:, given["input_ids"].shape[1] :], skip_special_tokens=True
         )
         return [parse_yes_no(text) for text in words]
 
     def by_question(answers: list[bool | None]) -> Mapping[str, bool | None]:
         return {q.id: answer for q, answer in zip(questions, answers, strict=True)}
 
+    said = [question.text for question in questions]
     return [
         Peer(
             "transformers generate, question by question",
@@ -186,12 +195,17 @@ def _generative(
     ]
 
 
-def _chat(processor: Any, question: str) -> str:
-    content = [{"type": "image"}, {"type": "text", "text": question}]
-    asked: str = processor.apply_chat_template(
-        [{"role": "user", "content": content}], add_generation_prompt=True
-    )
-    return asked
+def _batch(parts: Sequence[Mapping[str, Tensor]], pad: int) -> dict[str, Tensor]:
+    """Join what a model is given for single questions, padded on the left."""
+    width = max(part["input_ids"].shape[1] for part in parts)
+    padding = {"input_ids": pad, "attention_mask": 0, "mm_token_type_ids": 0}
+
+    def padded(name: str, value: Tensor) -> Tensor:
+        if name not in padding:
+            return value
+        return nn.functional.pad(value, (width - value.shape[1], 0), value=padding[name])
+
+    return {name: torch.cat([padded(name, p[name]) for p in parts]) for name in parts[0]}
 
 
 def failure_of(error: Exception) -> str:

@@ -107,6 +107,17 @@ def test_a_random_model_answers_yes_or_no_and_ends(build, small, frame):
     assert made.shape[1] - inputs["input_ids"].shape[1] == 2, "a word and the end"
 
 
+@pytest.mark.parametrize("family", ["qwen2_5_vl", "smolvlm", "llava"])
+def test_checkpoints_without_a_whole_processor_are_asked(family, checkpoints, frame, monkeypatch):
+    # transformers' own processors of the first two want torchvision.
+    monkeypatch.setattr("semalign_ros.export.peers.parse_yes_no", lambda text: text)
+    one, batched = open_peers(checkpoints(family), "cpu", PROMPTS, 4)
+    frame = np.ascontiguousarray(frame[:96, :160])
+    said = one.run(frame)
+    assert len(set(said.values())) > 1
+    assert batched.run(frame) == said
+
+
 def test_models_are_exported_and_then_timed_beside_pytorch(
     tmp_path, monkeypatch, capsys, uncompiled
 ):
