@@ -173,6 +173,8 @@ class GenerativeVlm:
                 f"{self._vision.path.name}: image_features have shape {list(features.shape)}, "
                 f"expected {list(expected)}"
             )
+        if not np.isfinite(features).all():
+            raise InferenceError(f"{self._vision.path.name}: image_features are not finite")
         embeds = self._prefix.copy()
         embeds[0, self._ids == self._manifest.prompt.image_token_id] = features[0]
         if text is None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -236,6 +237,16 @@ def test_questions_do_not_see_each_other(tmp_path: Path, tiny_vlm: Any, graph_wr
         sums, lengths = np.array([6, 7, 10, 7]), np.array([1, 3, 2, 2])
         np.testing.assert_allclose(logits[:, 0], (total + sums) / (count + lengths), rtol=1e-6)
         np.testing.assert_array_equal(logits[:, 2], count - 1 + lengths)
+
+
+def test_features_that_are_no_numbers_are_the_image_towers_fault(
+    tmp_path: Path, tiny_vlm: Any, prompts: PromptSet, image: np.ndarray
+) -> None:
+    broken = copy.copy(tiny_vlm)
+    broken.project = np.full_like(tiny_vlm.project, np.nan)
+    vlm = GenerativeVlm(broken.write(tmp_path / "m"), "cpu", prompts=prompts, classes=CLASSES)
+    with pytest.raises(InferenceError, match=r"vision\.onnx: image_features are not finite"):
+        vlm.answer(VlmQuery(image))
 
 
 def test_greedy_generation_takes_the_likeliest_token_each_time(
