@@ -192,13 +192,13 @@ class GenerativeVlm:
         Returns:
             f32[K, V], logits of the answers' first tokens.
         """
-        tree, questions = self._trees[0]
+        first, *others = self._trees
         # A long prefix is read alone on a CPU: in one run it is compared with all questions, in
         # vain. On a GPU a second run takes more.
-        short = self.device != "cpu" or embeds.shape[1] <= len(tree.ids)
-        if prefix is None and len(self._trees) == 1 and short:
+        short = self.device != "cpu" or embeds.shape[1] <= len(first[0].ids)
+        if prefix is None and not others and short:
             empty, positions = self._decoder.empty(), self._positions(embeds)
-            return self._decoder.ask(empty, tree, questions, embeds, positions)
+            return self._decoder.ask(empty, *first, embeds, positions)
         prefix = prefix or self._prefill(embeds)
         return np.concatenate([self._decoder.ask(prefix, *tree) for tree in self._trees])
 
